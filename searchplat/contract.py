@@ -1,0 +1,186 @@
+"""What a method and the platform promise each other.
+
+The platform (`searchplat.engine`) hands a method a `TrialJob` and gets back a `Training`, which it
+drives one epoch at a time. The platform knows nothing else of a method; a method knows nothing of
+Ray, MLflow or the ledger. Most methods never see this file: they subclass
+`trials.training.RecommenderMethod`, which supplies `start` with the one training loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from pydantic import BaseModel
+
+T = TypeVar("T")
+
+Values = dict[str, Any]
+"""Parameter values of one trial: JSON values only (str, int, float, bool, None)."""
+
+
+class AssetSource(Protocol):
+    """Where data and weights come from; `searchplat.assets.AssetStore` is the real one."""
+
+    def fetch(self, name: str) -> Path:
+        """Return the local folder of an asset, fetching it first if need be.
+
+        Args:
+            name: A catalogue name (`smollm2-135m`), a hub name (`facebook/opt-125m`), or a local folder.
+
+        Raises:
+            AssetError: If it cannot be had; the text names every way to get it.
+        """
+        ...
+
+    def folder(self, *parts: str) -> Path:
+        """Return (and make) a folder of the cache for prepared data, e.g. `folder("prepared", digest)`."""
+        ...
+
+
+class WarmCache:
+    """What one trial process keeps between trials: backbones, tokenised data, text embeddings.
+
+    Keys must name everything that the value depends on, e.g. `("decoder", "smollm2-135m", 4, "cpu")`.
+    Values must not be changed by a trial: frozen weights only.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value under `key`, making it on first use."""
+        if key not in self._values:
+            self._values[key] = make()
+        value: T = self._values[key]
+        return value
+
+    def clear(self) -> None:
+        """Forget everything, e.g. after running out of memory."""
+        self._values.clear()
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which data a trial trains on. Never a test split: only promotion can ask for that.
+
+    Args:
+        name: An entry of the entry-point group `searchplat.datasets`, e.g. `ml-100k`.
+        options: The space file's other keys under `data:`, e.g. `{"min_length": 5}`.
+        fraction: Share of the users, in (0, 1]; the same seed gives the same users, and a smaller
+            fraction's users are a subset of a larger one's.
+        seed: Draws the users.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fraction: float = 1.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Everything that one trial needs.
+
+    Args:
+        number: The trial's number in its search, from 0; None for a run outside a search.
+        config: An instance of the method's `Config`.
+        data: Which data to train on.
+        seed: Seeds everything random of this trial.
+        folder: Where this trial's checkpoints live; the same on every node.
+        assets: Where weights and data come from.
+        warm: What this process keeps between trials.
+        device: A torch device name, `cpu` or `cuda`.
+        threads: CPU threads that the trial may use.
+    """
+
+    number: int | None
+    config: BaseModel
+    data: DataRequest
+    seed: int
+    folder: Path
+    assets: AssetSource
+    warm: WarmCache
+    device: str = "cpu"
+    threads: int = 1
+
+
+@runtime_checkable
+class Training(Protocol):
+    """A trial in training. The engine calls `restore` once, then `run_epoch` and `save` in turn."""
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed so far."""
+        ...
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all; the trial is finished when `epoch == epochs`."""
+        ...
+
+    def restore(self) -> int:
+        """Load the newest valid checkpoint of the job's folder, if any; return its epochs completed, else 0."""
+        ...
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch, evaluate on validation, and return metrics, e.g. `{"valid/mrr": 0.1}`.
+
+        Metrics may be NaN or infinite: the engine calls such a trial diverged.
+        """
+        ...
+
+    def save(self) -> None:
+        """Write a checkpoint of the present state, durably."""
+        ...
+
+
+class Method(Protocol):
+    """A method, found through the entry-point group `searchplat.methods`.
+
+    An entry point names a class without constructor arguments. Importing its module must not load
+    torch: `searchplat check` looks at `Config` only.
+    """
+
+    name: str
+    summary: str
+    paper: str
+
+    @property
+    def Config(self) -> type[BaseModel]:  # noqa: N802 - a class attribute in implementations
+        """The typed config: every field with its unit and range; unknown fields are refused."""
+        ...
+
+    def layout_layers(self, config: BaseModel) -> int | None:
+        """Number of layers that a layout covers under this config; None if the method has no layout."""
+        ...
+
+    def prepare(self, config: BaseModel, data: DataRequest, assets: AssetSource) -> None:
+        """Fetch and prepare all that trials of this config will need; called in the driver, before any trial.
+
+        Prints nothing; fetching shows its own progress. Safe to call again and from several processes.
+        """
+        ...
+
+    def start(self, job: TrialJob) -> Training:
+        """Build the model and return it ready to train."""
+        ...
+
+
+class DataSource(Protocol):
+    """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class)."""
+
+    name: str
+    summary: str
+    where: str
+    """How a person gets it: publisher's address, terms."""
+
+    def available(self, assets: AssetSource) -> bool:
+        """Whether it is on this machine already (no network asked)."""
+        ...
+
+    def statistics(self, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Users, items, interactions, average length and so on after filtering; fetches if need be."""
+        ...

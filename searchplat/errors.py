@@ -1,0 +1,42 @@
+"""Every error that searchplat raises on purpose.
+
+SearchplatError
+├── InputError            the user's input is wrong                       exit 2
+│   ├── SpecError         one or more errors of a space file, each with its place
+│   ├── AssetError        data or weights cannot be had, with every way to get them
+│   └── DataError         a data file breaks its format
+├── SearchFailedError     the search ended without a usable result        exit 1
+└── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
+"""
+
+
+class SearchplatError(Exception):
+    """Base of all errors raised on purpose; its text is one sentence for a person."""
+
+    exit_code = 1
+
+
+class InputError(SearchplatError):
+    """The input is wrong: says where, which rule, which value, what to do."""
+
+    exit_code = 2
+
+
+class AssetError(InputError):
+    """Data or weights cannot be had; the text names every way to get them."""
+
+
+class DataError(InputError):
+    """A data file breaks its published format; the text names file and line."""
+
+
+class SearchFailedError(SearchplatError):
+    """The search ended without a usable result."""
+
+    exit_code = 1
+
+
+class TryAgainError(SearchplatError):
+    """Nothing is wrong but the moment; the same command may work later."""
+
+    exit_code = 75

@@ -1,0 +1,95 @@
+"""What a searcher is: a function of the ledger's trials and a seed.
+
+A searcher may keep what it computed as a cache, but equal histories, numbers and seeds must give equal
+suggestions, in this process or another: that is what makes every searcher resume, warm-start and compare
+in the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from searchplat.contract import Values
+
+
+class TrialState(StrEnum):
+    """Where a trial stands. The first two are open, the others final."""
+
+    WAITING = "waiting"  # suggested, not started (or to be taken up again)
+    RUNNING = "running"
+    FINISHED = "finished"  # all its epochs
+    STOPPED = "stopped"  # early, by the scheduler
+    DIVERGED = "diverged"  # a metric was NaN or infinite
+    INFEASIBLE = "infeasible"  # out of memory also at the smallest micro-batch
+    TIMEOUT = "timeout"  # silent for longer than allowed
+    FAILED = "failed"  # a bug
+
+    @property
+    def final(self) -> bool:
+        """Whether the trial has ended."""
+        return self not in (TrialState.WAITING, TrialState.RUNNING)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the trial ended with an objective value."""
+        return self in (TrialState.FINISHED, TrialState.STOPPED)
+
+
+@dataclass(frozen=True)
+class PastTrial:
+    """One trial of the same stage, as the ledger has it.
+
+    Args:
+        number: Its number in the search.
+        values: The searched values.
+        state: Where it stands.
+        objectives: Best value so far, one per objective, always finite; None without a report.
+        seconds: Training time so far.
+        suggested_at: Ledger sequence number of the suggestion.
+        based_on: Sequence number up to which the searcher had seen the ledger when it suggested this trial.
+        ended_at: Sequence number of the end; None while open.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    state: TrialState
+    objectives: tuple[float, ...] | None = None
+    seconds: float = 0.0
+    suggested_at: int = 0
+    based_on: int = 0
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """All trials of the stage in the order of their numbers, as of ledger sequence number `seq`."""
+
+    trials: tuple[PastTrial, ...] = ()
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Proposed values, and what the searcher has to say about them (JSON values: route, seconds, noise, ...)."""
+
+    values: Values
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+class Searcher(Protocol):
+    """Proposes one point at a time."""
+
+    def suggest(self, history: History, number: int) -> Suggestion | None:
+        """Propose the values of trial `number`.
+
+        Args:
+            history: All earlier trials of the stage; open ones are pending points.
+            number: The new trial's number; with the searcher's seed it seeds the draw.
+
+        Returns:
+            A suggestion; None if no point is left that was not tried.
+        """
+        ...

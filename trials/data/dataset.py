@@ -1,0 +1,115 @@
+"""What training and evaluation see of a data set: flat arrays, and no test split in the type for search.
+
+Users are rows 0..U-1 of the present selection, items are 0..N-1 of the whole data set. Shape letters:
+`U` users, `N` items, `E` training interactions, `B` queries in a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.integer[Any]]
+
+UNKNOWN_USER = -1
+"""The user row of a query whose user was not in training."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Histories to continue, as ragged rows: query b is `items[offsets[b]:offsets[b+1]]`, oldest first.
+
+    Args:
+        users_B: User rows of the training data, `UNKNOWN_USER` where there is none.
+        items: Item indices of all histories, one after the other.
+        offsets: `[B + 1]`, from 0.
+        requests: A natural-language request per query, for methods that read one.
+    """
+
+    users_B: IntArray
+    items: IntArray
+    offsets: IntArray
+    requests: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.users_B)
+
+    def history(self, b: int) -> IntArray:
+        """Items of query `b`, oldest first."""
+        return self.items[self.offsets[b] : self.offsets[b + 1]]
+
+    def rows(self, start: int, stop: int) -> Queries:
+        """Queries `start` to `stop - 1`."""
+        offsets = self.offsets[start : stop + 1]
+        requests = None if self.requests is None else self.requests[start:stop]
+        return Queries(self.users_B[start:stop], self.items[offsets[0] : offsets[-1]], offsets - offsets[0], requests)
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """Training sequences and validation targets of a selection of users. Holds no test item.
+
+    Args:
+        name: The data set's name.
+        train_items: `[E]` int32, users one after the other, oldest first; the last two items of every
+            user's full sequence (validation, test) are not among them.
+        train_offsets: `[U + 1]` int64; user u is `train_items[train_offsets[u]:train_offsets[u+1]]`.
+        valid_target_U: `[U]` int32, the second last item of every user.
+        users_U: `[U]` int64, row of each user in the whole prepared data set.
+        num_items: `N`.
+        sentences: `[N]` item sentences, `key value key value ...` (DARec, section 2.2.1).
+        titles: `[N]` item titles.
+        fingerprint: Hex digest of everything above; equal data has equal fingerprints.
+    """
+
+    name: str
+    train_items: IntArray
+    train_offsets: IntArray
+    valid_target_U: IntArray
+    users_U: IntArray
+    num_items: int
+    sentences: Sequence[str]
+    titles: Sequence[str]
+    fingerprint: str
+
+    @property
+    def num_users(self) -> int:
+        """`U`, the users of this selection."""
+        return len(self.valid_target_U)
+
+    def history(self, user: int) -> IntArray:
+        """Training items of a user, oldest first."""
+        return self.train_items[self.train_offsets[user] : self.train_offsets[user + 1]]
+
+    def valid_queries(self) -> Queries:
+        """One query a user: the training sequence, whose answer is `valid_target_U`."""
+        users_U = np.arange(self.num_users, dtype=np.int64)
+        return Queries(users_U, self.train_items, self.train_offsets)
+
+    def popularity_N(self) -> IntArray:
+        """`[N]` number of training interactions of each item."""
+        return np.bincount(self.train_items, minlength=self.num_items)
+
+
+@dataclass(frozen=True)
+class FinalData:
+    """`SearchData` with the test split; `trials.data.open_final` makes it, for promotion only.
+
+    Args:
+        search: The same users' training and validation data.
+        test_target_U: `[U]` int32, the last item of every user.
+    """
+
+    search: SearchData
+    test_target_U: IntArray
+
+    def test_queries(self) -> Queries:
+        """One query a user: training sequence and validation item, whose answer is `test_target_U`."""
+        search = self.search
+        offsets = search.train_offsets + np.arange(search.num_users + 1)
+        items = np.insert(search.train_items, search.train_offsets[1:], search.valid_target_U)
+        return Queries(np.arange(search.num_users, dtype=np.int64), items, offsets)

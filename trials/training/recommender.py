@@ -1,0 +1,52 @@
+"""What a model must offer to be trained and evaluated by the one loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from trials.data.dataset import Queries
+
+Losses = dict[str, Tensor]
+"""Named scalar parts, already weighted; their sum is what the optimiser sees."""
+
+
+class Recommender(nn.Module):
+    """Base of all models: an `nn.Module` with the three things the loop needs.
+
+    Only parameters that require a gradient are trained and kept in checkpoints, together with persistent
+    buffers; a frozen backbone must therefore have `requires_grad` False and no persistent buffers.
+    """
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Any]:
+        """Yield the training batches of one epoch, in an order drawn from `rng`.
+
+        A batch is whatever `loss` takes. Its number of examples weighs nothing: the method averages.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.batches")
+
+    def num_batches(self) -> int:
+        """Batches an epoch, for the learning-rate schedule."""
+        raise NotImplementedError(f"{type(self).__name__}.num_batches")
+
+    def loss(self, batch: Any) -> Losses:
+        """Named scalar losses of one batch."""
+        raise NotImplementedError(f"{type(self).__name__}.loss")
+
+    def scores(self, queries: Queries) -> Tensor:
+        """Score every item for every query: `[B, N]`, higher is better, without gradient.
+
+        Called in evaluation mode under `torch.inference_mode()`. Depends on a query's own history only,
+        not on the other queries of the batch.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.scores")
+
+    def start_evaluation(self) -> None:
+        """Called once before a round of `scores`: the place to encode all items once, say."""
+
+    def diagnostics(self) -> dict[str, float]:
+        """Further metrics to report after an epoch, e.g. a gate's load per layer."""
+        return {}
