@@ -149,7 +149,7 @@ class Method(Protocol):
     paper: str
 
     @property
-    def Config(self) -> type[BaseModel]:  # noqa: N802 - a class attribute in implementations
+    def Config(self) -> type[BaseModel]:
         """The typed config: every field with its unit and range; unknown fields are refused."""
         ...
 
