@@ -1,0 +1,84 @@
+"""What most methods subclass: everything between a `TrialJob` and a training `Loop` but the model itself.
+
+Entry points import this module, so it loads no torch; `trials.training.loop` is imported when a trial starts.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from searchplat.contract import AssetSource, DataRequest, TrialJob
+from trials.training.config import LoopConfig
+
+if TYPE_CHECKING:
+    from trials.data.dataset import SearchData
+    from trials.training.loop import Loop
+    from trials.training.recommender import Recommender
+
+
+class RecommenderMethod(ABC):
+    """A method that trains in the one loop: give it a name, a `Config` and `build`.
+
+    Methods are made without arguments and hold no state; all that a trial needs travels in its job.
+    """
+
+    name: ClassVar[str]
+    """The entry point's name, e.g. `sasrec`."""
+    summary: ClassVar[str]
+    """One sentence for `searchplat methods`."""
+    paper: ClassVar[str]
+    """Authors, title, venue, year; empty for a method without one."""
+    Config: ClassVar[type[LoopConfig]] = LoopConfig
+    """Typed config; every field documented with its unit and range."""
+
+    @abstractmethod
+    def build(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Make the model, on the CPU or on `job.device`; the caller has seeded every generator.
+
+        Args:
+            config: An instance of this class's `Config`.
+            data: Training sequences and validation targets.
+            job: For `assets`, `warm` (frozen parts are kept there between trials), `device` and `seed`.
+        """
+
+    def layout_layers(self, config: Any) -> int | None:
+        """Number of layers that a layout covers under `config`; None where a method has no layout."""
+        return None
+
+    def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
+        """Fetch and prepare the data; a method that needs weights as well extends this."""
+        from trials.data import prepare
+
+        prepare(data, assets)
+
+    def start(self, job: TrialJob) -> Loop:
+        """Seed, open the data, build the model, and return it in a loop that is ready to train.
+
+        Raises:
+            TypeError: If `job.config` is not an instance of this method's `Config`.
+        """
+        import torch
+
+        from trials.data import open_search
+        from trials.training.loop import Loop
+        from trials.training.seeds import seed_everything
+
+        if not isinstance(job.config, self.Config):
+            raise TypeError(
+                f"{self.name}: job.config must be {self.Config.__name__}, got {type(job.config).__name__}; "
+                f"make it with {type(self).__name__}.Config(...)"
+            )
+        torch.set_num_threads(job.threads)
+        data = job.warm.get(data_key(job.data), lambda: open_search(job.data, job.assets))
+        seed_everything(job.seed)  # after opening, so that a warm start draws the same weights as a cold one
+        model = self.build(job.config, data, job)
+        return Loop(model.to(job.device), data, job.config, seed=job.seed, folder=job.folder)
+
+
+def data_key(request: DataRequest) -> Hashable:
+    """Key under which a warm process keeps the data of `request`."""
+    options = json.dumps(dict(request.options), sort_keys=True)
+    return ("search-data", request.name, options, request.fraction, request.seed)
