@@ -121,6 +121,11 @@ class Training(Protocol):
         """Epochs in all; the trial is finished when `epoch == epochs`."""
         ...
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the last completed epoch, empty before the first; a checkpoint keeps them."""
+        ...
+
     def restore(self) -> int:
         """Load the newest valid checkpoint of the job's folder, if any; return its epochs completed, else 0."""
         ...

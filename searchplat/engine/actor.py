@@ -1,0 +1,41 @@
+"""A trial's process on the cluster: a Tune trainable that Ray reuses from trial to trial."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ray import tune
+
+from searchplat.contract import WarmCache
+from searchplat.engine.work import Order, Work
+
+ORDER = "order"
+MESSAGE = "message"
+
+
+class TrialActor(tune.Trainable):
+    """Runs one `Work` after another. Its config is `{"order": <Order as JSON>}`, its results `{"message": ...}`.
+
+    It never says `done`: the gate in the driver decides what ends, after the ledger has written it down.
+    Tune's own checkpoints are not used; a restarted trial takes up its own newest valid one.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Begin in a new process."""
+        self._warm = WarmCache()
+        self._work = Work(Order.from_json(config[ORDER]), self._warm)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Go on with another trial, keeping what is warm."""
+        self._work = Work(Order.from_json(new_config[ORDER]), self._warm)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """One epoch."""
+        return {MESSAGE: self._work.step().to_json()}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing: `Work` has saved already."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing: `Work` takes up the newest valid checkpoint by itself."""

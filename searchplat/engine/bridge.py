@@ -1,0 +1,126 @@
+"""Hands trials to Tune: a Tune searcher that takes them from the plan, and a callback for workers that die.
+
+Tune asks for the next trial inside its event loop, about four times a second. Suggestions that take time are
+therefore computed in a thread; until one is there Tune hears "not yet" and goes on serving running trials.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ray.tune import Callback
+from ray.tune.search import Searcher as TuneSearcher
+
+from searchplat.engine.actor import ORDER
+from searchplat.engine.plan import Ask, Plan, Turn
+from searchplat.engine.work import Order
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.searchers.contract import TrialState
+from searchplat.spec.model import StageSpec
+
+
+class Bridge(TuneSearcher):
+    """The searcher that Tune sees.
+
+    Args:
+        plan: Where trials come from.
+        order_of: What to send to a trial's process.
+        slots: Trials that may run at once now; asked anew each time, since nodes come and go.
+        on_change: Called after every change of a trial, with the trial.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        order_of: Callable[[TrialRecord], Order],
+        slots: Callable[[], int],
+        on_change: Callable[[TrialRecord], None],
+    ) -> None:
+        super().__init__(metric=None, mode=None)
+        self._plan, self._order_of, self._slots, self._on_change = plan, order_of, slots, on_change
+        self._numbers: dict[str, int] = {}
+        self._handed: set[int] = set()
+        self._thinking: threading.Thread | None = None
+        self.error: BaseException | None = None
+
+    def number_of(self, trial_id: str) -> int:
+        """The trial number behind Tune's identifier."""
+        return self._numbers[trial_id]
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's order; None for "not yet"; FINISHED at the end."""
+        if self.error is not None:
+            return str(TuneSearcher.FINISHED)
+        if self._thinking is not None:
+            if self._thinking.is_alive():
+                return None
+            self._thinking = None
+        if len(self._handed) >= self._slots():
+            return None
+        turn = self._plan.next()
+        if turn is Turn.DONE:
+            return str(TuneSearcher.FINISHED)
+        if turn is Turn.WAIT:
+            return None
+        if isinstance(turn, Ask):
+            self._thinking = threading.Thread(target=self._think, args=(turn.stage,), name="suggestion", daemon=True)
+            self._thinking.start()
+            return None
+        assert isinstance(turn, TrialRecord)
+        self._numbers[trial_id] = turn.number
+        self._handed.add(turn.number)
+        self._plan.ledger.start(turn.number)
+        self._on_change(self._plan.ledger.trial(turn.number))
+        return {ORDER: self._order_of(turn).to_json()}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Free the trial's slot."""
+        self._handed.discard(self._numbers[trial_id])
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for a suggestion under way, so that nobody else uses the ledger afterwards."""
+        if self._thinking is not None:
+            self._thinking.join(timeout_s)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger has it all."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the ledger has it all."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Nothing: the ledger has it all."""
+        return {}
+
+    def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
+        """Nothing: the ledger has it all."""
+
+    def _think(self, stage: StageSpec) -> None:
+        try:
+            self._plan.suggest(stage)
+        except BaseException as error:  # handed to the main thread, which ends the search with it
+            self.error = error
+
+
+class Deaths(Callback):
+    """Tells the ledger of workers that died: their trials are taken up again, or fail after too many deaths."""
+
+    def __init__(
+        self, ledger: Ledger, number_of: Callable[[str], int], on_change: Callable[[TrialRecord], None]
+    ) -> None:
+        self._ledger, self._number_of, self._on_change = ledger, number_of, on_change
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker died; Tune starts its trial again."""
+        number = self._number_of(trial.trial_id)
+        self._ledger.retry(number, "worker died")
+        self._on_change(self._ledger.trial(number))
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Workers died too often under this trial."""
+        number = self._number_of(trial.trial_id)
+        if not self._ledger.trial(number).state.final:
+            self._ledger.end(number, TrialState.FAILED, "its workers died more often than is retried")
+            self._on_change(self._ledger.trial(number))

@@ -1,0 +1,92 @@
+"""Where a search lives: `runs/<search>/` with its space, ledger, checkpoints and lock."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from searchplat.errors import InputError, TryAgainError
+from searchplat.ledger import Ledger
+
+NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def runs_root() -> Path:
+    """The folder of all searches: `SEARCHPLAT_RUNS`, or `runs` in the working directory."""
+    return Path(os.environ.get("SEARCHPLAT_RUNS") or "runs")
+
+
+def list_searches(root: Path) -> list[str]:
+    """Names of all searches under `root`, sorted."""
+    if not root.is_dir():
+        return []
+    return sorted(p.parent.name for p in root.glob("*/ledger.sqlite") if NAME_RULE.fullmatch(p.parent.name))
+
+
+class SearchFolder:
+    """Paths of one search.
+
+    Raises:
+        InputError: If the name breaks the rule `[a-z0-9][a-z0-9._-]{0,63}`.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        if not NAME_RULE.fullmatch(name):
+            raise InputError(
+                f"search name {name!r}: must match {NAME_RULE.pattern} (small letters, digits, '.', '_', '-'); "
+                "choose one with --name"
+            )
+        self.name = name
+        self.path = root.absolute() / name
+        self.ledger_path = self.path / "ledger.sqlite"
+        self.checkpoints = self.path / "checkpoints"
+        self.space_path = self.path / "space.yaml"
+        self.scratch = self.path / "scratch"
+
+    def exists(self) -> bool:
+        """Whether the search was started before."""
+        return self.ledger_path.exists()
+
+    def read(self) -> Ledger:
+        """The search's ledger, for reading.
+
+        Raises:
+            InputError: If there is no such search.
+        """
+        if not self.exists():
+            known = ", ".join(list_searches(self.path.parent)) or "none"
+            raise InputError(f"search {self.name!r} does not exist in {self.path.parent}; there are: {known}")
+        return Ledger.read(self.ledger_path)
+
+    def running(self) -> bool:
+        """Whether a driver holds the search now."""
+        if not self.path.is_dir():
+            return False
+        lock = FileLock(self.path / "lock")
+        try:
+            with lock.acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the search's lock; the operating system frees it should this process be killed.
+
+        Raises:
+            TryAgainError: If another driver holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "lock")
+        try:
+            with lock.acquire(blocking=False):
+                yield
+        except Timeout as error:
+            raise TryAgainError(
+                f"search {self.name!r} is being run by another process; wait for it, or choose another --name"
+            ) from error

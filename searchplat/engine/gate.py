@@ -1,0 +1,169 @@
+"""The gate between trials and Tune: what a trial says is written to the ledger, then judged, then acted on.
+
+It is a Tune scheduler around the real ones (ASHA, median stopping), which never see a number that is not
+finite, nor a control. The real ones are fed by trial numbers, so that replaying the ledger's reports gives
+the same rungs as an uninterrupted search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+
+from searchplat.engine.actor import MESSAGE
+from searchplat.engine.plan import CONTROLS
+from searchplat.engine.work import Message
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.searchers.contract import TrialState
+from searchplat.spec.model import SchedulerSpec, SearchSpec
+
+_ENDS = {"infeasible": TrialState.INFEASIBLE, "timeout": TrialState.TIMEOUT, "bug": TrialState.FAILED}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What Tune's schedulers need of a trial: a hashable thing with an identifier."""
+
+    trial_id: str
+
+
+class EarlyStopping:
+    """One stage's scheduler, fed by trial numbers.
+
+    Args:
+        spec: Which rule.
+        epochs: Epochs of a full trial of this stage.
+        metric: The first objective; only finite values may be fed.
+    """
+
+    def __init__(self, spec: SchedulerSpec, epochs: int, metric: str, maximize: bool) -> None:
+        mode = "max" if maximize else "min"
+        self._metric = metric
+        self._known: set[int] = set()
+        self._rule: TrialScheduler | None = None
+        if spec.name == "asha":
+            # A rung at or beyond the last epoch could stop nothing.
+            self._rule = AsyncHyperBandScheduler(
+                time_attr="epoch",
+                metric=metric,
+                mode=mode,
+                max_t=max(epochs, spec.grace),
+                grace_period=spec.grace,
+                reduction_factor=spec.reduction,
+            )
+        elif spec.name == "median":
+            self._rule = MedianStoppingRule(
+                time_attr="epoch",
+                metric=metric,
+                mode=mode,
+                grace_period=spec.grace,
+                min_samples_required=spec.min_trials,
+                hard_stop=True,
+            )
+
+    def stops(self, trial: int, epoch: int, value: float) -> bool:
+        """Take in one report; whether the rule stops the trial now."""
+        if self._rule is None:
+            return False
+        seen = _Seen(str(trial))
+        if trial not in self._known:
+            self._known.add(trial)
+            self._rule.on_trial_add(None, seen)
+        result = {"epoch": epoch, self._metric: value, "training_iteration": epoch}
+        return bool(self._rule.on_trial_result(None, seen, result) == TrialScheduler.STOP)
+
+
+class Gate(FIFOScheduler):
+    """The scheduler that Tune sees.
+
+    Args:
+        epochs: Epochs of a full trial, by stage name.
+        number_of: The trial number behind Tune's trial identifier.
+        on_change: Called after every change of a trial, with the trial.
+        on_bug: Called with the trial whose code raised; the search is to stop.
+    """
+
+    def __init__(
+        self,
+        spec: SearchSpec,
+        ledger: Ledger,
+        epochs: dict[str, int],
+        number_of: Callable[[str], int],
+        on_change: Callable[[TrialRecord], None],
+        on_bug: Callable[[TrialRecord], None],
+    ) -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._number_of = number_of
+        self._on_change, self._on_bug = on_change, on_bug
+        objective = spec.objectives[0]
+        self._metric = objective.metric
+        self._stopping = {
+            stage.name: EarlyStopping(stage.scheduler, epochs[stage.name], objective.metric, objective.maximize)
+            for stage in spec.stages
+        }
+
+    def replay(self, epochs_of: Callable[[TrialRecord], int]) -> None:
+        """Feed the ledger's reports to the stages' rules, and end trials whose end was decided but not written.
+
+        Args:
+            epochs_of: Epochs of a full run of a trial.
+        """
+        trials = {trial.number: trial for trial in self._ledger.trials()}
+        stopped: set[int] = set()
+        for report in self._ledger.reports():
+            if self._judge(trials[report.trial], report.epoch, report.metrics):
+                stopped.add(report.trial)
+        for trial in trials.values():
+            if trial.state.final or trial.epoch == 0:
+                continue
+            metrics = self._ledger.report_at(trial.number, trial.epoch).metrics
+            if bad := _non_finite(metrics):
+                self._end(trial.number, TrialState.DIVERGED, bad)
+            elif trial.epoch >= epochs_of(trial):
+                self._end(trial.number, TrialState.FINISHED)
+            elif trial.number in stopped:
+                self._end(trial.number, TrialState.STOPPED)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Write, judge, decide."""
+        number = self._number_of(trial.trial_id)
+        message = Message.from_json(result[MESSAGE])
+        if message.kind in _ENDS:
+            self._end(number, _ENDS[message.kind], message.cause)
+            if message.kind == "bug":
+                self._on_bug(self._ledger.trial(number))
+            return str(TrialScheduler.STOP)
+        fresh = self._ledger.report(number, message.epoch, message.metrics)
+        if bad := _non_finite(message.metrics):
+            self._end(number, TrialState.DIVERGED, bad)
+            return str(TrialScheduler.STOP)
+        record = self._ledger.trial(number)
+        # A report that the ledger had already was judged then.
+        stop = fresh and self._judge(record, message.epoch, message.metrics)
+        if message.epoch >= message.epochs:
+            self._end(number, TrialState.FINISHED)
+            return str(TrialScheduler.STOP)
+        if stop:
+            self._end(number, TrialState.STOPPED)
+            return str(TrialScheduler.STOP)
+        self._on_change(record)
+        return str(TrialScheduler.CONTINUE)
+
+    def _judge(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> bool:
+        if trial.stage == CONTROLS or _non_finite(metrics):
+            return False
+        return self._stopping[trial.stage].stops(trial.number, epoch, metrics[self._metric])
+
+    def _end(self, number: int, state: TrialState, cause: str | None = None) -> None:
+        self._ledger.end(number, state, cause)
+        self._on_change(self._ledger.trial(number))
+
+
+def _non_finite(metrics: dict[str, float]) -> str | None:
+    bad = [f"{key} = {value}" for key, value in metrics.items() if not math.isfinite(value)]
+    return f"not finite: {', '.join(bad)}" if bad else None

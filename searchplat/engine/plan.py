@@ -1,0 +1,225 @@
+"""What a search does next: a pure function of its spec and its ledger.
+
+Waiting trials first (they were suggested before an interruption), then the controls, then the stages in
+order; a stage begins when the one before has ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from searchplat.contract import Values
+from searchplat.errors import SearchFailedError
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.methods import load_method
+from searchplat.searchers import make_searcher
+from searchplat.searchers.contract import Searcher, Suggestion, TrialState
+from searchplat.spec.model import Categorical, Control, SearchSpec, Space, StageSpec
+
+CONTROLS = "controls"
+"""The stage name of controls."""
+
+RANK = "from"
+"""The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
+
+
+class Turn(Enum):
+    """What to do when there is no trial to hand out."""
+
+    WAIT = "wait"  # for open trials to end
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The stage wants one more suggestion: `Plan.suggest` computes it, which may take seconds."""
+
+    stage: StageSpec
+
+
+def derive_seed(*parts: object) -> int:
+    """A 31-bit seed from named parts; equal parts give equal seeds in every process."""
+    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+class Plan:
+    """Decides what comes next, and records new trials in the ledger.
+
+    Args:
+        spec: The search.
+        ledger: Its ledger; what it says at construction counts as interrupted, so running trials must have
+            been requeued.
+        total: Trials of all stages together; the file's own sum if None. Fewer are shared out in proportion,
+            more go to the last stage.
+    """
+
+    def __init__(self, spec: SearchSpec, ledger: Ledger, total: int | None = None) -> None:
+        self.spec = spec
+        self.ledger = ledger
+        self.budgets = _budgets(spec, total)
+        self._searchers: dict[str, Searcher] = {}
+
+    @property
+    def planned_trials(self) -> int:
+        """Trials of all stages and controls together."""
+        return sum(self.budgets.values()) + sum(control.trials for control in self.spec.controls)
+
+    def next(self) -> TrialRecord | Ask | Turn:
+        """The next waiting trial, the stage to ask for a suggestion, or what else to do."""
+        trials = self.ledger.trials()
+        waiting = [trial for trial in trials if trial.state is TrialState.WAITING]
+        if waiting:
+            return waiting[0]
+        if control := self._next_control(trials):
+            return control
+        for stage in self.spec.stages:
+            own = [trial for trial in trials if trial.stage == stage.name]
+            if len(own) < self.budgets[stage.name] and not self._closed(stage, trials):
+                return Ask(stage)
+            if any(not trial.state.final for trial in own):
+                return Turn.WAIT
+        return Turn.DONE if all(trial.state.final for trial in trials) else Turn.WAIT
+
+    def suggest(self, stage: StageSpec) -> TrialRecord | None:
+        """Compute one more suggestion of a stage and record it.
+
+        Returns:
+            The new trial; None if the stage's searcher has no new point, which is recorded too.
+
+        Raises:
+            SearchFailedError: If the stage builds on one without a single scored trial.
+        """
+        history = self.ledger.history(stage.name)
+        number = len(self.ledger.trials())
+        suggestion = self._searcher(stage).suggest(history, number)
+        if suggestion is None:
+            self.ledger.set_meta(f"exhausted:{stage.name}", "1")
+            return None
+        return self._record(stage, suggestion, history.seq, number)
+
+    def base_config(self, stage: StageSpec) -> Values:
+        """Values that a stage does not search: the file's `fixed`, the stage's own, without inherited ones."""
+        return {**self.spec.fixed, **stage.fixed}
+
+    def stage_space(self, stage: StageSpec) -> Space:
+        """The stage's axes, with the axis of ranks if it builds on more than one earlier trial."""
+        space = self.spec.space.only(stage.over)
+        if stage.start_from is not None and stage.start_from.top > 1:
+            ranks = min(stage.start_from.top, len(self._ranked(stage)))
+            return Space((*space.domains, Categorical(RANK, tuple(range(1, ranks + 1)), ordered=True)))
+        return space
+
+    # ------------------------------------------------------------------ inside
+
+    def _next_control(self, trials: list[TrialRecord]) -> TrialRecord | None:
+        for control in self.spec.controls:
+            done = sum(trial.control == control.name for trial in trials)
+            if done < control.trials:
+                return self._record_control(control, done)
+        return None
+
+    def _record_control(self, control: Control, index: int) -> TrialRecord:
+        method = control.method or self.spec.method
+        values = dict(control.values)
+        seed = derive_seed(self.spec.seed, CONTROLS, control.name, index)
+        if control.random:
+            values = {**self.spec.space.sample(np.random.default_rng(seed), self.spec.fixed), **values}
+        fixed = {} if control.method else {**self.spec.fixed, **self.spec.stages[-1].fixed}
+        return self.ledger.suggest(
+            stage=CONTROLS,
+            control=control.name,
+            method=method,
+            values=values,
+            config=full_config(method, {**fixed, **values}),
+            data_fraction=control.data_fraction,
+            seed=seed,
+            info={"route": "control"},
+            based_on=self.ledger.seq,
+        )
+
+    def _record(self, stage: StageSpec, suggestion: Suggestion, based_on: int, number: int) -> TrialRecord:
+        values = {**self.base_config(stage), **self._inherited(stage, suggestion.values.get(RANK, 1))}
+        values |= {key: value for key, value in suggestion.values.items() if key != RANK}
+        return self.ledger.suggest(
+            stage=stage.name,
+            method=self.spec.method,
+            values=suggestion.values,
+            config=full_config(self.spec.method, values),
+            data_fraction=stage.data_fraction,
+            seed=derive_seed(self.spec.seed, "trial", number),
+            info=suggestion.info,
+            based_on=based_on,
+        )
+
+    def _searcher(self, stage: StageSpec) -> Searcher:
+        if stage.name not in self._searchers:
+            given = {**self.base_config(stage), **self._inherited(stage, 1)}
+            self._searchers[stage.name] = make_searcher(
+                stage.searcher,
+                self.stage_space(stage),
+                tuple(objective.maximize for objective in self.spec.objectives),
+                derive_seed(self.spec.seed, "stage", stage.name),
+                given,
+            )
+        return self._searchers[stage.name]
+
+    def _ranked(self, stage: StageSpec) -> list[TrialRecord]:
+        assert stage.start_from is not None
+        ranked = self.ledger.ranking(stage.start_from.stage)
+        if not ranked:
+            raise SearchFailedError(
+                f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
+                "but none of its trials ended with a value; see `searchplat trials` for why"
+            )
+        return ranked
+
+    def _inherited(self, stage: StageSpec, rank: int) -> Values:
+        """What the stage takes over from an earlier one: that trial's value of every searched parameter it set."""
+        if stage.start_from is None:
+            return {}
+        best = self._ranked(stage)[rank - 1]
+        earlier = next(s for s in self.spec.stages if s.name == stage.start_from.stage)
+        return {
+            **self._inherited(earlier, best.values.get(RANK, 1)),
+            **{key: value for key, value in best.values.items() if key != RANK},
+        }
+
+    def _closed(self, stage: StageSpec, trials: list[TrialRecord]) -> bool:
+        """Whether no more trials may join: its points are exhausted, or a later stage already builds on it."""
+        if self.ledger.meta(f"exhausted:{stage.name}"):
+            return True
+        order = [s.name for s in self.spec.stages]
+        later = set(order[order.index(stage.name) + 1 :])
+        return any(trial.stage in later for trial in trials)
+
+
+def full_config(method: str, values: Mapping[str, Any]) -> Values:
+    """All fields of a method's config as JSON values, defaults filled in and checked."""
+    config: Values = load_method(method).Config(**values).model_dump(mode="json")
+    return config
+
+
+def _budgets(spec: SearchSpec, total: int | None) -> dict[str, int]:
+    planned = {stage.name: stage.trials for stage in spec.stages}
+    everything = sum(planned.values())
+    if total is None or total == everything:
+        return planned
+    if total > everything:
+        planned[spec.stages[-1].name] += total - everything
+        return planned
+    # Largest remainders, so that the shares add up; a stage that others build on needs at least one trial.
+    shares = {name: trials * total / everything for name, trials in planned.items()}
+    budgets = {name: max(1, int(share)) for name, share in shares.items()}
+    for name in sorted(shares, key=lambda name: int(shares[name]) - shares[name]):
+        if sum(budgets.values()) >= total:
+            break
+        budgets[name] += 1
+    return budgets

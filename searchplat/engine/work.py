@@ -1,0 +1,199 @@
+"""One trial's work in one process: from the driver's order to reports. Knows nothing of Ray.
+
+`actor` runs it in a Ray worker, `local` in this process; both therefore give the same metrics.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import math
+import os
+import time
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
+from searchplat.methods import load_method
+
+TIMEOUT_TRACE = "timeout.txt"
+"""A trial that was silent for too long leaves the stacks of its threads in this file of its folder."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the driver sends to a trial's process: plain values only.
+
+    Args:
+        number: The trial's number.
+        folder: Its checkpoints.
+        gpu: Whether it was given a share of a GPU.
+        timeout_s: Seconds that one epoch may take; None for no limit.
+    """
+
+    number: int | None
+    method: str
+    config: Values
+    data: str
+    data_options: Values
+    data_fraction: float
+    data_seed: int
+    seed: int
+    folder: str
+    threads: int = 1
+    gpu: bool = False
+    timeout_s: float | None = None
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """The order that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    @property
+    def data_request(self) -> DataRequest:
+        """Which data the trial trains on."""
+        return DataRequest(self.data, self.data_options, self.data_fraction, self.data_seed)
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a trial's process says after each step.
+
+    Args:
+        kind: `report`, or how the trial ended: `infeasible`, `timeout`, `bug`.
+        epoch: Epochs completed.
+        epochs: Epochs in all.
+        metrics: Of the last epoch; may be non-finite.
+        cause: For an end: what happened, with the traceback of a bug.
+    """
+
+    kind: str
+    epoch: int = 0
+    epochs: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    cause: str | None = None
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads; NaN and infinities survive."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Message:
+        """The message that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+class Work:
+    """Drives one trial's `Training` step by step and sorts what goes wrong.
+
+    Args:
+        order: What to do.
+        warm: What this process keeps between trials.
+    """
+
+    def __init__(self, order: Order, warm: WarmCache) -> None:
+        self._order = order
+        self._warm = warm
+        self._training: Training | None = None
+
+    def step(self) -> Message:
+        """Train one epoch and save a checkpoint; the first step builds the model or takes up a checkpoint.
+
+        A checkpoint is saved before its epoch is reported, and holds the epoch's metrics: whoever takes the
+        trial up after a crash reports them again, and the ledger knows whether it had them.
+        """
+        trace = Path(self._order.folder) / TIMEOUT_TRACE
+        if trace.exists() and trace.stat().st_size:
+            return Message("timeout", cause=f"silent for {self._order.timeout_s} s; stacks in {trace}")
+        try:
+            with _Watchdog(trace, self._order.timeout_s):
+                return self._step()
+        except Exception as error:  # every failure is sorted here, so that the worker stays warm
+            self._training = None
+            if _out_of_memory(error):
+                self._warm.clear()
+                return Message("infeasible", cause=f"out of memory: {error}")
+            return Message("bug", cause=traceback.format_exc())
+
+    def _step(self) -> Message:
+        if self._training is None:
+            began = time.perf_counter()
+            self._training = self._start()
+            setup_seconds = time.perf_counter() - began
+            if self._training.restore() > 0:
+                # Saved, perhaps not yet reported.
+                return self._message(self._training, self._training.metrics)
+            return self._epoch(self._training, {"time/setup_seconds": setup_seconds})
+        return self._epoch(self._training, {})
+
+    def _start(self) -> Training:
+        order = self._order
+        method = load_method(order.method)
+        return method.start(
+            TrialJob(
+                number=order.number,
+                config=method.Config(**order.config),
+                data=order.data_request,
+                seed=order.seed,
+                folder=Path(order.folder),
+                assets=AssetStore(),
+                warm=self._warm,
+                device="cuda" if order.gpu else "cpu",
+                threads=order.threads,
+            )
+        )
+
+    def _epoch(self, training: Training, more: dict[str, float]) -> Message:
+        metrics = {**training.run_epoch(), **more}
+        if all(math.isfinite(value) for value in metrics.values()):
+            training.save()
+        return self._message(training, metrics)
+
+    def _message(self, training: Training, metrics: dict[str, float]) -> Message:
+        return Message("report", training.epoch, training.epochs, metrics)
+
+
+class _Watchdog:
+    """Ends the process if the block takes too long: a C thread, so that a busy loop in C cannot hold it off."""
+
+    def __init__(self, trace: Path, timeout_s: float | None) -> None:
+        self._trace, self._timeout_s = trace, timeout_s
+        self._file: Any = None
+
+    def __enter__(self) -> None:
+        if self._timeout_s is not None:
+            self._trace.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._trace.open("w")
+            faulthandler.dump_traceback_later(self._timeout_s, exit=True, file=self._file)
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            faulthandler.cancel_dump_traceback_later()
+            self._file.close()
+            self._trace.unlink(missing_ok=True)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # By name: torch is not imported here.
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def quiet_environment() -> dict[str, str]:
+    """Environment of a trial's process: no hub requests, no progress bars of libraries, our cache."""
+    names = ("SEARCHPLAT_CACHE", "SEARCHPLAT_DATA_DIR", "SEARCHPLAT_OFFLINE", "HF_HOME")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {
+        **{
+            name: str(Path(value).absolute()) if name != "SEARCHPLAT_OFFLINE" else value for name, value in kept.items()
+        },
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
