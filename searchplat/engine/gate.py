@@ -138,6 +138,11 @@ class Gate(FIFOScheduler):
             if message.kind == "bug":
                 self._on_bug(self._ledger.trial(number))
             return str(TrialScheduler.STOP)
+        if missing := [o.metric for o in self._ledger.objectives if o.metric not in message.metrics]:
+            reported = ", ".join(sorted(message.metrics))
+            self._end(number, TrialState.FAILED, f"objective {missing[0]} is not reported; reported are: {reported}")
+            self._on_bug(self._ledger.trial(number))
+            return str(TrialScheduler.STOP)
         fresh = self._ledger.report(number, message.epoch, message.metrics)
         if bad := _non_finite(message.metrics):
             self._end(number, TrialState.DIVERGED, bad)

@@ -1,0 +1,355 @@
+"""Starts or resumes a search and runs it to its end.
+
+    space -> folder (lock, ledger) -> prepare data and weights -> Ray -> Tune(bridge, gate, actors) -> outcome
+
+The ledger is the only state: whatever this process was doing when it was killed, the same command reads
+the ledger and goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest
+from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.plan import CONTROLS, Plan, full_config
+from searchplat.engine.work import Order, quiet_environment
+from searchplat.errors import InputError, SearchFailedError
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.methods import load_method
+from searchplat.searchers.contract import TrialState
+from searchplat.spec import diff, to_document
+from searchplat.spec.model import SearchSpec
+from searchplat.tracking import MlflowSink
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+MAX_DEATHS = 3
+"""Times that a trial is taken up again after its worker died."""
+
+
+def run_search(
+    spec: SearchSpec,
+    *,
+    name: str | None = None,
+    trials: int | None = None,
+    fork: str | None = None,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    runs: Path | None = None,
+    monitor: Monitor | None = None,
+) -> SearchOutcome:
+    """Start a search, or take it up where it was.
+
+    Args:
+        name: The search's name; by default the space's name and scale, e.g. `darec-quick`.
+        trials: Trials of all stages together, instead of the file's; more than before extends a finished search.
+        fork: Start a new search of this name from the trials of search `name`, under a changed space.
+        address: A Ray cluster; None starts Ray on this machine.
+        tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
+        runs: The folder of all searches.
+        monitor: Who watches.
+
+    Raises:
+        InputError: If the search exists with another space (the text shows the difference), or a trial needs
+            something that cannot be had. Nothing was started.
+        TryAgainError: If another process runs the same search.
+    """
+    monitor = monitor or Silent()
+    root = runs or runs_root()
+    name = name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
+    folder = SearchFolder(root, fork or name)
+    if trials is not None and trials < len(spec.stages):
+        raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
+    with folder.held(), ExitStack() as stack:
+        if folder.exists():
+            _refuse_change(folder, spec)
+        _prepare(spec, monitor)
+        resumed = folder.exists()
+        ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
+        if trials is not None:
+            ledger.set_meta("trials", str(trials))
+        total = ledger.meta("trials")
+        run = _Run(spec, folder, ledger, Plan(spec, ledger, None if total is None else int(total)), monitor)
+        return run.to_its_end(address, tracking_uri, resumed)
+
+
+class _Run:
+    """One driver's run of a search, from an open ledger to its outcome."""
+
+    def __init__(self, spec: SearchSpec, folder: SearchFolder, ledger: Ledger, plan: Plan, monitor: Monitor) -> None:
+        self._spec, self._folder, self._ledger, self._plan, self._monitor = spec, folder, ledger, plan, monitor
+        self._bug: TrialRecord | None = None
+        self._stop = threading.Event()
+        self._signal: int | None = None
+
+    def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
+        """Run whatever the plan still holds."""
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+        self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed})
+        sink = MlflowSink(
+            self._ledger,
+            experiment=self._folder.name,
+            tracking_uri=uri,
+            space_text=self._spec.text,
+            space_name=self._spec.source.name,
+            layout=self._spec.layout,
+            tags={"searchplat.method": self._spec.method, "searchplat.data": self._spec.data.name},
+        )
+        outcome = None
+        try:
+            with self._signals():
+                sink.start()
+                self._tune(address, uri, resumed)
+            outcome = self._outcome()
+        except Exception as error:
+            outcome = self._failed(str(error))
+            raise
+        finally:
+            if outcome is None:
+                outcome = self._failed("interrupted while starting")
+            self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
+            outcome = replace(outcome, unsent_rows=sink.stop(timeout_s=30))
+            self._monitor.stop(outcome)
+        return outcome
+
+    def _tune(self, address: str | None, tracking_uri: str, resumed: bool) -> None:
+        # Ray loads here, after everything that can be wrong with the input was found.
+        for key, value in _TUNE_ENVIRONMENT.items():
+            os.environ.setdefault(key, value)
+        from ray import tune
+
+        from searchplat.engine.actor import TrialActor
+        from searchplat.engine.bridge import Bridge, Deaths
+        from searchplat.engine.cluster import connected, gpu_share, slots
+        from searchplat.engine.gate import Gate
+
+        for trial in self._ledger.trials():
+            if trial.state is TrialState.RUNNING:
+                self._ledger.requeue(trial.number)
+        environment = quiet_environment()
+        self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
+        with connected(address, environment) as dashboard:
+            resources = self._spec.resources
+            share = gpu_share(resources)
+            bridge = Bridge(
+                self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed
+            )
+            epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
+            gate = Gate(self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug)
+            gate.replay(lambda trial: int(trial.config.get("epochs", 1)))
+            self._monitor.start(
+                RunInfo(
+                    self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
+                    slots(resources), self._plan.planned_trials, resumed,
+                )
+            )  # fmt: skip
+            shutil.rmtree(self._folder.scratch, ignore_errors=True)
+            try:
+                tune.Tuner(
+                    tune.with_resources(TrialActor, {"cpu": resources.cpu, "gpu": share}),
+                    tune_config=tune.TuneConfig(
+                        search_alg=bridge,
+                        scheduler=gate,
+                        num_samples=-1,
+                        reuse_actors=True,
+                        trial_name_creator=lambda trial: self._trial_name(bridge.number_of(trial.trial_id)),
+                        trial_dirname_creator=lambda trial: self._trial_name(bridge.number_of(trial.trial_id)),
+                    ),
+                    run_config=tune.RunConfig(
+                        name="tune",
+                        storage_path=str(self._folder.scratch),
+                        verbose=0,
+                        callbacks=[Deaths(self._ledger, bridge.number_of, self._changed)],
+                        failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
+                        stop=_Stopper(self._stop),
+                    ),
+                ).fit()
+            finally:
+                bridge.join(timeout_s=60)
+                shutil.rmtree(self._folder.scratch, ignore_errors=True)
+            if bridge.error is not None and not self._stop.is_set():
+                raise bridge.error
+
+    def _order(self, trial: TrialRecord, gpu: bool) -> Order:
+        resources = self._spec.resources
+        return Order(
+            number=trial.number,
+            method=trial.method,
+            config=trial.config,
+            data=self._spec.data.name,
+            data_options=dict(self._spec.data.options),
+            data_fraction=trial.data_fraction,
+            data_seed=self._spec.seed,
+            seed=trial.seed,
+            folder=str(self._folder.checkpoints / f"{trial.number:05d}"),
+            threads=max(1, int(resources.cpu)),
+            gpu=gpu,
+            timeout_s=resources.timeout_s,
+        )
+
+    def _trial_name(self, number: int) -> str:
+        return f"{self._folder.name}-{number:05d}"
+
+    def _epochs(self, values: dict[str, Any]) -> int:
+        return int(full_config(self._spec.method, values).get("epochs", 1))
+
+    def _changed(self, trial: TrialRecord) -> None:
+        if trial.state.final:
+            # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
+            shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
+
+    def _stop_for_bug(self, trial: TrialRecord) -> None:
+        self._bug = trial
+        self._stop.set()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the search in good order; a second SIGINT ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: object) -> None:
+            if self._stop.is_set() and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._signal = number
+            self._stop.set()
+            self._monitor.event("stopping; the same command goes on from here")
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _outcome(self) -> SearchOutcome:
+        path = self._ledger.path
+        if self._bug is not None:
+            return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
+        if self._signal is not None:
+            message = "interrupted; the same command goes on from here"
+            return SearchOutcome(self._folder.name, "interrupted", 128 + self._signal, path, message)
+        if not self._ledger.ranking():
+            causes = {trial.cause for trial in self._ledger.trials() if trial.cause}
+            return self._failed("no trial ended with a value: " + "; ".join(sorted(causes)))
+        return SearchOutcome(self._folder.name, "done", 0, path, "done")
+
+    def _failed(self, message: str) -> SearchOutcome:
+        return SearchOutcome(self._folder.name, "failed", SearchFailedError.exit_code, self._ledger.path, message)
+
+
+class _Stopper:
+    """Tells Tune to end the experiment once the event is set; never ends a single trial."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._event.is_set()
+
+
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours knows SIGTERM too
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger has it all
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # metrics travel inside messages
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+def _refuse_change(folder: SearchFolder, spec: SearchSpec) -> None:
+    with folder.read() as ledger:
+        changes = diff(ledger.document(), to_document(spec))
+    if changes:
+        lines = "\n  ".join(changes)
+        raise InputError(
+            f"search {folder.name!r} was started with another space; since then changed:\n  {lines}\n"
+            "Undo the change, choose another --name, or start a new search from its trials with --fork NEWNAME."
+        )
+
+
+def _open(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | None) -> Ledger:
+    if folder.exists():
+        return Ledger.open(folder.ledger_path)
+    folder.space_path.write_text(spec.text, encoding="utf-8")
+    # Under another name first: a driver killed right here must not leave half a ledger.
+    half = folder.ledger_path.with_suffix(".new")
+    for path in folder.path.glob("ledger.new*"):
+        path.unlink()
+    with Ledger.create(half, to_document(spec), spec.objectives) as ledger:
+        if source is not None:
+            _copy_trials(source, ledger, spec)
+    half.rename(folder.ledger_path)
+    return Ledger.open(folder.ledger_path)
+
+
+def _copy_trials(source: SearchFolder, ledger: Ledger, spec: SearchSpec) -> None:
+    """Take over another search's finished trials that are points of the new space."""
+    stages = {stage.name: stage for stage in spec.stages}
+    with source.read() as old:
+        for trial in old.trials():
+            stage = stages.get(trial.stage)
+            if stage is None or trial.control is not None or not trial.state.final:
+                continue
+            own = {key: value for key, value in trial.values.items() if key in spec.space.names}
+            given = {key: value for key, value in trial.config.items() if key not in own}
+            if spec.space.only(stage.over).refusals(own, given):
+                continue
+            copied = ledger.suggest(
+                stage=trial.stage,
+                method=trial.method,
+                values=trial.values,
+                config=trial.config,
+                data_fraction=trial.data_fraction,
+                seed=trial.seed,
+                info={**trial.info, "forked_from": f"{source.name}/{trial.number}"},
+                based_on=ledger.seq,
+            )
+            for report in old.reports(trial.number):
+                ledger.report(copied.number, report.epoch, report.metrics)
+            ledger.end(copied.number, trial.state, trial.cause)
+
+
+def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
+    """Fetch and prepare what trials will need, once, before any of them starts."""
+    assets = AssetStore()
+    wanted: dict[str, tuple[str, dict[str, Any], float]] = {}
+    for stage in spec.stages:
+        values = {**spec.fixed, **stage.fixed}
+        wanted[_key(spec.method, values, stage.data_fraction)] = (spec.method, values, stage.data_fraction)
+    for control in spec.controls:
+        name = control.method or spec.method
+        fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
+        values = {**fixed, **control.values}
+        wanted[_key(name, values, control.data_fraction)] = (name, values, control.data_fraction)
+    for method_name, values, fraction in wanted.values():
+        began = time.perf_counter()
+        method = load_method(method_name)
+        request = DataRequest(spec.data.name, spec.data.options, fraction, spec.seed)
+        monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
+        method.prepare(method.Config(**values), request, assets)
+        monitor.event(f"prepared {method_name} on {fraction:.0%} of the users in {time.perf_counter() - began:.1f} s")
+
+
+def _key(method: str, values: dict[str, Any], fraction: float) -> str:
+    return json.dumps([method, values, fraction], sort_keys=True)
+
+
+__all__ = ["CONTROLS", "run_search"]

@@ -1,0 +1,116 @@
+"""A method without a model: a known function, and every way in which a trial can go wrong.
+
+It stands in for nothing: it is a small method of its own, by which the platform is tested in seconds.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from searchplat.contract import AssetSource, DataRequest, TrialJob
+
+
+class RehearsalConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(3, ge=1, description="Epochs.")
+    x: float = Field(0.5, ge=-10, le=10, description="The score is highest at 0.7.")
+    layout: str = Field("000-000-000", description="The score grows with the number of ones in it.")
+    noise: float = Field(0.0, ge=0, description="Standard deviation of the score.")
+    seconds: float = Field(0.0, ge=0, description="Seconds an epoch.")
+    layers: int = Field(3, ge=1, description="Layers that a layout covers.")
+    kind: Literal["a", "b"] = Field("a", description="b costs 0.05 of the score.")
+    fault: Literal["none", "nan", "inf", "raise", "hang", "hang-in-c", "kill", "kill-once", "memory"] = Field(
+        "none", description="What goes wrong."
+    )
+    fault_epoch: int = Field(2, ge=1, description="In which epoch.")
+    fault_above: float | None = Field(None, description="Only where x is above this.")
+    diary: str | None = Field(None, description="File that gets a line for every epoch really trained.")
+
+
+class RehearsalTraining:
+    def __init__(self, job: TrialJob, config: RehearsalConfig) -> None:
+        self.job, self.config = job, config
+        self.epoch, self.epochs = 0, config.epochs
+        self.metrics: dict[str, float] = {}
+        job.folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def state(self) -> Path:
+        return self.job.folder / "state.json"
+
+    def restore(self) -> int:
+        if self.state.exists():
+            saved = json.loads(self.state.read_text())
+            self.epoch, self.metrics = saved["epoch"], saved["metrics"]
+        return self.epoch
+
+    def save(self) -> None:
+        part = self.state.with_suffix(".part")
+        part.write_text(json.dumps({"epoch": self.epoch, "metrics": self.metrics}))
+        part.rename(self.state)
+
+    def run_epoch(self) -> dict[str, float]:
+        epoch, config = self.epoch + 1, self.config
+        if config.diary:
+            with open(config.diary, "a") as diary:
+                diary.write(f"{self.job.number} {epoch}\n")
+        time.sleep(config.seconds)
+        score = 0.5 - (config.x - 0.7) ** 2 + 0.01 * config.layout.count("1") - 0.05 * (config.kind == "b")
+        score += random.Random(self.job.seed * 1000 + epoch).gauss(0, config.noise)
+        score -= 0.1 / epoch
+        if epoch == config.fault_epoch and (config.fault_above is None or config.x > config.fault_above):
+            score = self._fault(score)
+        self.epoch = epoch
+        self.metrics = {"valid/mrr": score, "train/loss": 1.0 / epoch, "time/train_seconds": config.seconds}
+        return self.metrics
+
+    def _fault(self, score: float) -> float:
+        match self.config.fault:
+            case "nan":
+                return float("nan")
+            case "inf":
+                return float("inf")
+            case "raise":
+                raise RuntimeError("a planted bug")
+            case "memory":
+                raise MemoryError("planted")
+            case "hang":
+                time.sleep(3600)
+            case "hang-in-c":
+                ctypes.PyDLL(None).sleep(3600)  # holds the interpreter's lock all the while
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "kill-once":
+                done = self.job.folder / "killed"
+                if not done.exists():
+                    done.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+        return score
+
+
+class Rehearsal:
+    name = "rehearsal"
+    summary = "A known function, for tests"
+    paper = ""
+    Config = RehearsalConfig
+
+    def layout_layers(self, config: BaseModel) -> int | None:
+        assert isinstance(config, RehearsalConfig)
+        return config.layers
+
+    def prepare(self, config: BaseModel, data: DataRequest, assets: AssetSource) -> None:
+        pass
+
+    def start(self, job: TrialJob) -> Any:
+        assert isinstance(job.config, RehearsalConfig)
+        return RehearsalTraining(job, job.config)
