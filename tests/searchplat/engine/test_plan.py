@@ -1,0 +1,160 @@
+"""What comes next: stages in order, budgets, inheritance, controls, interruptions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from searches import rehearsal_spec
+
+from searchplat.engine.plan import Ask, Plan, Turn, derive_seed
+from searchplat.errors import SearchFailedError
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.searchers.contract import TrialState
+from searchplat.spec.model import Control, SearcherSpec, SearchSpec, StageFrom
+
+
+def open_ledger(tmp_path: Path, spec: SearchSpec) -> Ledger:
+    return Ledger.create(tmp_path / "ledger.sqlite", {}, spec.objectives)
+
+
+def finish(ledger: Ledger, trial: TrialRecord, value: float | None = None) -> None:
+    score = trial.config["layout"].count("1") if value is None else value
+    ledger.start(trial.number)
+    ledger.report(trial.number, 1, {"valid/mrr": score})
+    ledger.end(trial.number, TrialState.FINISHED)
+
+
+def run(plan: Plan, most: int = 100) -> list[TrialRecord]:
+    """Play the whole plan, one trial at a time."""
+    for _ in range(most):
+        turn = plan.next()
+        if turn is Turn.DONE:
+            return plan.ledger.trials()
+        assert turn is not Turn.WAIT
+        if isinstance(turn, Ask):
+            plan.suggest(turn.stage)
+        elif isinstance(turn, TrialRecord):
+            finish(plan.ledger, turn)
+    raise AssertionError("the plan does not end")
+
+
+def test_stages_run_in_order_and_the_second_builds_on_the_best_of_the_first(tmp_path: Path) -> None:
+    spec = rehearsal_spec({"epochs": 2}, layout_trials=4, x_trials=3)
+    with open_ledger(tmp_path, spec) as ledger:
+        trials = run(Plan(spec, ledger))
+        best = ledger.ranking("layout")[0]
+    assert [trial.stage for trial in trials] == ["layout"] * 4 + ["weights"] * 3
+    for trial in trials[4:]:
+        assert trial.config["layout"] == best.config["layout"]
+        assert set(trial.values) == {"x"}
+        assert trial.config["epochs"] == 2
+
+
+def test_the_second_stage_waits_for_open_trials_of_the_first(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=1)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        turn = plan.next()
+        assert isinstance(turn, Ask)
+        trial = plan.suggest(turn.stage)
+        assert trial is not None
+        ledger.start(trial.number)
+        assert plan.next() is Turn.WAIT
+        ledger.end(trial.number, TrialState.FAILED, "a bug")
+        asked = plan.next()
+        assert isinstance(asked, Ask)
+        with pytest.raises(SearchFailedError, match="none of its trials ended with a value"):
+            plan.suggest(asked.stage)
+
+
+def test_waiting_trials_come_first_after_an_interruption(tmp_path: Path) -> None:
+    spec = rehearsal_spec()
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        turn = plan.next()
+        assert isinstance(turn, Ask)
+        suggested = plan.suggest(turn.stage)
+        again = Plan(spec, ledger).next()
+    assert again == suggested
+
+
+def test_controls_run_first_never_guide_and_have_their_own_values(tmp_path: Path) -> None:
+    controls = (
+        Control("default"),
+        Control("all-parallel", values={"layout": "111-111-111"}),
+        Control("random", random=True, trials=2),
+    )
+    spec = rehearsal_spec({"epochs": 2}, controls=controls)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        assert plan.planned_trials == 3 + 3 + 4
+        trials = run(plan)
+        best = ledger.ranking("layout")[0]
+    assert [trial.control for trial in trials[:5]] == ["default", "all-parallel", "random", "random", None]
+    assert trials[1].config["layout"] == "111-111-111"
+    assert trials[2].config != trials[3].config
+    # All ones score highest, yet the stage builds on the best of its own.
+    assert trials[-1].config["layout"] == best.config["layout"] != "111-111-111"
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(None, (3, 6)), (9, (3, 6)), (20, (3, 17)), (3, (1, 2)), (2, (1, 1)), (6, (2, 4))],
+)
+def test_a_total_is_shared_out_in_proportion_and_more_goes_to_the_last_stage(
+    tmp_path: Path, total: int | None, expected: tuple[int, int]
+) -> None:
+    spec = rehearsal_spec(layout_trials=3, x_trials=6)
+    with open_ledger(tmp_path, spec) as ledger:
+        assert tuple(Plan(spec, ledger, total).budgets.values()) == expected
+
+
+def test_a_finished_search_is_extended_in_its_last_stage_only(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2, x_trials=2)
+    with open_ledger(tmp_path, spec) as ledger:
+        run(Plan(spec, ledger, 2))
+        trials = run(Plan(spec, ledger, 7))
+    assert [trial.stage for trial in trials] == ["layout", "weights", *["weights"] * 4]
+
+
+def test_top_two_makes_the_choice_between_them_an_axis(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=4, x_trials=8)
+    first, second = spec.stages
+    spec = replace(spec, stages=(first, replace(second, start_from=StageFrom("layout", top=2))))
+    with open_ledger(tmp_path, spec) as ledger:
+        trials = run(Plan(spec, ledger))
+        ranked = ledger.ranking("layout")
+    for trial in trials[4:]:
+        assert trial.config["layout"] == ranked[trial.values["from"] - 1].config["layout"]
+    assert {trial.values["from"] for trial in trials[4:]} == {1, 2}
+
+
+def test_a_stage_whose_points_are_exhausted_ends_early_also_after_a_resume(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2, x_trials=9)
+    first, second = spec.stages
+    grid = replace(second, searcher=SearcherSpec("grid"))
+    stepped = replace(spec.space["x"], step=0.5)  # type: ignore[type-var]
+    spec = replace(spec, stages=(first, grid), space=type(spec.space)((spec.space["layout"], stepped)))
+    with open_ledger(tmp_path, spec) as ledger:
+        trials = run(Plan(spec, ledger))
+        assert sorted(trial.values["x"] for trial in trials[2:]) == [0.0, 0.5, 1.0]
+        assert Plan(spec, ledger).next() is Turn.DONE
+
+
+def test_equal_seeds_give_equal_searches_and_trials_differ_in_their_seeds(tmp_path: Path) -> None:
+    def trials(folder: str, seed: int) -> list[tuple[object, ...]]:
+        (tmp_path / folder).mkdir()
+        spec = rehearsal_spec(seed=seed)
+        with open_ledger(tmp_path / folder, spec) as ledger:
+            return [(trial.values, trial.seed) for trial in run(Plan(spec, ledger))]
+
+    assert trials("a", 1) == trials("b", 1) != trials("c", 2)
+    assert len({seed for _, seed in trials("d", 1)}) == 6
+
+
+def test_derived_seeds_fit_everywhere_and_differ() -> None:
+    seeds = {derive_seed(0, "trial", number) for number in range(1000)}
+    assert len(seeds) == 1000
+    assert all(0 <= seed < 2**31 for seed in seeds)
