@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.search import Searcher as TuneSearcher
 
 from searchplat.engine.actor import ORDER
+from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.work import Order
 from searchplat.ledger import Ledger, TrialRecord
@@ -21,7 +22,7 @@ from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import StageSpec
 
 
-class Bridge(TuneSearcher):
+class Bridge(DriverOnly, TuneSearcher):
     """The searcher that Tune sees.
 
     Args:
@@ -104,7 +105,7 @@ class Bridge(TuneSearcher):
             self.error = error
 
 
-class Deaths(Callback):
+class Deaths(DriverOnly, Callback):
     """Tells the ledger of workers that died: their trials are taken up again, or fail after too many deaths."""
 
     def __init__(
@@ -124,3 +125,28 @@ class Deaths(Callback):
         if not self._ledger.trial(number).state.final:
             self._ledger.end(number, TrialState.FAILED, "its workers died more often than is retried")
             self._on_change(self._ledger.trial(number))
+
+
+class TrialNames(DriverOnly):
+    """Names trials on the Ray dashboard: `<search>-00007`."""
+
+    def __init__(self, search: str, number_of: Callable[[str], int]) -> None:
+        self._search, self._number_of = search, number_of
+
+    def __call__(self, trial: Any) -> str:
+        return f"{self._search}-{self._number_of(trial.trial_id):05d}"
+
+
+class Stop(DriverOnly, Stopper):
+    """Tells Tune to end the experiment once the event is set; never ends a single trial."""
+
+    def __init__(self, event: threading.Event) -> None:
+        self._event = event
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Whether to end this trial: the gate decides that."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether to end the experiment."""
+        return self._event.is_set()

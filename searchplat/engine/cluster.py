@@ -25,6 +25,8 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
     Yields:
         The dashboard's address, None if it does not run.
     """
+    # What goes wrong with a worker is in the ledger and on the screen; Tune's own account would scroll it away.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     # The token file of Ray's authentication must not be readable by others.
     before = os.umask(0o077)
     try:

@@ -15,6 +15,7 @@ from typing import Any
 from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
 
 from searchplat.engine.actor import MESSAGE
+from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.plan import CONTROLS
 from searchplat.engine.work import Message
 from searchplat.ledger import Ledger, TrialRecord
@@ -77,7 +78,7 @@ class EarlyStopping:
         return bool(self._rule.on_trial_result(None, seen, result) == TrialScheduler.STOP)
 
 
-class Gate(FIFOScheduler):
+class Gate(DriverOnly, FIFOScheduler):
     """The scheduler that Tune sees.
 
     Args:

@@ -119,6 +119,7 @@ class _Run:
         finally:
             if outcome is None:
                 outcome = self._failed("interrupted while starting")
+            self._requeue_running()
             self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
             outcome = replace(outcome, unsent_rows=sink.stop(timeout_s=30))
             self._monitor.stop(outcome)
@@ -131,13 +132,11 @@ class _Run:
         from ray import tune
 
         from searchplat.engine.actor import TrialActor
-        from searchplat.engine.bridge import Bridge, Deaths
+        from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
         from searchplat.engine.cluster import connected, gpu_share, slots
         from searchplat.engine.gate import Gate
 
-        for trial in self._ledger.trials():
-            if trial.state is TrialState.RUNNING:
-                self._ledger.requeue(trial.number)
+        self._requeue_running()
         environment = quiet_environment()
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         with connected(address, environment) as dashboard:
@@ -155,6 +154,7 @@ class _Run:
                     slots(resources), self._plan.planned_trials, resumed,
                 )
             )  # fmt: skip
+            names = TrialNames(self._folder.name, bridge.number_of)
             shutil.rmtree(self._folder.scratch, ignore_errors=True)
             try:
                 tune.Tuner(
@@ -164,8 +164,8 @@ class _Run:
                         scheduler=gate,
                         num_samples=-1,
                         reuse_actors=True,
-                        trial_name_creator=lambda trial: self._trial_name(bridge.number_of(trial.trial_id)),
-                        trial_dirname_creator=lambda trial: self._trial_name(bridge.number_of(trial.trial_id)),
+                        trial_name_creator=names,
+                        trial_dirname_creator=names,
                     ),
                     run_config=tune.RunConfig(
                         name="tune",
@@ -173,7 +173,7 @@ class _Run:
                         verbose=0,
                         callbacks=[Deaths(self._ledger, bridge.number_of, self._changed)],
                         failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-                        stop=_Stopper(self._stop),
+                        stop=Stop(self._stop),
                     ),
                 ).fit()
             finally:
@@ -181,6 +181,11 @@ class _Run:
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
             if bridge.error is not None and not self._stop.is_set():
                 raise bridge.error
+
+    def _requeue_running(self) -> None:
+        for trial in self._ledger.trials():
+            if trial.state is TrialState.RUNNING:
+                self._ledger.requeue(trial.number)
 
     def _order(self, trial: TrialRecord, gpu: bool) -> Order:
         resources = self._spec.resources
@@ -198,9 +203,6 @@ class _Run:
             gpu=gpu,
             timeout_s=resources.timeout_s,
         )
-
-    def _trial_name(self, number: int) -> str:
-        return f"{self._folder.name}-{number:05d}"
 
     def _epochs(self, values: dict[str, Any]) -> int:
         return int(full_config(self._spec.method, values).get("epochs", 1))
@@ -249,19 +251,6 @@ class _Run:
 
     def _failed(self, message: str) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "failed", SearchFailedError.exit_code, self._ledger.path, message)
-
-
-class _Stopper:
-    """Tells Tune to end the experiment once the event is set; never ends a single trial."""
-
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._event.is_set()
 
 
 _TUNE_ENVIRONMENT = {

@@ -111,7 +111,8 @@ class Work:
         """
         trace = Path(self._order.folder) / TIMEOUT_TRACE
         if trace.exists() and trace.stat().st_size:
-            return Message("timeout", cause=f"silent for {self._order.timeout_s} s; stacks in {trace}")
+            stacks = trace.read_text(errors="replace")[-4000:]
+            return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
         try:
             with _Watchdog(trace, self._order.timeout_s):
                 return self._step()
