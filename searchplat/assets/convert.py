@@ -50,15 +50,18 @@ def gguf_to_safetensors(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder, safe_serialization=True)
     source.unlink()
-    _forget_library_version(folder)
+    _forget_this_run(folder)
 
 
-def _forget_library_version(folder: Path) -> None:
-    """Drop `transformers_version`, so that equal weights have equal digests under another version."""
+_OF_THIS_RUN = ("transformers_version", "local_files_only", "is_local")
+
+
+def _forget_this_run(folder: Path) -> None:
+    """Drop what only tells how the conversion ran, so that equal content has equal digests everywhere."""
     for path in folder.glob("*config.json"):
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content.pop("transformers_version", None) is not None:
-            path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        kept = {key: value for key, value in content.items() if key not in _OF_THIS_RUN}
+        path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
 
 ML_100K_GENRES = (

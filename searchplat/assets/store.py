@@ -300,6 +300,8 @@ def _storing(cache: Path) -> Iterator[None]:
 
 def _fsync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)  # some writers make private files, and a cache may be shared
         _fsync(path)
     _fsync(folder)
 
