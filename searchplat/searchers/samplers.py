@@ -1,0 +1,130 @@
+"""Optuna's samplers with our options: one function each, named by the table in `searchplat.searchers`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from searchplat.errors import InputError
+from searchplat.searchers.options import CMAESOptions, GPOptions, NSGA2Options, TPEOptions
+from searchplat.searchers.optuna_adapter import OptunaSearcher
+from searchplat.spec.model import Space
+
+Distributions = dict[str, BaseDistribution]
+
+
+class _KnownSpace(BaseSampler):
+    """Takes the joint axes from us: we know the space, and Optuna would infer it from all trials at every question."""
+
+    joint: Distributions
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Distributions:
+        """The axes that are sampled jointly."""
+        return self.joint
+
+
+class _TPE(_KnownSpace, TPESampler):
+    pass
+
+
+class _GP(_KnownSpace, GPSampler):
+    pass
+
+
+class _CMAES(_KnownSpace, CmaEsSampler):
+    pass
+
+
+class _NSGA2(_KnownSpace, NSGAIISampler):
+    pass
+
+
+def tpe(
+    space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: TPEOptions
+) -> OptunaSearcher:
+    """Tree-structured Parzen estimator."""
+
+    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
+        arguments: dict[str, Any] = {
+            "seed": sampler_seed,
+            "n_startup_trials": options.startup,
+            "n_ei_candidates": options.candidates,
+            "multivariate": options.multivariate,
+            "constant_liar": options.constant_liar,
+        }
+        if options.group:  # then Optuna must find the groups itself
+            return TPESampler(group=True, **arguments)
+        sampler = _TPE(**arguments)
+        jointly = options.multivariate if options.multivariate is not None else len(maximize) == 1
+        sampler.joint = always if jointly else {}
+        return sampler
+
+    return OptunaSearcher(space, maximize, seed, given, make)
+
+
+def gp(
+    space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: GPOptions
+) -> OptunaSearcher:
+    """Gaussian process with Matérn 5/2 kernel and log expected improvement; conditional axes are drawn at random."""
+
+    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
+        sampler = _GP(
+            seed=sampler_seed,
+            n_startup_trials=options.startup,
+            deterministic_objective=options.deterministic,
+            warn_independent_sampling=False,
+        )
+        sampler.joint = always
+        return sampler
+
+    return OptunaSearcher(space, maximize, seed, given, make)
+
+
+def cmaes(
+    space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: CMAESOptions
+) -> OptunaSearcher:
+    """CMA-ES; with margin where whole-number or yes-or-no axes would freeze. Conditional axes are drawn at random."""
+    if len(maximize) > 1:
+        raise InputError(
+            f"searcher cmaes: takes one objective, got {len(maximize)}; take nsga2, tpe, gp or pr for several"
+        )
+
+    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
+        numeric = {n: d for n, d in always.items() if hasattr(d, "low")}
+        whole = any(isinstance(d, IntDistribution) or getattr(d, "step", None) for d in numeric.values())
+        sampler = _CMAES(
+            seed=sampler_seed,
+            n_startup_trials=options.startup,
+            popsize=options.population,
+            with_margin=whole if options.margin is None else options.margin,
+            warn_independent_sampling=False,
+        )
+        # One axis is too few for CMA-ES: Optuna's own independent sampler draws it.
+        sampler.joint = numeric if len(numeric) > 1 else {}
+        return sampler
+
+    return OptunaSearcher(space, maximize, seed, given, make, stateful=True, bits_as_ints=True)
+
+
+def nsga2(
+    space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: NSGA2Options
+) -> OptunaSearcher:
+    """Non-dominated sorting genetic algorithm II."""
+
+    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
+        sampler = _NSGA2(
+            seed=sampler_seed,
+            population_size=options.population,
+            crossover_prob=options.crossover,
+            mutation_prob=options.mutation,
+            swapping_prob=options.swap,
+        )
+        sampler.joint = always
+        return sampler
+
+    return OptunaSearcher(space, maximize, seed, given, make, stateful=True)

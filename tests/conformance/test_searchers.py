@@ -1,0 +1,223 @@
+"""What every searcher must keep, on spaces of every kind. A newcomer is checked by its line in `SEARCHERS`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pytest
+
+from searchplat.contract import Values
+from searchplat.searchers import SEARCHERS, History, PastTrial, Searcher, Suggestion, TrialState, make_searcher
+from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, SearcherSpec, Space
+
+GIVEN = {"backbone": "small"}
+
+SPACES = {
+    "mixed": Space(
+        (
+            Float("lr", 1e-5, 1e-1, log=True),
+            Float("dropout", 0.0, 0.5),
+            Float("weight", 0.0, 1.0, step=0.25),
+            Int("width", 8, 512, log=True),
+            Int("heads", 2, 9, step=3),
+            Categorical("schedule", ("linear", "cosine", None)),
+            Categorical("size", (16, 32, 64), ordered=True),
+            Bool("norm"),
+        )
+    ),
+    "conditional": Space(
+        (
+            Categorical("tuned", ("none", "last", "all")),
+            Float("rate", 0.0, 1.0, when=(Condition("tuned", ("last", "all")),)),
+            Int("depth", 1, 4, when=(Condition("tuned", ("last",)),)),
+            Bool("wide", when=(Condition("backbone", ("large",)),)),
+            Bool("deep", when=(Condition("backbone", ("small",)),)),
+        )
+    ),
+    "layout": Space((Layout("layout", 4, ("causal", "context", "recommend"), ("serial", "parallel")),)),
+    "constrained": Space(
+        (
+            Layout("layout", 3, ("causal", "context"), ("serial", "parallel"), at_most={"parallel": 2, "serial": 5}),
+            Bool("norm"),
+        )
+    ),
+}
+TINY = Space((Categorical("a", ("x", "y")), Int("b", 0, 3, when=(Condition("a", ("y",)),))))
+OPTIONS: dict[str, dict[str, Any]] = {
+    # Small populations and startups, so that a dozen trials reach the interesting code.
+    "grid": {"points": 2},
+    "tpe": {"startup": 4},
+    "gp": {"startup": 4},
+    "cmaes": {"population": 4},
+    "nsga2": {"population": 4},
+    "pr": {"startup": 4, "restarts": 2, "samples": 8, "steps": 5},
+}
+TRIALS = 12
+SEVERAL = [name for name in SEARCHERS if name != "cmaes"]
+
+
+def build(name: str, space: Space, seed: int = 7, maximize: tuple[bool, ...] = (True,)) -> Searcher:
+    return make_searcher(SearcherSpec(name, OPTIONS.get(name, {})), space, maximize, seed, GIVEN)
+
+
+def score(values: Values, index: int = 0) -> float:
+    """A number in [0, 1) that depends on the point alone."""
+    return zlib.crc32(f"{index}{sorted(values.items())}".encode()) / 2**32
+
+
+def state_of(number: int) -> TrialState:
+    """Every kind of end, in turn; most trials finish."""
+    ends = {3: TrialState.STOPPED, 5: TrialState.DIVERGED, 6: TrialState.FAILED, 8: TrialState.INFEASIBLE}
+    return ends.get(number % 12, TrialState.FINISHED)
+
+
+def search(
+    suggest: Callable[[History, int], Suggestion | None], trials: int, at_once: int, objectives: int = 1
+) -> tuple[list[History], list[Suggestion | None]]:
+    """Run a search with `at_once` open trials; return the history before every suggestion, and the suggestions."""
+    past: list[PastTrial] = []
+    histories, suggestions, seq = [], [], 0
+    for number in range(trials):
+        history = History(tuple(past), seq)
+        suggestion = suggest(history, number)
+        histories.append(history)
+        suggestions.append(suggestion)
+        if suggestion is None:
+            break
+        seq += 1
+        values = json.loads(json.dumps(suggestion.values))  # as the ledger gives them back
+        past.append(PastTrial(number, values, TrialState.RUNNING, suggested_at=seq, based_on=history.seq))
+        running = [t for t in past if not t.state.final]
+        if len(running) == at_once:  # the newest ends first: an order unlike that of the numbers
+            seq += 1
+            ended = running[-1] if number % 2 else running[0]
+            state = state_of(ended.number)
+            values_of = tuple(score(dict(ended.values), i) for i in range(objectives)) if state.scored else None
+            past[ended.number] = replace(ended, state=state, objectives=values_of, seconds=1.0, ended_at=seq)
+    return histories, suggestions
+
+
+@cache
+def searched(name: str, space: str, at_once: int = 3) -> tuple[list[History], list[Suggestion | None]]:
+    return search(build(name, SPACES[space]).suggest, TRIALS, at_once)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_suggestions_are_points_of_the_space_and_json(name: str, space: str) -> None:
+    _, suggestions = searched(name, space)
+
+    for suggestion in suggestions:
+        assert suggestion is not None
+        assert SPACES[space].refusals(suggestion.values, GIVEN) == []
+        assert json.loads(json.dumps(suggestion.values)) == suggestion.values
+        json.dumps(suggestion.info, allow_nan=False)
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_no_point_is_suggested_twice(name: str, space: str) -> None:
+    _, suggestions = searched(name, space)
+
+    texts = [json.dumps(s.values, sort_keys=True) for s in suggestions if s is not None]
+    assert len(set(texts)) == TRIALS
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_resuming_at_any_step_equals_no_interruption(name: str, space: str) -> None:
+    histories, suggestions = searched(name, space)
+
+    for number in range(TRIALS):
+        again = build(name, SPACES[space]).suggest(histories[number], number)
+        assert again is not None
+        assert again.values == suggestions[number].values, f"trial {number}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_the_same_question_twice_has_the_same_answer(name: str) -> None:
+    histories, suggestions = searched(name, "mixed")
+    searcher = build(name, SPACES["mixed"])
+
+    for number in (6, 6, 9, 7, 11, 11):  # also back in time: the cache must notice
+        answer = searcher.suggest(histories[number], number)
+        assert answer is not None
+        assert answer.values == suggestions[number].values  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_another_seed_gives_other_points(name: str) -> None:
+    one, two = ([s.values for s in search(build(name, SPACES["mixed"], seed).suggest, 3, 1)[1] if s] for seed in (1, 2))
+
+    assert one != two
+
+
+@pytest.fixture(scope="module")
+def from_another_process() -> dict[str, Any]:
+    """Suggestions of all searchers on all spaces, made by a fresh interpreter with another hash seed."""
+    out = subprocess.run([sys.executable, "-W", "ignore", __file__], capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_the_same_seed_gives_the_same_points_in_another_process(
+    name: str, from_another_process: dict[str, Any]
+) -> None:
+    for space in SPACES:
+        _, suggestions = searched(name, space)
+        assert from_another_process[f"{name}/{space}"] == [s and s.values for s in suggestions]
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_all_trials_failed_or_open_is_no_obstacle(name: str) -> None:
+    space = SPACES["mixed"]
+    points = [s.values for s in searched("random", "mixed")[1] if s is not None]
+    for state in (TrialState.DIVERGED, TrialState.TIMEOUT, TrialState.RUNNING, TrialState.WAITING):
+        past = tuple(PastTrial(i, p, state, suggested_at=i + 1, based_on=i) for i, p in enumerate(points))
+        suggestion = build(name, space).suggest(History(past, 100), 50)
+        assert suggestion is not None
+        assert space.refusals(suggestion.values, GIVEN) == []
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_equal_scores_everywhere_are_no_obstacle(name: str) -> None:
+    points = [s.values for s in searched("random", "mixed")[1] if s is not None]
+    past = tuple(PastTrial(i, p, TrialState.FINISHED, (0.5,)) for i, p in enumerate(points))
+
+    suggestion = build(name, SPACES["mixed"]).suggest(History(past, 0), 50)
+
+    assert suggestion is not None
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_a_finite_space_is_exhausted_and_then_none(name: str) -> None:
+    _, suggestions = search(build(name, TINY).suggest, 20, at_once=2)
+
+    assert suggestions[-1] is None
+    points = [json.dumps(s.values, sort_keys=True) for s in suggestions if s is not None]
+    assert len(points) == len(set(points)) == 1 + 4  # x alone; y with b = 0..3
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_several_objectives(name: str) -> None:
+    searcher = make_searcher(SearcherSpec(name, OPTIONS.get(name, {})), SPACES["mixed"], (True, False), 3, GIVEN)
+
+    histories, suggestions = search(searcher.suggest, 10, at_once=2, objectives=2)
+
+    for suggestion in suggestions:
+        assert suggestion is not None
+        assert SPACES["mixed"].refusals(suggestion.values, GIVEN) == []
+    fresh = make_searcher(SearcherSpec(name, OPTIONS.get(name, {})), SPACES["mixed"], (True, False), 3, GIVEN)
+    assert fresh.suggest(histories[-1], 9).values == suggestions[-1].values  # type: ignore[union-attr]
+
+
+if __name__ == "__main__":
+    print(json.dumps({f"{n}/{s}": [x and x.values for x in searched(n, s)[1]] for n in SEARCHERS for s in SPACES}))
