@@ -1,0 +1,1 @@
+"""Blocks that methods share: adapters, routers, attention over packed tokens, collaborative filtering, losses."""

@@ -1,0 +1,173 @@
+"""Text encoders of the BERT family: loading, mean pooling, and embeddings computed once and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from searchplat.contract import AssetSource
+from searchplat.errors import InputError
+from trials.backbones.words import WordTokenizer, digest_files, digest_texts
+
+RANDOM_ENCODER = "random-bert"
+"""A tiny randomly initialised encoder whose tokenizer knows the words of the texts it is loaded with."""
+
+_BATCH = 64
+"""Texts encoded at once; sorted by length, so that a batch holds little padding."""
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """A frozen text encoder in evaluation mode.
+
+    Args:
+        name: Asset name, or `random-bert`.
+        model: The transformers model; its output has `last_hidden_state [B, T, D]`.
+        tokenize: Texts to token ids with the model's own special tokens, cut to its longest input.
+        pad_id: Id that fills short rows.
+        width: `D`.
+    """
+
+    name: str
+    model: Any
+    tokenize: Callable[[Sequence[str]], list[list[int]]]
+    pad_id: int
+    width: int
+
+    def batch(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Ids and mask `[B, T]`, padded on the right; mask is 1 at tokens."""
+        rows = [torch.tensor(ids, dtype=torch.long) for ids in self.tokenize(texts)]
+        ids_BT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.pad_id)
+        lengths_B1 = torch.tensor([[len(row)] for row in rows])
+        return ids_BT, (torch.arange(ids_BT.shape[1]) < lengths_B1).long()
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Mean-pooled vectors `[N, D]`, in the order of the texts."""
+        vectors = np.zeros((len(texts), self.width), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        for start in range(0, len(order), _BATCH):
+            chosen = order[start : start + _BATCH]
+            ids_BT, mask_BT = self.batch([texts[i] for i in chosen])
+            states_BTD = self.model(input_ids=ids_BT, attention_mask=mask_BT).last_hidden_state
+            vectors[chosen] = mean_pool(states_BTD, mask_BT).numpy()
+        return vectors
+
+
+def mean_pool(states_BTD: Tensor, mask_BT: Tensor) -> Tensor:
+    """Average the states at tokens: `[B, D]`. A row without tokens gives zeros."""
+    weights_BT1 = mask_BT.unsqueeze(-1).to(states_BTD.dtype)
+    return (states_BTD * weights_BT1).sum(1) / weights_BT1.sum(1).clamp(min=1)
+
+
+def load_text_encoder(name: str, assets: AssetSource, *, texts: Sequence[str] = ()) -> TextEncoder:
+    """Load a text encoder, frozen, on the CPU.
+
+    Args:
+        name: Asset name (`minilm-l6-v2`), hub name (`google-bert/bert-base-uncased`), local folder, or
+            `random-bert`.
+        assets: Where weights come from.
+        texts: Words for the random encoder's tokenizer.
+
+    Raises:
+        InputError: If the folder holds no safetensors weights or no tokenizer.
+        AssetError: If the weights cannot be had.
+    """
+    if name == RANDOM_ENCODER:
+        return _random_encoder(texts)
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    folder = assets.fetch(name)
+    shown, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model = AutoModel.from_pretrained(
+            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder}: text encoder {name!r} needs safetensors weights and tokenizer files ({error}); fetch it again"
+        ) from error
+    finally:
+        logging.set_verbosity(shown)
+        if bars:
+            logging.enable_progress_bar()
+    longest = min(int(model.config.max_position_embeddings), 512)
+
+    def tokenize(texts: Sequence[str]) -> list[list[int]]:
+        ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
+        return ids
+
+    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
+    return TextEncoder(name, model.eval().requires_grad_(False), tokenize, pad_id, int(model.config.hidden_size))
+
+
+def text_embeddings(name: str, texts: Sequence[str], assets: AssetSource) -> NDArray[np.float32]:
+    """Mean-pooled embeddings `[N, D]` of texts, computed once for these texts and this encoder.
+
+    They are kept as `prepared/embeddings/<digest>.npy` in the cache; several processes may ask at once.
+    """
+    digest = hashlib.sha256(f"{_encoder_digest(name, assets)} {digest_texts(texts)}".encode()).hexdigest()
+    path = assets.folder("prepared", "embeddings") / f"{digest[:32]}.npy"
+    if not path.exists():
+        write_atomically(path, lambda file: np.save(file, load_text_encoder(name, assets, texts=texts).encode(texts)))
+    embeddings: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    return embeddings
+
+
+def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
+    """Write a file under a temporary name and rename it, so that no reader ever sees half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _encoder_digest(name: str, assets: AssetSource) -> str:
+    if name == RANDOM_ENCODER:
+        return name
+    folder = assets.fetch(name)
+    return digest_files(
+        sorted([folder / "config.json", *folder.glob("tokenizer*.json"), *folder.glob("*.safetensors")])
+    )
+
+
+def _random_encoder(texts: Sequence[str]) -> TextEncoder:
+    from transformers import BertConfig, BertModel
+
+    tokenizer = WordTokenizer(texts)
+    config = BertConfig(
+        vocab_size=tokenizer.size + 1,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=512,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = BertModel(config, add_pooling_layer=False).eval().requires_grad_(False)
+
+    def tokenize(texts: Sequence[str]) -> list[list[int]]:
+        return [(ids or [0])[:512] for ids in tokenizer(texts)]
+
+    return TextEncoder(RANDOM_ENCODER, model, tokenize, tokenizer.size, 32)

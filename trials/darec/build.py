@@ -1,0 +1,147 @@
+"""Puts a trial's model together from what the process keeps warm; `prepare` does the same ahead of all trials."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.errors import InputError
+from trials.backbones.decoder_lm import DecoderLM, load_decoder
+from trials.backbones.names import RANDOM_DECODERS
+from trials.backbones.words import digest_texts
+from trials.darec.batches import Batcher
+from trials.darec.config import DARecConfig
+from trials.darec.hard_items import load_hard_items
+from trials.darec.inputs import PROMPT, SentenceTokens
+from trials.darec.layout import parse_layout
+from trials.darec.model import DARecModel
+from trials.darec.ragged import Ragged
+from trials.data.dataset import SearchData
+from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
+
+
+def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
+    """Make the model of a trial; frozen parts come from, or go into, `job.warm`.
+
+    Raises:
+        InputError: If layout, layers or lengths do not fit the backbone, or no user has two training items.
+    """
+    texts = digest_texts(data.sentences)
+    words = texts if config.backbone in RANDOM_DECODERS else None  # a random model's vocabulary is the data's
+    lm = job.warm.get(
+        ("decoder", config.backbone, config.num_layers, job.device, config.precision, words),
+        lambda: load_decoder(
+            config.backbone,
+            job.assets,
+            num_layers=config.num_layers,
+            device=job.device,
+            dtype=config.precision,
+            texts=[PROMPT, *data.sentences],
+        ),
+    )
+    sentences = job.warm.get(
+        ("darec-sentences", config.backbone, config.max_sentence_tokens, texts),
+        lambda: tokenise(lm, data, config.max_sentence_tokens),
+    )
+    check_fit(config, data, lm, sentences)
+    with_cl = config.variant != "llmrec" and config.lambda_cl > 0
+    hard = None
+    if with_cl:
+        key = ("darec-hard", data.fingerprint, config.text_encoder, config.hard_fraction, config.hard_mf_width)
+        hard = job.warm.get(key, lambda: load_hard_items(config, data, job.assets))
+    cf, interactions = _collaborative(config, data, job)
+    batcher = Batcher(
+        config,
+        data,
+        sentences.sentences.lengths(),
+        hard=hard,
+        interactions=interactions,
+        align=config.variant != "llmrec" and config.lambda_align > 0,
+    )
+    return DARecModel(config, lm, sentences, batcher, cf, item_bias(config, data))
+
+
+def prepare(config: DARecConfig, data: DataRequest, assets: AssetSource) -> None:
+    """Fetch the backbone and, where L_cl needs them, the text encoder and the hard items."""
+    if config.backbone not in RANDOM_DECODERS:
+        assets.fetch(config.backbone)
+    if config.variant != "llmrec" and config.lambda_cl > 0:
+        from trials.data import open_search
+
+        load_hard_items(config, open_search(data, assets), assets)
+
+
+def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens:
+    """Token ids of every item's sentence, cut to `max_tokens`, and of the alignment prompt."""
+    rows = [ids[:max_tokens] for ids in lm.tokenize(list(data.sentences))]
+    return SentenceTokens(Ragged.of(rows), np.asarray(lm.tokenize([PROMPT])[0], dtype=np.int64))
+
+
+def item_bias(config: DARecConfig, data: SearchData) -> Tensor:
+    """Initial `b_item [N]`: zeros, or `log((n_i + 1) / (E + N))`, where the 1 keeps unseen items finite."""
+    if config.item_bias == "zero":
+        return torch.zeros(data.num_items)
+    share_N = (data.popularity_N() + 1) / (len(data.train_items) + data.num_items)
+    return torch.from_numpy(np.log(share_N)).float()
+
+
+def check_fit(config: DARecConfig, data: SearchData, lm: DecoderLM, sentences: SentenceTokens) -> None:
+    """Refuse settings that do not fit the loaded backbone or the data.
+
+    Raises:
+        InputError: With the setting, the rule, the value and a remedy.
+    """
+    if config.replace_every > lm.num_layers:
+        raise InputError(
+            f"replace_every: must not exceed the {lm.num_layers} layers of {config.backbone!r}, "
+            f"got {config.replace_every}; lower it"
+        )
+    try:
+        parse_layout(config.layout, lm.num_layers // config.replace_every)
+    except ValueError as error:
+        raise InputError(f"layout: {error}") from error
+    longest = int(sentences.sentences.lengths().max(initial=0))
+    needed = max(config.max_items * (longest + 1), len(sentences.prompt) + longest + 1)
+    if needed > lm.max_positions:
+        raise InputError(
+            f"max_items: {config.max_items} items of up to {longest} + 1 tokens need {needed} positions, but "
+            f"{config.backbone!r} has {lm.max_positions}; lower max_items or max_sentence_tokens"
+        )
+    if not (np.diff(data.train_offsets) >= 2).any():
+        raise InputError(
+            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
+            f"selected users has them; raise the share of users"
+        )
+
+
+def _collaborative(
+    config: DARecConfig, data: SearchData, job: TrialJob
+) -> tuple[CFModel | FrozenVectors | None, Interactions | None]:
+    """The CF model and, if it is trained along, its interactions."""
+    if config.variant in ("llmrec", "darec-base"):
+        return None, None
+    interactions = Interactions(data.train_items, data.train_offsets, data.num_items)
+
+    def fresh() -> CFModel:
+        return make_cf_model(config.cf_model, data.num_users, data.num_items, config.cf_width)
+
+    if config.cf_training == "joint":
+        return fresh(), interactions if config.lambda_cf > 0 else None
+
+    def train() -> FrozenVectors:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            return train_cf(
+                fresh(),
+                interactions,
+                epochs=config.cf_epochs,
+                learning_rate=config.cf_learning_rate,
+                negatives=config.cf_negatives,
+                rng=np.random.default_rng(job.seed),
+            )
+
+    settings = (config.cf_model, config.cf_width, config.cf_epochs, config.cf_learning_rate, config.cf_negatives)
+    kept = job.warm.get(("darec-frozen-cf", data.fingerprint, job.seed, *settings), train)
+    return FrozenVectors(kept.users_UW.clone(), kept.items_NW.clone()), None

@@ -1,0 +1,220 @@
+"""The DALayer and the simpler layers of the variants, around frozen transformer layers (sections 2.2.5 and 2.3).
+
+Shape letters: `S` tokens, `R` tokens whose output is wanted (all, or the read-out tokens in the last layer),
+`D` width, `B` sequences, `W` width of a collaborative vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
+from trials.darec.inputs import Tokens
+from trials.darec.layout import Designs
+from trials.nn.adapter import AttachedAdapter
+from trials.nn.attention import (
+    Plan,
+    Slot,
+    attend,
+    causal_plan,
+    causal_read_plan,
+    causal_slot_plan,
+    context_plan,
+    context_read_plan,
+)
+from trials.nn.blocks import Blocks
+from trials.nn.router import Router
+
+Source = Literal["user", "item"]
+"""Whose collaborative vector a sequence carries: its user's (L_seq), or its item's (L_align)."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all layers of one forward pass share.
+
+    Args:
+        rotation: Rotary positions of all tokens, if the backbone has them.
+        causal: Plan of the causal branch.
+        second: Plan of the other branch; None in layers without one.
+        rows_R: Tokens whose output is wanted; None for all.
+        rotation_R: Rotary positions of these.
+        collaborative_BW: `e_user` or `e_item` of each sequence.
+        source: Which of the two.
+    """
+
+    rotation: Rotation | None
+    causal: Plan
+    second: Plan | None
+    rows_R: Tensor | None
+    rotation_R: Rotation | None
+    collaborative_BW: Tensor | None
+    source: Source
+
+    def select(self, x_SD: Tensor) -> Tensor:
+        """The rows whose output is wanted."""
+        return x_SD if self.rows_R is None else x_SD.index_select(0, self.rows_R)
+
+
+def scenes(
+    tokens: Tokens,
+    parts: DecoderParts,
+    second: Literal["context", "causal"] | None,
+    collaborative_BW: Tensor | None,
+    source: Source,
+) -> tuple[Scene, Scene]:
+    """Scenes of all layers but the last, and of the last, where only read-out tokens need queries and outputs.
+
+    Nothing after the last layer looks at the other tokens, so leaving them out changes no result; it saves the
+    last layer's query, output and feed-forward work on all words.
+    """
+    device = tokens.ids_S.device
+    rotation = parts.rotation(tokens.positions_S)
+    owner_M = tokens.owner_M if collaborative_BW is not None else None
+    slot = collaborative_BW is not None
+    full: Plan | None = None
+    read: Plan | None = None
+    if second == "context":
+        full = context_plan(tokens.items, owner_M)
+        all_items = len(tokens.read_R) == len(tokens.special_M)
+        items = tokens.items if all_items else tokens.items.rows(tokens.read_items_R)
+        owners = None if owner_M is None else owner_M[tokens.read_items_R]
+        read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), owners)
+    elif second == "causal":
+        full = causal_slot_plan(tokens.sequences) if slot else causal_plan(tokens.sequences)
+        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slot=slot)
+    rotation_R = None if rotation is None else (rotation[0][tokens.read_R], rotation[1][tokens.read_R])
+    causal_read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R)
+    return (
+        Scene(rotation, causal_plan(tokens.sequences), full, None, rotation, collaborative_BW, source),
+        Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source),
+    )
+
+
+class FrozenLayer(nn.Module):
+    """The backbone's own layer, unchanged (LLMRec, and the layers between DALayers when r > 1)."""
+
+    def __init__(self, parts: LayerParts) -> None:
+        super().__init__()
+        self.parts = parts  # no nn.Module: neither moved, trained nor checkpointed with this one
+
+    def forward(self, h_SD: Tensor, scene: Scene) -> Tensor:
+        """States `[S, D]` to states `[R, D]`."""
+        parts = self.parts
+        x_SD = parts.before_attention(h_SD)
+        q_RHC = parts.queries(scene.select(x_SD), scene.rotation_R)
+        k_SGC, v_SGC = parts.keys_values(x_SD, scene.rotation)
+        inner_RD = parts.output(attend(q_RHC, k_SGC, v_SGC, scene.causal, parts.scale))
+        h_RD = parts.after_attention(scene.select(h_SD) + self.relate(inner_RD))
+        x_RD = parts.before_feed_forward(h_RD)
+        return parts.after_feed_forward(h_RD + self.recommend(parts.feed_forward(x_RD)))
+
+    def relate(self, inner_RD: Tensor) -> Tensor:
+        """What happens to the attention's output before the residual connection."""
+        return inner_RD
+
+    def recommend(self, inner_RD: Tensor) -> Tensor:
+        """What happens to the feed-forward's output before the residual connection."""
+        return inner_RD
+
+
+class BaseLayer(FrozenLayer):
+    """DARec_base: two serial recommendation adapters, after attention and after the feed-forward (Fig. 1)."""
+
+    def __init__(self, parts: LayerParts, width: int, bottleneck: int) -> None:
+        super().__init__(parts)
+        self.attention_adapter = AttachedAdapter(width, bottleneck)
+        self.feed_forward_adapter = AttachedAdapter(width, bottleneck)
+
+    def relate(self, inner_RD: Tensor) -> Tensor:
+        adapted_RD: Tensor = self.attention_adapter(inner_RD)
+        return adapted_RD
+
+    def recommend(self, inner_RD: Tensor) -> Tensor:
+        adapted_RD: Tensor = self.feed_forward_adapter(inner_RD)
+        return adapted_RD
+
+
+class DALayer(nn.Module):
+    """Two branches of one frozen attention, an adapter on each, a router, and an adapter on the feed-forward.
+
+    With f the frozen attention and x its input (after the norm in a pre-norm backbone):
+    `q = attach(f(x, causal), x)`, `p = attach(f(x, second), x)`, `h' = β1 q + β2 p`, where attach is serial or
+    parallel; the feed-forward likewise. Queries, keys and values are made once for both branches. Residuals and
+    norms stay where the backbone has them.
+
+    Args:
+        parts: The frozen layer.
+        width: D.
+        bottleneck: Rows of each adapter's W1.
+        designs: Which of the three adapters are parallel.
+        collaborative_width: W, or None if no collaborative vector is injected.
+        hard_routing: See `Router`.
+
+    Source: DARec, section 2.3.3 and Fig. 4. `c^k = W^k e + b^k` enters as a key and a value of the second branch:
+    it passes the layer's own norm and projections like any state of the layer's input (section 2.3.2).
+    """
+
+    def __init__(
+        self,
+        parts: LayerParts,
+        width: int,
+        bottleneck: int,
+        designs: Designs,
+        *,
+        collaborative_width: int | None,
+        hard_routing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.parts = parts
+        self.causal_adapter = AttachedAdapter(width, bottleneck, parallel=designs.causal)
+        self.context_adapter = AttachedAdapter(width, bottleneck, parallel=designs.context)
+        self.recommend_adapter = AttachedAdapter(width, bottleneck, parallel=designs.recommend)
+        self.router = Router(width, hard=hard_routing)
+        self.inject = nn.ModuleDict()
+        if collaborative_width is not None:
+            self.inject["user"] = nn.Linear(collaborative_width, width)
+            self.inject["item"] = nn.Linear(collaborative_width, width)
+        self._load: tuple[Tensor, int] | None = None
+
+    def forward(self, h_SD: Tensor, scene: Scene) -> Tensor:
+        """States `[S, D]` to states `[R, D]`."""
+        parts = self.parts
+        assert scene.second is not None
+        x_SD = parts.before_attention(h_SD)
+        x_RD = scene.select(x_SD)
+        q_RHC = parts.queries(x_RD, scene.rotation_R)
+        k_SGC, v_SGC = parts.keys_values(x_SD, scene.rotation)
+        causal_RF = attend(q_RHC, k_SGC, v_SGC, scene.causal, parts.scale)
+        second_RF = attend(q_RHC, k_SGC, v_SGC, scene.second, parts.scale, self.slot(scene))
+        q_RD = self.causal_adapter.attach(parts.output(causal_RF), x_RD)
+        p_RD = self.context_adapter.attach(parts.output(second_RF), x_RD)
+        mixed_RD, beta_R2 = self.router(q_RD, p_RD)
+        if not self.training:
+            self._count(beta_R2)
+        h_RD = parts.after_attention(scene.select(h_SD) + mixed_RD)
+        y_RD = parts.before_feed_forward(h_RD)
+        inner_RD = self.recommend_adapter.attach(parts.feed_forward(y_RD), y_RD)
+        return parts.after_feed_forward(h_RD + inner_RD)
+
+    def slot(self, scene: Scene) -> Slot | None:
+        """Key and value of each sequence's collaborative vector under this layer's own projections."""
+        if scene.collaborative_BW is None:
+            return None
+        c_BD = self.inject[scene.source](scene.collaborative_BW)
+        return Slot(*self.parts.keys_values(self.parts.before_attention(c_BD), None))
+
+    def causal_share(self) -> float | None:
+        """Mean β1 over the tokens of the evaluation so far, in [0, 1]; None before any."""
+        return None if self._load is None else float(self._load[0]) / self._load[1]
+
+    def forget_share(self) -> None:
+        """Start counting β1 anew."""
+        self._load = None
+
+    def _count(self, beta_R2: Tensor) -> None:
+        total, tokens = self._load if self._load is not None else (beta_R2.new_zeros(()), 0)
+        self._load = (total + beta_R2[:, 0].sum().detach(), tokens + len(beta_R2))
