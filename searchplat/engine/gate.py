@@ -63,6 +63,7 @@ class EarlyStopping:
                 mode=mode,
                 grace_period=spec.grace,
                 min_samples_required=spec.min_trials,
+                min_time_slice=float("inf"),  # never pause a trial to let others catch up
                 hard_stop=True,
             )
 
