@@ -35,6 +35,10 @@ class AssetSource(Protocol):
         """
         ...
 
+    def cached(self, name: str) -> bool:
+        """Whether `fetch` would find it on this machine, without asking the network."""
+        ...
+
     def folder(self, *parts: str) -> Path:
         """Return (and make) a folder of the cache for prepared data, e.g. `folder("prepared", digest)`."""
         ...

@@ -1,0 +1,10 @@
+"""Data sets: readers of published formats, filters, and prepared data that trials memory-map.
+
+`catalog.py` lists the data sets, `prepared.py` turns one into arrays, `dataset.py` is what training sees.
+"""
+
+from trials.data.dataset import FinalData, Queries, SearchData
+from trials.data.prepared import open_final, open_search, prepare
+from trials.data.source import Source
+
+__all__ = ["FinalData", "Queries", "SearchData", "Source", "open_final", "open_search", "prepare"]

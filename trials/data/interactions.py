@@ -1,0 +1,96 @@
+"""What every reader returns: who interacted with what, in the file's order, and what is known of the items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Interactions as flat arrays. Shape letters: `E` interactions, `N` items.
+
+    Args:
+        users_E: User codes from 0; `compact` closes gaps.
+        items_E: Item codes, 0..N-1.
+        ratings_E: Ratings in the file's own unit, or None if the data has none.
+        times_E: Unix seconds, or None if the file's order is all that is known.
+        item_keys: `[N]` the items' names in the file.
+        attributes: Column name -> `[N]` texts; "" where an item has none.
+    """
+
+    users_E: Ints
+    items_E: Ints
+    ratings_E: Floats | None
+    times_E: Floats | None
+    item_keys: Sequence[str]
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.users_E)
+
+    @property
+    def num_users(self) -> int:
+        """`U`."""
+        return int(self.users_E.max()) + 1 if len(self.users_E) else 0
+
+    @property
+    def num_items(self) -> int:
+        """`N`."""
+        return len(self.item_keys)
+
+    def take(self, which: NDArray[Any]) -> Interactions:
+        """The interactions that a mask or index array selects; users and items keep their codes."""
+        return replace(
+            self,
+            users_E=self.users_E[which],
+            items_E=self.items_E[which],
+            ratings_E=None if self.ratings_E is None else self.ratings_E[which],
+            times_E=None if self.times_E is None else self.times_E[which],
+        )
+
+    def compact(self) -> Interactions:
+        """Number users and items anew without gaps, each in their present order; unused items are dropped."""
+        _, users_E = np.unique(self.users_E, return_inverse=True)
+        kept, items_E = np.unique(self.items_E, return_inverse=True)
+        return replace(
+            self,
+            users_E=users_E.astype(np.int64),
+            items_E=items_E.astype(np.int64),
+            item_keys=[self.item_keys[i] for i in kept],
+            attributes={name: [column[i] for i in kept] for name, column in self.attributes.items()},
+        )
+
+
+def join_items(
+    codes_E: Ints, rated_keys: Sequence[str], item_keys: Sequence[str], attributes: dict[str, list[str]]
+) -> tuple[Ints, list[str], dict[str, list[str]]]:
+    """Bring the items of an interaction file and of an item file together.
+
+    Items stand in the item file's order; those that only the interaction file knows follow, without attributes.
+
+    Args:
+        codes_E: Index into `rated_keys` of every interaction.
+        rated_keys: Item names of the interaction file.
+        item_keys: Item names of the item file, each once.
+        attributes: Column name -> texts in the order of `item_keys`.
+
+    Returns:
+        Item codes of the interactions, all item names, all attributes.
+    """
+    rows = {key: row for row, key in enumerate(item_keys)}
+    keys = list(item_keys)
+    for key in rated_keys:
+        if key not in rows:
+            rows[key] = len(keys)
+            keys.append(key)
+    code_of = np.array([rows[key] for key in rated_keys], dtype=np.int64)
+    missing = [""] * (len(keys) - len(item_keys))
+    return code_of[codes_E], keys, {name: column + missing for name, column in attributes.items()}

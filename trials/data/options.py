@@ -1,0 +1,61 @@
+"""The keys that a space file may have under `data:` beside `name`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from searchplat.errors import InputError
+
+O = TypeVar("O", bound="DataOptions")  # noqa: E741  (one letter, as type variables are)
+
+
+class DataOptions(BaseModel):
+    """Options that every data set has. Filters apply in the order in which they stand here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path | None = Field(None, description="Where the published files lie, if not under SEARCHPLAT_DATA_DIR.")
+    drop_untitled: bool = Field(False, description="Leave out items without a title.")
+    min_rating: float | None = Field(None, description="Keep interactions rated at least this, in the file's unit.")
+    duplicates: Literal["keep", "first", "last"] = Field(
+        "keep", description="Which of a user's repeated interactions with one item to keep."
+    )
+    core: int = Field(
+        1, ge=1, description="Repeat until every user and every item has at least this many interactions."
+    )
+    min_length: int = Field(3, ge=3, description="Interactions a user needs: one each to train, validate and test.")
+    attributes: tuple[str, ...] | None = Field(
+        None, description="Item attributes in an item's sentence, in order; the data set's own choice by default."
+    )
+
+
+class ToyOptions(DataOptions):
+    """Options of the generated data set."""
+
+    users: int = Field(60, ge=1, le=100_000, description="Users to generate.")
+    items: int = Field(40, ge=8, le=10_000, description="Items to generate.")
+    length: int = Field(12, ge=3, le=200, description="Interactions of the average user.")
+    seed: int = Field(0, ge=0, description="Seeds the generator.")
+
+
+def parse_options(kind: type[O], name: str, options: Mapping[str, Any]) -> O:
+    """Check the options of a data set.
+
+    Raises:
+        InputError: Naming every wrong key, its rule and its value.
+    """
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        wrong = []
+        for part in error.errors():
+            key = ".".join(str(step) for step in part["loc"])
+            if part["type"] == "extra_forbidden":
+                wrong.append(f"{key} is not an option (known: {', '.join(kind.model_fields)})")
+            else:
+                wrong.append(f"{key}: {part['msg']}, got {part['input']!r}")
+        raise InputError(f"data {name}: {'; '.join(wrong)}.") from error

@@ -1,0 +1,126 @@
+"""What a data set must say of itself, so that `prepared.py` can do the rest; `catalog.py` has ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from searchplat.contract import AssetSource
+from searchplat.errors import AssetError, InputError
+from trials.data.interactions import Interactions
+from trials.data.options import DataOptions, parse_options
+
+GROUP = "searchplat.datasets"
+
+Reader = Callable[[tuple[Path, ...], DataOptions], Interactions]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set; a `searchplat.contract.DataSource` for the entry-point group `searchplat.datasets`.
+
+    Args:
+        name: As in `data: {name: ...}`.
+        summary: One line.
+        where: How a person gets it, and its terms.
+        file_names: The published files, in the order in which `reader` takes them; none for generated data.
+        reader: From the files to interactions.
+        attributes: What goes into an item's sentence by default, in order.
+        asset: The catalogue name of the asset that holds the files; None if a person must fetch them.
+        options: The typed options.
+        version: Raise it when `reader` reads the same files in another way.
+    """
+
+    name: str
+    summary: str
+    where: str
+    file_names: tuple[str, ...]
+    reader: Reader
+    attributes: tuple[str, ...]
+    asset: str | None = None
+    options: type[DataOptions] = DataOptions
+    version: int = 1
+
+    def parse(self, options: Mapping[str, Any]) -> DataOptions:
+        """Check options.
+
+        Raises:
+            InputError: Naming every wrong key.
+        """
+        return parse_options(self.options, self.name, options)
+
+    def files(self, options: DataOptions, assets: AssetSource) -> tuple[Path, ...]:
+        """Paths of the published files, fetched first if they come as an asset.
+
+        Raises:
+            AssetError: If they cannot be had.
+        """
+        if not self.file_names:
+            return ()
+        folder = self._given_folder(options)
+        if folder is None and self.asset is not None:
+            folder = assets.fetch(self.asset)
+        if folder is None:
+            raise AssetError(
+                f"data {self.name} is not on this machine: give its folder as data option folder, or set "
+                f"SEARCHPLAT_DATA_DIR to a folder that holds {self.name}/{self.file_names[0]}. {self.where}"
+            )
+        paths = tuple(folder / name for name in self.file_names)
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise AssetError(f"data {self.name}: {folder} must hold {', '.join(missing)}. {self.where}")
+        return paths
+
+    def read(self, files: tuple[Path, ...], options: DataOptions) -> Interactions:
+        """All interactions, unfiltered.
+
+        Raises:
+            DataError: If a file breaks its format.
+        """
+        return self.reader(files, options)
+
+    def available(self, assets: AssetSource) -> bool:
+        """Whether it is on this machine already (no network asked)."""
+        if not self.file_names:
+            return True
+        folder = self._given_folder(self.options())
+        if folder is not None:
+            return all((folder / name).is_file() for name in self.file_names)
+        return self.asset is not None and assets.cached(self.asset)
+
+    def statistics(self, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Users, items, interactions, lengths and density after filtering; fetches if need be.
+
+        Raises:
+            InputError: If an option is wrong or the data cannot be had or read.
+        """
+        from trials.data.prepared import statistics
+
+        return statistics(self.name, assets, options)
+
+    def _given_folder(self, options: DataOptions) -> Path | None:
+        """The option's folder, else the data set's in SEARCHPLAT_DATA_DIR if it is there."""
+        if options.folder is not None:
+            return options.folder.expanduser()
+        base = os.environ.get("SEARCHPLAT_DATA_DIR")
+        folder = Path(base).expanduser() / self.name if base else None
+        return folder if folder is not None and folder.is_dir() else None
+
+
+def find_source(name: str) -> Source:
+    """The data set that an installed package offers under `name`.
+
+    Raises:
+        InputError: If none does, or it is of another kind.
+    """
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in found:
+        raise InputError(f"data {name!r} must be one of {', '.join(sorted(found)) or '(none installed)'}.")
+    source = found[name].load()
+    if not isinstance(source, Source):
+        raise InputError(f"data {name!r} ({found[name].value}) must be a trials.data.Source to be prepared.")
+    return source

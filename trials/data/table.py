@@ -1,0 +1,212 @@
+"""Reads plain separated text (no quotes) with pandas' C parser, and says file and line when a rule is broken.
+
+The C parser fills short rows, ignores what it cannot place and names no line for a bad number. So the shape is
+checked on the bytes first, and a bad number is looked for only after the fast path failed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from searchplat.errors import DataError
+from trials.data.interactions import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A column of names: `keys[codes[e]]` is the name in row e."""
+
+    codes: Ints
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A checked file: bytes with one separator character, `\\n` line ends, and equally many fields everywhere.
+
+    Args:
+        path: For messages.
+        data: The rows, without header.
+        separator: One character.
+        width: Fields a row.
+        first_line: Line number of the first row, from 1.
+        encoding: Of the text.
+    """
+
+    path: Path
+    data: bytes
+    separator: str
+    width: int
+    first_line: int
+    encoding: str
+
+    def numbers(self, column: int) -> Floats:
+        """A column of finite numbers.
+
+        Raises:
+            DataError: With the line of the first text that is none.
+        """
+        try:
+            values = self._column(column, "float64").to_numpy()
+        except (ValueError, OverflowError):
+            values = None
+        if values is None or not np.isfinite(values).all():
+            self._blame(column, values)
+        assert values is not None
+        return np.asarray(values, dtype=np.float64)
+
+    def tokens(self, column: int) -> Tokens:
+        """A column of non-empty names.
+
+        Raises:
+            DataError: With the line of the first empty name.
+        """
+        categories = self._column(column, "category").cat
+        keys = [str(key) for key in categories.categories]
+        codes = categories.codes.to_numpy().astype(np.int64)
+        if "" in keys:
+            row = int(np.flatnonzero(codes == keys.index(""))[0])
+            raise DataError(f"{self.path}:{self.first_line + row} field {column + 1} must not be empty.")
+        return Tokens(codes, keys)
+
+    def texts(self, column: int) -> list[str]:
+        """A column of texts."""
+        return [str(text) for text in self._column(column, "str")]
+
+    def _column(self, column: int, dtype: str) -> Any:
+        import pandas as pd
+
+        names = list(range(self.width))
+        if not self.data:
+            return pd.Series([], dtype=dtype if dtype != "category" else pd.CategoricalDtype(pd.Index([], dtype="str")))
+        frame = pd.read_csv(
+            io.BytesIO(self.data),
+            sep=self.separator,
+            header=None,
+            names=names,
+            usecols=[column],
+            dtype={column: dtype},
+            quoting=csv.QUOTE_NONE,
+            na_filter=False,
+            skip_blank_lines=False,
+            encoding=self.encoding,
+            engine="c",
+        )
+        return frame[column]
+
+    def _blame(self, column: int, values: Floats | None) -> None:
+        texts = self.texts(column)
+        for row, text in enumerate(texts):
+            number = _number(text) if values is None else values[row]
+            if number is None or not np.isfinite(number):
+                line = self.first_line + row
+                raise DataError(f"{self.path}:{line} field {column + 1} must be a finite number, got {text!r}.")
+        raise DataError(f"{self.path}: field {column + 1} must hold finite numbers only.")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def read_bytes(path: Path, what: str) -> bytes:
+    """The content of a data file, with `\\n` line ends.
+
+    Raises:
+        DataError: If it is missing or cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); it must be {what}.") from error
+    return data.replace(b"\r\n", b"\n")
+
+
+def read_table(path: Path, what: str, separator: str, columns: Sequence[str] | int, encoding: str = "utf-8") -> Table:
+    """Read and check a separated text file without quotes.
+
+    Args:
+        path: The file.
+        what: What it should be, for messages.
+        separator: One or more characters; several are how MovieLens' `.dat` files are written.
+        columns: The header line's fields, which the file must begin with; or, if it has no header, their number.
+        encoding: Of the text.
+
+    Raises:
+        DataError: If it cannot be read, or with the line at which a rule is broken.
+    """
+    data = read_bytes(path, what)
+    check_text(path, data, encoding)
+    if data and not data.endswith(b"\n"):
+        data += b"\n"
+    first_line = 1
+    if not isinstance(columns, int):
+        header, data = data.split(b"\n", 1) if data else (b"", b"")
+        found = header.decode(encoding).split(separator)
+        if found != list(columns):
+            raise DataError(
+                f"{path}:1 header must be {separator.join(columns)!r}, got {separator.join(found)!r}; it is {what}."
+            )
+        first_line = 2
+    width = columns if isinstance(columns, int) else len(columns)
+    if len(separator) > 1:
+        if (at := data.find(b"\t")) >= 0:
+            line = data.count(b"\n", 0, at) + first_line
+            raise DataError(f"{path}:{line} a tab may not occur in {what}.")
+        data, separator = data.replace(separator.encode(), b"\t"), "\t"
+    _check_widths(path, data, separator, width, first_line)
+    return Table(path, data, separator, width, first_line, encoding)
+
+
+def read_header(path: Path, what: str, separator: str) -> list[str]:
+    """The fields of a file's first line.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(1 << 16)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); it must be {what}.") from error
+    check_text(path, line.replace(b"\r\n", b"\n"), "utf-8")
+    return line.decode().rstrip("\r\n").split(separator)
+
+
+def check_text(path: Path, data: bytes, encoding: str) -> None:
+    """Refuse NUL, lone carriage returns, and bytes that are not text in `encoding`.
+
+    Raises:
+        DataError: With the line.
+    """
+    for character, name in ((b"\0", "a NUL character"), (b"\r", "a carriage return within a line")):
+        if (at := data.find(character)) >= 0:
+            line = data.count(b"\n", 0, at) + 1
+            raise DataError(f"{path}:{line} {name} may not occur in a text file.")
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}:{line} must be {encoding} text, got byte 0x{data[error.start]:02x}.") from error
+
+
+def _check_widths(path: Path, data: bytes, separator: str, width: int, first_line: int) -> None:
+    raw = np.frombuffer(data, dtype=np.uint8)
+    ends = np.flatnonzero(raw == ord("\n"))
+    separators = np.flatnonzero(raw == ord(separator))
+    fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    wrong = np.flatnonzero(fields != width)
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"{path}:{first_line + row} must have {width} fields separated by {separator!r}, got {int(fields[row])}."
+        )

@@ -1,0 +1,57 @@
+"""A column of texts on disk, read through a memory map: opening it costs nothing, however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TextColumn(Sequence[str]):
+    """Texts as one UTF-8 blob with offsets; text i is `blob[offsets[i]:offsets[i+1]]`.
+
+    Args:
+        blob: `[bytes]` uint8.
+        offsets: `[N + 1]` int64, from 0.
+    """
+
+    def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+        self._blob = blob
+        self._offsets = offsets
+
+    @classmethod
+    def open(cls, stem: Path) -> TextColumn:
+        """Map `<stem>.blob.npy` and `<stem>.offsets.npy`."""
+        return cls(np.load(f"{stem}.blob.npy", mmap_mode="r"), np.load(f"{stem}.offsets.npy", mmap_mode="r"))
+
+    @staticmethod
+    def write(texts: Sequence[str], stem: Path) -> None:
+        """Write the two files that `open` reads."""
+        parts = [text.encode() for text in texts]
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        np.save(f"{stem}.blob.npy", np.frombuffer(b"".join(parts), dtype=np.uint8))
+        np.save(f"{stem}.offsets.npy", offsets)
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"text index must lie in [0, {len(self)}), got {index}")
+        return bytes(self._blob[self._offsets[place] : self._offsets[place + 1]]).decode()
+
+    def __eq__(self, other: Any) -> bool:
+        return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # compared by content
