@@ -289,6 +289,12 @@ class Ledger:
         with self._write():
             self._connection.execute("INSERT OR REPLACE INTO sink_runs VALUES (?, ?, ?)", (sink, key, run))
 
+    def forget_sink(self, sink: str) -> None:
+        """Forget what `sink` has and how it calls it: it is to get everything again."""
+        with self._write():
+            self._connection.execute("DELETE FROM cursors WHERE sink = ?", (sink,))
+            self._connection.execute("DELETE FROM sink_runs WHERE sink = ?", (sink,))
+
     def set_meta(self, key: str, value: str) -> None:
         """Keep a fact about the search as a whole."""
         with self._write():
@@ -377,6 +383,16 @@ class Ledger:
                 "SELECT seq, at, kind, trial, payload FROM events WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
             ).fetchall()
         return [Event(seq, at, kind, trial, json.loads(payload)) for seq, at, kind, trial, payload in rows]
+
+    def newest(self, *kinds: str) -> Event | None:
+        """The newest event of one of `kinds`, None if there is none."""
+        marks = ", ".join("?" * len(kinds))
+        with self._lock:
+            row = self._connection.execute(
+                f"SELECT seq, at, kind, trial, payload FROM events WHERE kind IN ({marks}) ORDER BY seq DESC LIMIT 1",
+                kinds,
+            ).fetchone()
+        return None if row is None else Event(*row[:4], json.loads(row[4]))
 
     def ranking(self, stage: str | None = None, controls: bool = False) -> list[TrialRecord]:
         """Scored trials, best first objective first; ties by number.

@@ -1,0 +1,74 @@
+"""Where MLflow is: a tracking URI made absolute, and a form of it without secrets that may be shown and stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from searchplat.errors import InputError
+
+DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+
+# The user part as a whole: a token often stands there without a colon, and a password may hold an unescaped @.
+_USER = re.compile(r"://[^\s/?#\"']*@")
+_SECRET_OPTION = re.compile(
+    r"([?&][^=&\s]*(?:password|passwd|pwd|token|secret|api_?key|signature|sslkey)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE
+)
+_SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)(?P<options>\?.*)?")
+
+
+def redact(text: str) -> str:
+    """`text` with the user part and the secret options of every URL replaced by `***`.
+
+    >>> redact("postgresql://ann:pa55@db/mlflow?sslmode=on&password=x")
+    'postgresql://***@db/mlflow?sslmode=on&password=***'
+    """
+    return _SECRET_OPTION.sub(r"\1***", _USER.sub("://***@", text))
+
+
+@dataclass(frozen=True)
+class Address:
+    """One MLflow store.
+
+    Args:
+        uri: What MLflow gets; may hold a password, so it is neither printed nor stored.
+        sqlite: The database's file, absolute; None for any other store.
+    """
+
+    uri: str = field(repr=False)
+    sqlite: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read a tracking URI; a relative SQLite file is taken from the working directory, now and for ever.
+
+        Raises:
+            InputError: If it is a plain folder, which MLflow no longer writes, or no URI at all.
+        """
+        if match := _SQLITE.fullmatch(text):
+            if match["path"] == ":memory:":
+                raise InputError(
+                    f"tracking URI {text!r}: an in-memory database is gone with its process; name a file, "
+                    f"such as {DEFAULT_TRACKING_URI}"
+                )
+            path = Path(unquote(match["path"])).expanduser().absolute()
+            return cls(f"sqlite:///{path}{match['options'] or ''}", path)
+        scheme = text.partition(":")[0]
+        if scheme == "file" or ("://" not in text and scheme not in ("databricks", "databricks-uc", "uc")):
+            raise InputError(
+                f"tracking URI {redact(text)!r}: must name a database or a server, for MLflow no longer writes plain "
+                f"folders; use {DEFAULT_TRACKING_URI} or http://HOST:PORT"
+            )
+        return cls(text)
+
+    @property
+    def shown(self) -> str:
+        """The URI without secrets."""
+        return redact(self.uri)
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is spoken to over HTTP."""
+        return self.uri.startswith(("http://", "https://", "databricks"))

@@ -1,0 +1,112 @@
+"""How a trial's facts are called in MLflow, within MLflow's limits. Outside tools rely on these names."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from searchplat.ledger import TrialRecord
+from searchplat.tracking.address import redact
+
+MAX_KEY = 250
+MAX_PARAM = 6000
+MAX_TAG = 5000
+"""Characters. MLflow takes 8,000 in a tag today; its servers of some years ago took 5,000."""
+
+KIND = "searchplat.kind"
+SEARCH_ID = "searchplat.search_id"
+TRIAL = "searchplat.trial"
+STAGE = "searchplat.stage"
+STATE = "searchplat.state"
+CONTROL = "searchplat.control"
+METHOD = "searchplat.method"
+LAYOUT = "searchplat.layout"
+NON_FINITE = "searchplat.non_finite"
+CAUSE = "searchplat.cause"
+OBJECTIVE = "searchplat.objective"
+DIRECTION = "searchplat.direction"
+PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"
+
+
+def key(name: str) -> str:
+    """The MLflow key of a metric or parameter.
+
+    >>> key("valid/ndcg@10"), key("valid/mrr"), key("gate load [%]")
+    ('valid/ndcg_at_10', 'valid/mrr', 'gate load ___')
+    """
+    clean = re.sub(r"[^/\w.\- ]", "_", name.replace("@", "_at_"), flags=re.ASCII)
+    # MLflow reads keys as paths and refuses `a//b`, `./a`, `/a`.
+    clean = posixpath.normpath(clean).lstrip("/.") or "_"
+    return clean[:MAX_KEY]
+
+
+def is_test(metric: str) -> bool:
+    """Whether a metric was measured on the test split, which a trial must never see."""
+    return metric.lower().startswith("test")
+
+
+def params(trial: TrialRecord) -> dict[str, str]:
+    """The flattened config, nested keys joined by dots, with the trial's `data_fraction` and `seed`.
+
+    Text stays as it is, anything else is written as JSON: `true`, `0.001`, `["mrr"]`, `null`.
+    """
+    rows: dict[str, str] = {}
+    for name, value in [*_flat(trial.config), ("data_fraction", trial.data_fraction), ("seed", trial.seed)]:
+        unique, copies = key(name), 1
+        while unique in rows:  # `a@1` and `a_at_1` may meet
+            copies += 1
+            unique = f"{key(name)[: MAX_KEY - 4]}_{copies}"
+        text = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+        rows[unique] = cut(redact(text), MAX_PARAM)
+    return rows
+
+
+def cut(text: str, limit: int = MAX_TAG, keep_end: bool = False) -> str:
+    """`text`, shortened to `limit` characters with a note that says so.
+
+    >>> cut("0123456789" * 10, 40)
+    '01234567 ... [cut from 100 characters]'
+    """
+    if len(text) <= limit:
+        return text
+    note = f"[cut from {len(text)} characters]"
+    room = limit - len(note) - 5
+    return f"{note} ... {text[-room:]}" if keep_end else f"{text[:room]} ... {note}"
+
+
+def run_name(trial: TrialRecord) -> str:
+    """`trial-0007 layout`; a control is `control-default`, and so are its repetitions: their numbers are tags."""
+    if trial.control is not None:
+        return f"control-{trial.control}"
+    return f"trial-{trial.number:04d} {trial.stage}"
+
+
+def trial_tags(trial: TrialRecord, search_id: str, parent: str) -> Mapping[str, str]:
+    """The tags that a trial's run is created with."""
+    tags = {
+        KIND: "trial",
+        SEARCH_ID: search_id,
+        TRIAL: str(trial.number),
+        STAGE: trial.stage,
+        METHOD: trial.method,
+        PARENT: parent,
+    }
+    if trial.control is not None:
+        tags[CONTROL] = trial.control
+    if trial.info:
+        tags["searchplat.info"] = json.dumps(trial.info, sort_keys=True, default=str)
+    return {name: cut(redact(value)) for name, value in tags.items()}
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            rows += _flat(value, f"{prefix}{name}.")
+        else:
+            rows.append((prefix + str(name), value))
+    return rows

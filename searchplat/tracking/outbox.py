@@ -1,0 +1,200 @@
+"""From the ledger's events to what MLflow must be told: pure, and the same whenever it is asked again.
+
+Everything that is sent is fixed by the ledger: a metric's timestamp is its event's, its step the epoch. MLflow
+keeps one row of equal (key, value, timestamp, step), so sending a batch twice changes nothing. Next: `recorder`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from searchplat.ledger import Event, Ledger, TrialRecord
+from searchplat.searchers.contract import TrialState
+from searchplat.tracking import names
+from searchplat.tracking.address import redact
+
+_log = logging.getLogger(__name__)
+
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
+"""MLflow's statuses of a run."""
+
+_SEARCH_STATUS = {"done": FINISHED, "interrupted": KILLED, "failed": FAILED}
+"""By the `state` of a `closed` event."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One metric value; `at_ms` is a unix time in milliseconds."""
+
+    key: str
+    value: float
+    at_ms: int
+    step: int
+
+
+@dataclass
+class Change:
+    """What one run gets: new metrics, new values of tags, and the last status, if it changed."""
+
+    metrics: list[Point] = field(default_factory=list)
+    tags: dict[str, str] = field(default_factory=dict)
+    status: str | None = None
+    ended_ms: int | None = None
+    created: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.metrics or self.tags or self.status or self.created)
+
+    def run(self, status: str, at_ms: int | None = None) -> None:
+        """Set the run's status, and the end that belongs to it."""
+        self.status, self.ended_ms = status, at_ms
+
+
+@dataclass
+class Batch:
+    """What a stretch of events changes.
+
+    Args:
+        last_seq: The stretch's last event: the cursor once all of it is sent.
+        trials: By trial number, in the order of first mention.
+        search: The parent run.
+        turning_point: Whether the search was opened, extended or closed in it.
+    """
+
+    last_seq: int
+    trials: dict[int, Change] = field(default_factory=dict)
+    search: Change = field(default_factory=Change)
+    turning_point: bool = False
+
+
+class Progress:
+    """The best value of the search so far, and how many trials it took: the parent run's curve.
+
+    Counts in the order of the trials' ends, so it is the same after every restart.
+    """
+
+    def __init__(self, ledger: Ledger, seq: int) -> None:
+        """Take up the count where it stood at event `seq`."""
+        self._maximize = ledger.objectives[0].maximize
+        self.ended = 0
+        self.best: float | None = None
+        done = [trial for trial in ledger.trials() if trial.ended_at is not None and trial.ended_at <= seq]
+        for trial in sorted(done, key=lambda trial: trial.ended_at or 0):
+            self.improves(trial)
+
+    def improves(self, trial: TrialRecord) -> bool:
+        """Count an ended trial; whether it is the best so far. Controls count, but never as the best."""
+        self.ended += 1
+        if trial.control is not None or not trial.state.scored or trial.objectives is None:
+            return False
+        value = trial.objectives[0]
+        if self.best is not None and (value <= self.best if self._maximize else value >= self.best):
+            return False
+        self.best = value
+        return True
+
+
+def gather(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Batch:
+    """What `events` (not empty, in order) change; moves `progress` on."""
+    batch = Batch(events[-1].seq)
+    for event in events:
+        at_ms = round(event.at * 1000)
+        if event.trial is None:
+            _of_search(ledger, event, at_ms, batch)
+            continue
+        change = batch.trials.setdefault(event.trial, Change())
+        trial = ledger.trial(event.trial)
+        match event.kind:
+            case "suggested":
+                change.created = True
+                change.tags[names.STATE] = TrialState.WAITING
+            case "started":
+                change.tags[names.STATE] = TrialState.RUNNING
+                change.run(RUNNING)
+            case "requeued":
+                change.tags[names.STATE] = TrialState.WAITING
+                change.run(RUNNING)
+            case "retried":
+                change.tags["searchplat.retries"] = str(trial.retries)
+                change.tags[names.CAUSE] = _cause(event)
+            case "reported":
+                _reported(ledger, event, at_ms, change)
+            case "ended":
+                _ended(ledger, trial, event, at_ms, batch, progress)
+    return batch
+
+
+def _reported(ledger: Ledger, event: Event, at_ms: int, change: Change) -> None:
+    assert event.trial is not None
+    epoch = int(event.payload["epoch"])
+    finite = True
+    for metric, value in ledger.report_at(event.trial, epoch).metrics.items():
+        if names.is_test(metric):
+            _log.error(
+                "trial %d reported %s at epoch %d: a trial must never see the test split, so it is not sent to "
+                "MLflow; the method should measure on validation only",
+                event.trial, metric, epoch,
+            )  # fmt: skip
+        elif math.isfinite(value):
+            change.metrics.append(Point(names.key(metric), float(value), at_ms, epoch))
+        else:
+            finite = False
+    if not finite:
+        # As numbers MLflow would store NaN as 0 and infinity as 1.797e308.
+        change.tags[names.NON_FINITE] = _non_finite(ledger, event.trial, epoch)
+
+
+def _non_finite(ledger: Ledger, trial: int, until_epoch: int) -> str:
+    parts = []
+    for report in ledger.reports(trial):
+        bad = [f"{key}={value}" for key, value in sorted(report.metrics.items()) if not math.isfinite(value)]
+        if report.epoch <= until_epoch and bad:
+            parts.append(f"epoch {report.epoch}: " + ", ".join(key for key in bad if not names.is_test(key)))
+    return names.cut("; ".join(parts))
+
+
+def _ended(
+    ledger: Ledger, trial: TrialRecord, event: Event, at_ms: int, batch: Batch, progress: Progress
+) -> None:  # fmt: skip
+    change = batch.trials[trial.number]
+    state = TrialState(event.payload["state"])
+    change.tags[names.STATE] = state
+    if event.payload.get("cause"):
+        change.tags[names.CAUSE] = _cause(event)
+    change.run(FINISHED if state.scored else FAILED, at_ms)
+    best = progress.improves(trial)
+    if not state.scored or trial.objectives is None:
+        return
+    for objective, value in zip(ledger.objectives, trial.objectives, strict=True):
+        key = names.key(f"best/{objective.metric}")
+        change.metrics.append(Point(key, value, at_ms, trial.best_epoch or 0))
+        if best:
+            # The step is the number of trials ended, so that the latest value is the best one.
+            batch.search.metrics.append(Point(key, value, at_ms, progress.ended))
+
+
+def _of_search(ledger: Ledger, event: Event, at_ms: int, batch: Batch) -> None:
+    batch.turning_point = True
+    if event.kind == "opened":
+        batch.search.run(RUNNING)
+        status = RUNNING
+    elif event.kind == "closed":
+        state = str(event.payload.get("state", "done"))
+        batch.search.run(_SEARCH_STATUS.get(state, KILLED), at_ms)
+        batch.search.tags[names.STATE] = state
+        if state != "done" and event.payload.get("message"):
+            batch.search.tags[names.CAUSE] = _cause(event, "message")
+        status = KILLED
+    else:
+        return
+    # Nothing runs without its driver; what is open is taken up again when the search is opened again.
+    for trial in ledger.trials():
+        if trial.suggested_at < event.seq and (trial.ended_at is None or trial.ended_at > event.seq):
+            batch.trials.setdefault(trial.number, Change()).run(status, None if status == RUNNING else at_ms)
+
+
+def _cause(event: Event, name: str = "cause") -> str:
+    return names.cut(redact(str(event.payload.get(name) or "unknown")), keep_end=True)

@@ -1,0 +1,218 @@
+"""Sends batches of the outbox to MLflow, so that sending again after any failure changes nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.spec.model import Layout
+from searchplat.tracking import client as mlflow_client
+from searchplat.tracking import names
+from searchplat.tracking.address import Address, redact
+from searchplat.tracking.note import describe
+from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather
+from searchplat.tracking.picture import layout_png
+from searchplat.tracking.runs import SINK, Runs
+
+T = TypeVar("T")
+
+EVENTS_A_BATCH = 500
+_METRICS_A_CALL = 800  # MLflow takes 1,000 metrics, and 1,000 of everything together
+_PARAMS_A_CALL = _TAGS_A_CALL = 100
+_NOTE_EVERY_S = 20.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the parent run says of the search.
+
+    Args:
+        experiment: The search's name.
+        space_text: The space file, an artifact under the name `space_name`.
+        tags: Further tags of the parent run.
+        layout: The space's layout axis: its trials get a picture and a tag.
+    """
+
+    experiment: str
+    space_text: str
+    space_name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout | None = None
+
+
+class Recorder:
+    """A search's open connection to MLflow. Constructing one connects; any method may raise what MLflow raises."""
+
+    def __init__(self, ledger: Ledger, address: Address, about: About) -> None:
+        self._ledger, self._about = ledger, about
+        self._client = mlflow_client.connect(address)
+        self._runs = Runs(ledger, address, self._client, about.experiment)
+        self._artifacts = True
+        self._noted_at = 0.0
+        self._note_due = True
+        self.refused = 0
+        """Runs that MLflow would not take something for; it is in the ledger all the same."""
+        self._status = RUNNING
+        self._runs.ensure_search(about.experiment, self._search_tags())
+        self._search_artifacts()
+        self._progress = Progress(ledger, ledger.cursor(SINK))
+
+    @property
+    def experiment_id(self) -> str:
+        """MLflow's identifier of the experiment."""
+        return self._runs.experiment_id
+
+    def send(self) -> int:
+        """Send the next batch, if there is one; return the number of events sent and acknowledged."""
+        events = self._ledger.events(after=self._ledger.cursor(SINK), limit=EVENTS_A_BATCH)
+        if events:
+            progress = copy.copy(self._progress)
+            try:
+                self._send(gather(self._ledger, events, progress))
+            except Exception:
+                self._runs.doubt()
+                raise
+            self._ledger.set_cursor(SINK, events[-1].seq)
+            self._progress = progress
+        if self._note_due and time.monotonic() - self._noted_at > _NOTE_EVERY_S:
+            self._send_note()
+        return len(events)
+
+    def finish(self, closed: bool) -> None:
+        """Say the last word of this process; everything was sent.
+
+        Args:
+            closed: Whether the ledger says how the search ended. If not, what is open is marked as killed,
+                for nothing runs without its driver.
+        """
+        self._runs.heal()
+        if not closed:
+            now_ms = round(time.time() * 1000)
+            for trial in self._ledger.trials():
+                if not trial.state.final and trial.number in self._runs:
+                    self._set_status(self._runs[trial.number], Change(status=KILLED, ended_ms=now_ms))
+            self._set_status(self._runs.search, Change(status=KILLED, ended_ms=now_ms))
+            self._status = KILLED
+        self._send_note()
+
+    def _send(self, batch: Batch) -> None:
+        trials = {number: self._ledger.trial(number) for number in batch.trials}
+        new = self._runs.ensure_trials(trials.values())
+        for number, change in batch.trials.items():
+            change.created |= number in new
+            self._permitted(f"trial {number}", partial(self._send_trial, trials[number], change))
+        if batch.search:
+            self._permitted("the search", partial(self._send_run, self._runs.search, batch.search, {}))
+            self._status = batch.search.status or self._status
+        self._note_due = True
+        if batch.turning_point:
+            self._send_note()
+
+    def _send_trial(self, trial: TrialRecord, change: Change) -> None:
+        run = self._runs[trial.number]
+        layout = self._layout_of(trial) if change.created else None
+        if layout is not None:
+            change.tags[names.LAYOUT] = names.cut(layout)
+        self._send_run(run, change, names.params(trial) if change.created else {})
+        if layout is not None and self._about.layout is not None and self._artifacts:
+            title = names.run_name(trial)
+            self._artifact(run, "layout.png", layout_png(self._about.layout, layout, title))
+
+    def _send_run(self, run: str, change: Change, params: Mapping[str, str]) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        for rows in _chunks([Param(name, value) for name, value in params.items()], _PARAMS_A_CALL):
+            self._client.log_batch(run, params=rows)
+        tags = [RunTag(name, value) for name, value in change.tags.items()]
+        metrics = [Metric(point.key, point.value, point.at_ms, point.step) for point in change.metrics]
+        for rows in _chunks(metrics, _METRICS_A_CALL):
+            self._client.log_batch(run, metrics=rows, tags=tags[:_TAGS_A_CALL])
+            tags = tags[_TAGS_A_CALL:]
+        for rows in _chunks(tags, _TAGS_A_CALL):
+            self._client.log_batch(run, tags=rows)
+        if change.status is not None:
+            self._set_status(run, change)
+
+    def _set_status(self, run: str, change: Change) -> None:
+        if change.ended_ms is None:
+            self._client.update_run(run, status=change.status)
+        else:
+            self._client.set_terminated(run, change.status, change.ended_ms)
+
+    def _permitted(self, what: str, send: Callable[[], None]) -> None:
+        """Send; if MLflow refuses this run for good (deleted by a person, say), go on with the others."""
+        try:
+            send()
+        except Exception as error:
+            if not mlflow_client.is_permanent(error):
+                raise
+            self.refused += 1
+            _log.warning("MLflow refuses %s, which stays in the ledger: %s", what, redact(str(error)))
+
+    def _send_note(self) -> None:
+        text = describe(self._ledger, self._about.experiment, self._about.space_name, self._status)
+        self._permitted("the description", partial(self._client.set_tag, self._runs.search, names.NOTE, text))
+        self._noted_at, self._note_due = time.monotonic(), False
+
+    def _search_tags(self) -> dict[str, str]:
+        objectives = self._ledger.objectives
+        tags = {
+            **self._about.tags,
+            names.OBJECTIVE: " ".join(objective.metric for objective in objectives),
+            names.DIRECTION: " ".join("maximize" if objective.maximize else "minimize" for objective in objectives),
+        }
+        layout = self._about.layout
+        if layout is not None:
+            tags["searchplat.layout_legend"] = (
+                f"{layout.layers} layers of {' '.join(layout.roles)}; 0 {layout.choices[0]}, 1 {layout.choices[1]}"
+            )
+        return {name: names.cut(redact(str(value))) for name, value in tags.items()}
+
+    def _search_artifacts(self) -> None:
+        about = self._about
+        document = json.dumps(self._ledger.document(), indent=2, sort_keys=True)
+        self._artifact(
+            self._runs.search, Path(about.space_name).name or "space.yaml", redact(about.space_text).encode()
+        )
+        self._artifact(self._runs.search, "resolved.json", redact(document).encode())
+
+    def _artifact(self, run: str, name: str, content: bytes) -> None:
+        """Store a file with a run. Rows matter more: where files cannot be stored at all, they are left out."""
+        if not self._artifacts:
+            return
+        with tempfile.TemporaryDirectory(prefix="searchplat-") as folder:
+            path = Path(folder, name)
+            path.write_bytes(content)
+            try:
+                self._client.log_artifact(run, str(path))
+            except Exception as error:
+                # Is MLflow away (then this raises too, and all is tried again), or only its file store?
+                self._client.get_run(run)
+                self._artifacts = False
+                _log.warning("MLflow stores no files (%s); trials are shown without pictures", redact(str(error)))
+
+    def _layout_of(self, trial: TrialRecord) -> str | None:
+        """The trial's layout; None where it has none, as a control of another method."""
+        layout = self._about.layout
+        if layout is None:
+            return None
+        value: Any = trial.config.get(layout.name, trial.values.get(layout.name))
+        # A control may break the constraints of the axis (`at_most`), never its shape.
+        shape = [len(layout.roles)] * layout.layers
+        fits = isinstance(value, str) and not set(value) - set("01-") and [len(g) for g in value.split("-")] == shape
+        return str(value) if fits else None
+
+
+def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

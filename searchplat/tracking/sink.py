@@ -1,0 +1,192 @@
+"""The thread that keeps MLflow up to date with the ledger, and never holds up the search."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from searchplat.ledger import Ledger
+from searchplat.spec.model import Layout
+from searchplat.tracking import client as mlflow_client
+from searchplat.tracking.address import Address, redact
+from searchplat.tracking.recorder import About, Recorder
+from searchplat.tracking.runs import SINK
+
+_log = logging.getLogger(__name__)
+
+
+class MlflowSink:
+    """Sends a ledger's events to MLflow in the background.
+
+    The ledger is the outbox: what is not sent yet is what lies behind the cursor, so nothing is lost when
+    MLflow is away or this process dies; it is sent later, once. Only one process at a time may have a sink on a
+    ledger: the one that holds the search's lock.
+
+    Args:
+        ledger: Open for writing. It must stay open until `stop` has returned.
+        experiment: The search's name.
+        tracking_uri: A database or a server; a relative SQLite file is taken from the working directory.
+        space_text, space_name: The space file and how to call it.
+        tags: Further tags of the parent run.
+        layout: The space's layout axis, if it has one.
+        every_s: Seconds between two looks into the ledger.
+        longest_pause_s: Bound of the pause between attempts while MLflow is away; it starts at 1 s and doubles.
+
+    Raises:
+        InputError: If `tracking_uri` cannot be one. Nothing else ever raises: see `last_error`.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        experiment: str,
+        tracking_uri: str,
+        space_text: str,
+        space_name: str,
+        tags: Mapping[str, str] | None = None,
+        layout: Layout | None = None,
+        every_s: float = 1.0,
+        longest_pause_s: float = 60.0,
+    ) -> None:
+        self._ledger = ledger
+        self._where = Address.parse(tracking_uri)
+        self._about = About(experiment, space_text, space_name, dict(tags or {}), layout)
+        self._every_s, self._longest_pause_s = every_s, longest_pause_s
+        self._recorder: Recorder | None = None
+        self._thread: threading.Thread | None = None
+        self._environment = ExitStack()
+        self._wake = threading.Event()
+        self._changed = threading.Condition()
+        self._round = 0
+        self._failed_round = 0
+        self._stopping = False
+        self._deadline: float | None = None
+        self._error: str | None = None
+        self._experiment_id: str | None = None
+
+    def start(self) -> None:
+        """Begin sending. Imports MLflow (about 2 s); opens no connection here. Calling it twice does nothing."""
+        if self._thread is not None:
+            return
+        self._environment.enter_context(mlflow_client.impatient(self._where))
+        try:
+            mlflow_client.load(self._where)
+        except Exception as error:
+            self._environment.close()
+            self._fail(error)
+            return
+        self._thread = threading.Thread(target=self._work, name="mlflow-sink", daemon=True)
+        self._thread.start()
+
+    def flush(self, timeout_s: float) -> int:
+        """Send what the ledger has now; return the number of events still unsent.
+
+        Returns early when MLflow refuses: it is asked once more, not for the whole time.
+        """
+        self.start()
+        if self._thread is None:
+            return self.backlog()
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            target, asked = self._ledger.seq, self._round
+            self._wake.set()
+            while self._cursor() < target and self._failed_round <= asked and self._thread.is_alive():
+                left = deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left):
+                    break
+        return self.backlog()
+
+    def stop(self, timeout_s: float) -> int:
+        """Send what is left, say how the search ended, and end; return the number of events still unsent.
+
+        A search whose ledger was not closed is shown as killed, with its open trials, until it is taken up again.
+        """
+        if self._thread is not None:
+            with self._changed:
+                self._stopping = True
+                self._deadline = time.monotonic() + timeout_s
+            self._wake.set()
+            self._thread.join(timeout_s)
+        self._environment.close()
+        return self.backlog()
+
+    def backlog(self) -> int:
+        """Number of events that MLflow has not got."""
+        return self._ledger.seq - self._cursor()
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the last attempt failed, without secrets; None while all is well."""
+        return self._error
+
+    @property
+    def address(self) -> str:
+        """Where a person finds the runs: a page of the server, or the command that serves a local file."""
+        if self._where.sqlite is not None:
+            return f"mlflow ui --backend-store-uri {self._where.shown}"
+        if self._where.uri.startswith("http") and self._experiment_id is not None:
+            return f"{self._where.shown.rstrip('/')}/#/experiments/{self._experiment_id}"
+        return self._where.shown
+
+    def _cursor(self) -> int:
+        return self._ledger.cursor(SINK)
+
+    def _work(self) -> None:
+        with mlflow_client.hushed_here("urllib3.connectionpool"):
+            self._send_until_stopped()
+
+    def _send_until_stopped(self) -> None:
+        failures = 0
+        while True:
+            # Read before the attempt: only what began after the wish to stop counts as the last one.
+            stopping = self._stopping
+            with self._changed:
+                self._round += 1
+            sent = 0
+            try:
+                if self._recorder is None:
+                    self._recorder = Recorder(self._ledger, self._where, self._about)
+                    self._experiment_id = self._recorder.experiment_id
+                sent = self._recorder.send()
+                if stopping and not sent:
+                    self._recorder.finish(self._closed())
+                failures, self._error = 0, None
+            except Exception as error:
+                failures += 1
+                self._fail(error)
+            with self._changed:
+                if failures:
+                    self._failed_round = self._round
+                self._changed.notify_all()
+            if self._stopping and self._deadline is not None and time.monotonic() > self._deadline:
+                return
+            if stopping and (failures or not sent):
+                return
+            if not sent or failures:
+                self._wake.wait(self._pause(failures))
+                self._wake.clear()
+
+    def _pause(self, failures: int) -> float:
+        """Seconds until the next look: after failures doubling, with a random part so that many searches spread."""
+        if not failures:
+            return self._every_s
+        return float(min(self._longest_pause_s, 2.0 ** min(failures - 1, 10)) * random.uniform(0.75, 1.25))
+
+    def _closed(self) -> bool:
+        """Whether the ledger says how the search ended, and not that it was opened since."""
+        last = self._ledger.newest("opened", "closed")
+        return last is not None and last.kind == "closed"
+
+    def _fail(self, error: Exception) -> None:
+        text = redact(" ".join(str(error).split())) or type(error).__name__
+        if self._error is None and not self._stopping:
+            _log.warning(
+                "MLflow at %s cannot be written: %s; the search goes on, and the ledger keeps what is missing",
+                self._where.shown, text,
+            )  # fmt: skip
+        self._error = text
