@@ -241,7 +241,8 @@ class Space:
     def active(self, domain: Domain, values: Mapping[str, Any]) -> bool:
         """Whether the conditions of `domain` hold under `values`."""
         return all(
-            any(type(values.get(c.parameter)) is type(v) and values.get(c.parameter) == v for v in c.values)
+            c.parameter in values  # an inactive parameter has no value, which is not the value null
+            and any(type(values[c.parameter]) is type(v) and values[c.parameter] == v for v in c.values)
             for c in domain.when
         )
 

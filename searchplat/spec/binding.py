@@ -1,0 +1,225 @@
+"""A space file against the installed method: its fields, their types and bounds, and the layout's layers.
+
+The method's pydantic `Config` owns those rules. Here it is asked about every value that the file names,
+about the ends of every axis, and about sampled points, so that no trial dies of a wrong config later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from searchplat import methods
+from searchplat.contract import Method
+from searchplat.errors import AssetError, InputError
+from searchplat.spec.errors import Problems, show, suggest
+from searchplat.spec.model import Bool, Categorical, Control, Domain, Float, Int, Layout, Space, StageSpec
+from searchplat.spec.nodes import Node, Place
+from searchplat.spec.stages import in_effect, stage_key
+from searchplat.spec.typed import about, check_names, check_values, errors_of, instantiate, rule_of
+
+_SAMPLES = 16
+"""Points tried of each stage: enough to meet a rule between fields that a fair share of the space breaks."""
+
+
+def find_method(name: str, where: Node | Place, key: str, problems: Problems) -> Method | None:
+    """Return the installed method; None, with the problem noted, if there is none of this name."""
+    names = methods.method_names()
+    if name not in names:
+        problems.add(where, key, "this method is not installed", value=name, remedy=suggest(name, names, "known are"))
+        return None
+    try:
+        return methods.load_method(name)
+    except InputError as error:
+        problems.add(where, key, str(error).rstrip("."), remedy="mend the package that offers it")
+        return None
+
+
+class Binding:
+    """One document's method, and what it says about the document.
+
+    Args:
+        method: The method.
+        name: Its name in the file.
+        root: The document.
+        searched: Names of the axes.
+        problems: Takes what is wrong.
+        strict: Whether missing weights are a problem; at scales that nobody asked for they are not.
+    """
+
+    def __init__(
+        self, method: Method, name: str, root: Node, searched: Sequence[str], problems: Problems, *, strict: bool
+    ) -> None:
+        self.config: type[BaseModel] = method.Config
+        self.owner = f"a field of method {name}"
+        self._method, self._name, self._root, self._problems, self._strict = method, name, root, problems, strict
+        entries = root.fields["fixed"].fields if "fixed" in root.fields else {}
+        for both in [entry for entry in entries if entry in searched]:
+            rule = "it is both fixed and searched"
+            remedy = f"remove one of the two; to fix it from outside use --set {both}=..."
+            problems.add(entries[both].key_place, f"fixed.{both}", rule, remedy=remedy)
+        known = check_names(self.config, entries, "fixed", self.owner, problems)
+        where = root.fields.get("fixed", root)
+        self.fixed = check_values(self.config, known, {}, where, "fixed", problems)
+        """The right ones of the values under `fixed`."""
+
+    def layers_of(self, node: Node, key: str) -> int | None:
+        """Number of layers of the method's layout; a problem where it has none. See `axes.LayersOf`."""
+        if key.rpartition(".")[2] not in self.config.model_fields:
+            return None  # noted as an unknown field
+        try:
+            config = instantiate(self.config, self.fixed)
+        except (ValueError, InputError):
+            if not self._problems.found and "layers" not in node.fields:
+                rule = f"method {self._name} cannot say the number of layers from the values under fixed"
+                self._problems.add(node, key, rule, remedy="fix what it depends on, or add layers")
+            return None
+        try:
+            layers = self._method.layout_layers(config)
+        except InputError as error:
+            if self._strict or not isinstance(error, AssetError):
+                self._problems.add(node, key, str(error).rstrip("."))
+            return None
+        if layers is None:
+            rule = f"method {self._name} has no layout under these values"
+            self._problems.add(node, key, rule, remedy="use another type of axis, or another method")
+        return layers
+
+    def check_axes(self, axes: Mapping[str, Domain | None]) -> None:
+        """Note axes that are no fields, and values on an axis that its field refuses."""
+        nodes = self._root.fields["search"].fields if "search" in self._root.fields else {}
+        check_names(self.config, {name: nodes[name] for name in axes}, "search", self.owner, self._problems)
+        for name, axis in axes.items():
+            if axis is None or name not in self.config.model_fields:
+                continue
+            for where, key, value in _probes(axis, nodes[name]):
+                for error in errors_of(self.config, {**self.fixed, name: value}):
+                    if error["loc"][:1] == (name,):
+                        remedy = about(self.config, name, value)
+                        self._problems.add(where, f"search.{name}{key}", rule_of(error), value=value, remedy=remedy)
+                        break  # a union's branches repeat the same complaint
+
+    def check_stage_values(self, nodes: Sequence[Node]) -> None:
+        """Note wrong names and values under the stages' own `fixed`."""
+        for node in nodes:
+            if "fixed" in node.fields:
+                where, key = node.fields["fixed"], f"{stage_key(node, nodes)}.fixed"
+                known = check_names(self.config, where.fields, key, self.owner, self._problems)
+                check_values(self.config, known, self.fixed, where, key, self._problems)
+
+    def check_points(self, stages: Sequence[StageSpec], space: Space) -> None:
+        """Note stages of which some points make no valid config, and axes that no trial would set."""
+        nodes = self._root.fields["stages"].items if "stages" in self._root.fields else []
+        for index, stage in enumerate(stages):
+            key = f"stages.{stage.name}" if nodes else "search"
+            where = nodes[index] if nodes else self._root.fields.get("search", self._root)
+            given = {**self.fixed, **stage.fixed}
+            effective = in_effect(stage, stages)
+            own = space.only(tuple(effective))
+            lonely = [
+                (axis.name, c.parameter)
+                for axis in own.domains
+                for c in axis.when
+                if c.parameter not in effective and c.parameter not in given
+            ]
+            for axis_name, parent in lonely:
+                rule = f"the condition of {axis_name} needs {parent}, which has no value in this stage"
+                self._problems.add(where, key, rule, remedy=f"search {parent} here as well, fix it, or add from")
+            if not lonely:
+                self._check_points(own, given, where, key)
+
+    def _check_points(self, space: Space, given: Mapping[str, Any], where: Node, key: str) -> None:
+        rng = np.random.default_rng(0)
+        for _ in range(_SAMPLES if space.domains else 1):
+            values = space.sample(rng, given)
+            errors = errors_of(self.config, {**given, **values})
+            if errors:
+                error = errors[0]
+                field = ".".join(map(str, error["loc"]))
+                if error["type"] == "missing":
+                    rule, remedy = f"method {self._name} needs a value for {field}", "add it under fixed or search"
+                else:
+                    rule = f"every point must make a valid config, but {f'{field} ' if field else ''}{rule_of(error)}"
+                    remedy = "narrow the space"
+                self._problems.add(where, key, rule, value=values or None, remedy=remedy)
+                return
+            for axis in space.domains:
+                if isinstance(axis, Layout) and axis.name in values:
+                    layers = self._layers({**given, **values})
+                    if layers not in (None, axis.layers):
+                        rule = f"a layout's layers must be the same at every point; {axis.name} has {axis.layers}"
+                        remedy = "fix what decides the number of layers"
+                        self._problems.add(where, key, rule, got=f"{layers} at {show(values)}", remedy=remedy)
+                        return
+
+    def _layers(self, values: Mapping[str, Any]) -> int | None:
+        try:
+            return self._method.layout_layers(instantiate(self.config, values))
+        except (InputError, ValueError):
+            return None
+
+    def check_control(self, control: Control, base: Mapping[str, Any], space: Space, node: Node, key: str) -> None:
+        """Note what is wrong with a control of this method.
+
+        Args:
+            control: The control.
+            base: The values under it, `fixed` among them; empty for another method.
+            space: The searched axes.
+            node: The control's place.
+            key: Its dotted key.
+        """
+        entries = node.fields["values"].fields if "values" in node.fields else {}
+        where = node.fields.get("values", node)
+        known = check_names(self.config, entries, f"{key}.values", self.owner, self._problems)
+        before = len(self._problems.found)
+        check_values(self.config, known, base, where, f"{key}.values", self._problems)
+        if len(known) < len(entries) or len(self._problems.found) > before:
+            return
+        drawn = space.sample(np.random.default_rng(0), base) if control.random else {}
+        for error in errors_of(self.config, {**base, **drawn, **control.values}):
+            if control.random and error["type"] != "missing":
+                continue  # the stages' points are checked by themselves
+            field = ".".join(map(str, error["loc"]))
+            rule = f"{field}: {rule_of(error)}" if field else rule_of(error)
+            self._problems.add(node, key, rule, remedy="add it under values")
+            return
+
+    def check_field(self, name: str, node: Node, key: str, why: str) -> None:
+        """Note if the method has no field of this name, or the field refuses the value at `node`."""
+        if name not in self.config.model_fields:
+            rule = f"method {self._name} has no field {name}"
+            self._problems.add(node.key_place, key, rule, remedy=why)
+            return
+        for error in errors_of(self.config, {**self.fixed, name: node.plain()}):
+            if error["loc"][:1] == (name,):
+                remedy = about(self.config, name)
+                self._problems.add(node, key, rule_of(error), value=node.plain(), remedy=remedy)
+                return
+
+    def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Whole numbers of real-valued fields as floats, so that 1 and 1.0 are the same search."""
+        result = dict(values)
+        for name, value in values.items():
+            if type(value) is int:
+                try:
+                    read = getattr(instantiate(self.config, {**self.fixed, name: value}), name)
+                except (ValueError, InputError):
+                    continue
+                result[name] = float(value) if isinstance(read, float) else value
+        return result
+
+
+def _probes(axis: Domain, node: Node) -> Iterator[tuple[Node, str, Any]]:
+    """Values that stand for an axis, each with its place and the key's ending."""
+    if isinstance(axis, (Float, Int)):
+        for end in ("low", "high"):
+            yield node.fields[end], f".{end}", getattr(axis, end)
+    elif isinstance(axis, Categorical):
+        yield from ((item, ".choices", item.plain()) for item in node.fields["choices"].items)
+    elif isinstance(axis, Bool):
+        yield node, "", True
+    else:
+        yield node, "", axis.sample(np.random.default_rng(0))

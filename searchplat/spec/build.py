@@ -1,0 +1,177 @@
+"""From a document at one scale to a `SearchSpec`: the order in which everything is checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from searchplat import methods
+from searchplat.spec.axes import build_axes
+from searchplat.spec.binding import Binding, find_method
+from searchplat.spec.controls import build_controls, check_controls
+from searchplat.spec.errors import Problems, suggest
+from searchplat.spec.grammar import BODY, NAME
+from searchplat.spec.model import (
+    DataSpec,
+    Domain,
+    Objective,
+    PromotionSpec,
+    Resources,
+    SearchSpec,
+    Space,
+    StageSpec,
+)
+from searchplat.spec.nodes import Node, Place
+from searchplat.spec.searcher import check_searchers
+from searchplat.spec.shapes import BROKEN, whole
+from searchplat.spec.stages import build_stages
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a spec remembers of its making."""
+
+    name: str
+    scale: str | None
+    overrides: tuple[str, ...]
+    source: Path
+    text: str
+
+
+def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool = True) -> SearchSpec | None:
+    """Return the spec of a document at its scale; None if a problem was noted.
+
+    Args:
+        root: The document, scale merged and overrides applied.
+        origin: Where it comes from.
+        problems: Takes everything that is wrong.
+        chosen: Whether somebody asked for this scale; the others are only checked.
+    """
+    if not re.fullmatch(NAME, origin.name):
+        rule = "a search's name has 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit"
+        problems.add(Place(str(origin.source)), "", rule, value=origin.name, remedy="rename the file, or use --name")
+    read = BODY.read(root, "", problems)
+    if read is BROKEN:
+        return None
+    _check_data(root, read, problems)
+    search = read.get("search") or {}
+    binding = _bind(root, read, tuple(search), problems, strict=chosen)
+    # Without a binding the values cannot be judged, but everything else can.
+    fixed = binding.fixed if binding is not None else root.at(["fixed"]).plain() if read.get("fixed") else {}
+    layers_of = binding.layers_of if binding is not None else lambda node, key: None
+    search_node = root.fields.get("search", root)
+    axes = build_axes(search_node, search, {**(read.get("fixed") or {}), **fixed}, layers_of, problems)
+    if binding is not None:
+        binding.check_axes(axes)
+    stages = build_stages(root, read, axes, problems) if read.get("search", search) is not BROKEN else [None]
+    objectives = _objectives(root, read, problems)
+    check_searchers(root, stages, axes, len(objectives), problems)
+    _check_scheduling(root, stages, len(objectives), problems)
+    controls = build_controls(root, read, axes, stages, problems)
+    promotion = _promotion(root, read, binding, problems)
+    if binding is not None:
+        binding.check_stage_values(root.fields["stages"].items if "stages" in root.fields else [])
+        if not problems.found:  # sampling needs a space without holes
+            complete, space = [s for s in stages if s is not None], Space(_axes(axes))
+            binding.check_points(complete, space)
+        check_controls(root, binding, controls, axes, stages, problems)
+    if problems.found or binding is None or None in axes.values() or None in stages or None in controls:
+        return None
+    return SearchSpec(
+        name=origin.name,
+        method=read["method"],
+        data=DataSpec(read["data"]["name"], {key: value for key, value in read["data"].items() if key != "name"}),
+        objectives=tuple(objectives),
+        fixed=binding.canonical(fixed),
+        space=Space(_axes(axes)),
+        stages=tuple(dataclasses.replace(s, fixed=binding.canonical(s.fixed)) for s in stages if s is not None),
+        controls=tuple(
+            control if control.method else dataclasses.replace(control, values=binding.canonical(control.values))
+            for control in controls
+            if control is not None
+        ),
+        resources=_resources(read.get("resources", {})),
+        promotion=promotion,
+        seed=read.get("seed", 0),
+        scale=origin.scale,
+        overrides=origin.overrides,
+        source=origin.source,
+        text=origin.text,
+    )
+
+
+def _axes(axes: Mapping[str, Domain | None]) -> tuple[Domain, ...]:
+    return tuple(axis for axis in axes.values() if axis is not None)
+
+
+def _bind(
+    root: Node, read: Mapping[str, Any], searched: Sequence[str], problems: Problems, *, strict: bool
+) -> Binding | None:
+    if read["method"] is BROKEN or read.get("fixed", {}) is BROKEN:
+        return None
+    method = find_method(read["method"], root.fields["method"], "method", problems)
+    return None if method is None else Binding(method, read["method"], root, searched, problems, strict=strict)
+
+
+def _check_data(root: Node, read: Mapping[str, Any], problems: Problems) -> None:
+    data, names = read["data"], methods.dataset_names()
+    if data and data["name"] and data["name"] not in names:
+        rule, remedy = "this data set is not installed", suggest(data["name"], names, "known are")
+        problems.add(root.fields["data"].fields["name"], "data.name", rule, value=data["name"], remedy=remedy)
+
+
+def _objectives(root: Node, read: Mapping[str, Any], problems: Problems) -> list[Objective]:
+    """The objectives that could be read."""
+    if read["objective"] is BROKEN:
+        return []
+    node = root.fields["objective"]
+    places = node.items or [node]
+    objectives: list[Objective] = []
+    for place, fields in zip(places, read["objective"], strict=True):
+        if not whole(fields):
+            continue
+        if any(fields["metric"] == other.metric for other in objectives):
+            where, rule = place.fields["metric"], "every objective has its own metric"
+            problems.add(where, "objective", rule, value=fields["metric"], remedy="remove one of the two")
+        objectives.append(Objective(fields["metric"], fields["direction"] == "maximize"))
+    return objectives
+
+
+def _check_scheduling(root: Node, stages: Sequence[StageSpec | None], objectives: int, problems: Problems) -> None:
+    """Schedulers compare trials by one number."""
+    if objectives < 2 or all(stage is None or stage.scheduler.name == "none" for stage in stages):
+        return
+    nodes = [root, *(root.fields["stages"].items if "stages" in root.fields else [])]
+    for node in nodes:
+        found = node.fields.get("scheduler")
+        if found is not None and found.at(["name"]).content in ("asha", "median"):
+            rule = f"stopping early needs one objective, not {objectives}"
+            problems.add(found, "scheduler", rule, remedy="use {name: none}")
+
+
+def _promotion(root: Node, read: Mapping[str, Any], binding: Binding | None, problems: Problems) -> PromotionSpec:
+    fields = read.get("promotion")
+    if not fields or not whole(fields):
+        return PromotionSpec()
+    if "epochs" in fields and binding is not None:
+        node = root.fields["promotion"].fields["epochs"]
+        binding.check_field("epochs", node, "promotion.epochs", "remove epochs here")
+    if "test" in fields:
+        fields = {**fields, "test": tuple(fields["test"])}
+    return PromotionSpec(**fields)
+
+
+def _resources(fields: Mapping[str, Any]) -> Resources:
+    gpu = fields.get("gpu", "auto")
+    cpu = fields.get("cpu", 1.0)
+    return Resources(
+        cpu=int(cpu) if math.floor(cpu) == cpu else cpu,
+        gpu=None if gpu == "auto" else gpu,
+        concurrent=fields.get("concurrent"),
+        timeout_s=fields.get("timeout_s"),
+    )

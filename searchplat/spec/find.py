@@ -1,0 +1,52 @@
+"""Finds a space file by its path, or a shipped one by its bare name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from searchplat.errors import InputError
+from searchplat.spec.errors import suggest
+from searchplat.spec.grammar import NAME
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_space(argument: Path | str) -> Path:
+    """Return the path of a space file.
+
+    Args:
+        argument: An existing file, or the bare name of a shipped space: `darec`.
+
+    Raises:
+        InputError: If there is neither; the text lists the shipped ones.
+    """
+    path = Path(argument)
+    try:
+        if path.is_file():
+            return path
+        if path.is_dir() and not _shipped(str(argument)):
+            raise InputError(f"{path}: is a folder; give a space file in it, such as {path / 'space.yaml'}")
+    except (OSError, ValueError) as error:  # too long, or with a null byte
+        raise InputError(f"{str(argument)[:80]!r} is not a path: {error}") from error
+    if found := _shipped(str(argument)):
+        return found
+    raise InputError(
+        f"{argument}: there is no such file, and no shipped space of this name; "
+        f"{suggest(path.stem, shipped_spaces(), 'shipped are')}"
+    )
+
+
+def shipped_spaces() -> dict[str, Path]:
+    """The shipped space files by name, sorted."""
+    return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def _shipped(name: str) -> Path | None:
+    return shipped_spaces().get(name) if re.fullmatch(NAME, name) else None
+
+
+def _folder() -> Path:
+    """`searchplat/_spaces` of an installed wheel, else `spaces` of the repository (an editable install)."""
+    installed = _PACKAGE / "_spaces"
+    return installed if installed.is_dir() else _PACKAGE.parent / "spaces"

@@ -1,0 +1,194 @@
+"""The grammar of a space file: every key with its shape and its meaning.
+
+`spaces/README.md` explains it to people; `schema.py` makes the JSON Schema from it. What holds between
+keys (low <= high, stages and parameters, fields of the method) is in `axes`, `stages` and `binding`.
+"""
+
+from __future__ import annotations
+
+from searchplat.spec.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
+
+NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
+_NAME_RULE = "names are 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
+_NAME = Text(NAME, _NAME_RULE, remedy="choose another name, such as my-search")
+_FRACTION = Number(above=0, high=1)
+_COUNT = Number(integer=True, low=1)
+_IDENTIFIER = r"[A-Za-z_][A-Za-z0-9_]*"
+_VALUES = MapOf(Anything())
+
+WHEN = Field(
+    MapOf(ListOf(Anything(scalar=True), or_one=True), least=1),
+    "the axis is active only while each of these parameters has the value (or one of the values) given",
+)
+_REAL = {
+    "low": Field(Number(), "smallest value, included", required=True),
+    "high": Field(Number(), "largest value, included", required=True),
+    "log": Field(Flag(), "search the logarithm; needs low > 0; default false"),
+    "step": Field(Number(above=0), "a grid from low with this step; not together with log"),
+    "when": WHEN,
+}
+_WHOLE = {
+    "low": Field(Number(integer=True), "smallest value, included", required=True),
+    "high": Field(Number(integer=True), "largest value, included", required=True),
+    "log": Field(Flag(), "search the logarithm; needs low >= 1; default false"),
+    "step": Field(_COUNT, "a grid from low with this step; not together with log; default 1"),
+    "when": WHEN,
+}
+_CATEGORICAL = {
+    "choices": Field(ListOf(Anything(scalar=True)), "the values, all different", required=True),
+    "ordered": Field(Flag(), "whether neighbours in the list are alike; default false"),
+    "when": WHEN,
+}
+_LAYOUT = {
+    "per_layer": Field(ListOf(Text(r"[a-z0-9_]+", "role names are of a-z 0-9 _")), "roles of a layer", required=True),
+    "choices": Field(
+        ListOf(Text(r"[a-z0-9_-]+", "choice names are of a-z 0-9 _ -"), 2, 2),
+        "the meanings of bit 0 and bit 1",
+        required=True,
+    ),
+    "layers": Field(_COUNT, "number of layers; by default the method says"),
+    "at_most": Field(
+        MapOf(Number(integer=True, low=0), least=1), "for a choice, the largest number of bits that may have it"
+    ),
+    "when": WHEN,
+}
+AXIS = Tagged(
+    "type",
+    {
+        kind: Fields({"type": Field(Text(), "the kind of axis"), **fields}, what=f"an axis of type {kind}")
+        for kind, fields in {
+            "float": _REAL,
+            "int": _WHOLE,
+            "categorical": _CATEGORICAL,
+            "bool": {"when": WHEN},
+            "layout": _LAYOUT,
+        }.items()
+    },
+    doc="the kind of axis",
+)
+
+DATA = Fields({"name": Field(Text(), "an installed data set; see `searchplat data`", required=True)}, open=Anything())
+OBJECTIVE = Fields(
+    {
+        "metric": Field(
+            Text(r"valid/[A-Za-z0-9_./@-]+", "an objective is a validation metric: valid/...", remedy="use valid/mrr"),
+            "a metric that trials report, beginning with valid/",
+            required=True,
+        ),
+        "direction": Field(Text(words=("maximize", "minimize")), "maximize or minimize", required=True),
+    },
+    what="an objective",
+)
+SEARCHER = Fields({"name": Field(Text(), "random, grid, tpe, gp, cmaes, nsga2 or pr", required=True)}, open=Anything())
+_GRACE = Field(_COUNT, "epochs that every trial gets; default 1")
+SCHEDULER = Tagged(
+    "name",
+    {
+        kind: Fields({"name": Field(Text(), "asha, median or none"), **fields}, what=f"the scheduler {kind}")
+        for kind, fields in {
+            "asha": {
+                "grace": _GRACE,
+                "reduction": Field(
+                    Number(integer=True, low=2), "the share of trials kept at a rung is 1 / reduction; default 3"
+                ),
+            },
+            "median": {
+                "grace": _GRACE,
+                "min_trials": Field(
+                    _COUNT, "trials that must have reported at an epoch before any is stopped there; default 3"
+                ),
+            },
+            "none": {},
+        }.items()
+    },
+    doc="asha, median or none",
+)
+STAGE = Fields(
+    {
+        "name": Field(_NAME, "the stage's name", required=True),
+        "over": Field(ListOf(Text()), "the parameters that it searches", required=True),
+        "searcher": Field(SEARCHER, "how it searches", required=True),
+        "trials": Field(_COUNT, "how many trials it runs", required=True),
+        "data_fraction": Field(_FRACTION, "share of the users, in (0, 1]; default 1"),
+        "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
+        "from": Field(
+            Fields(
+                {
+                    "stage": Field(Text(), "an earlier stage", required=True),
+                    "top": Field(_COUNT, "choose among its best trials, this many; default 1"),
+                },
+                what="from",
+            ),
+            "take over the values of an earlier stage's best trial",
+        ),
+        "scheduler": Field(SCHEDULER, "instead of the file's scheduler"),
+    },
+    what="a stage",
+)
+CONTROL = Fields(
+    {
+        "name": Field(_NAME, "how tables name it", required=True),
+        "values": Field(_VALUES, "values over the method's defaults and the file's fixed"),
+        "all": Field(Text(), "this choice for every bit of the layout"),
+        "method": Field(Text(), "another method, with its own defaults; fixed does not apply"),
+        "random": Field(Flag(), "draw the searched parameters at random; default false"),
+        "trials": Field(_COUNT, "number of trials, of different seeds or draws; default 1"),
+        "data_fraction": Field(_FRACTION, "share of the users; default: that of the last stage"),
+    },
+    what="a control",
+)
+RESOURCES = Fields(
+    {
+        "cpu": Field(Number(above=0), "CPU cores of a trial; default 1"),
+        "gpu": Field(Number(low=0, words=("auto",)), "GPUs of a trial, or auto (default): a share where there is one"),
+        "concurrent": Field(_COUNT, "trials at once; by default as many as fit"),
+        "timeout_s": Field(Number(above=0), "seconds of silence after which a trial is stopped; by default none"),
+    },
+    what="resources",
+)
+PROMOTION = Fields(
+    {
+        "top": Field(_COUNT, "how many configurations are trained at full scale; default 3"),
+        "seeds": Field(_COUNT, "with how many seeds each; default 5"),
+        "epochs": Field(_COUNT, "for how many epochs; by default the configuration's own"),
+        "data_fraction": Field(_FRACTION, "on which share of the users; default 1"),
+        "test": Field(
+            ListOf(Text(r"[a-z][a-z0-9_]*(@[1-9][0-9]*)?", "test metrics are named like mrr or ndcg@10")),
+            "the metrics measured once on the test split; default mrr, recall@10, ndcg@10",
+        ),
+    },
+    what="promotion",
+)
+
+_BODY = {
+    "method": Field(Text(), "an installed method; see `searchplat methods`", required=True),
+    "data": Field(DATA, "the data set, and its own options", required=True),
+    "objective": Field(ListOf(OBJECTIVE, or_one=True), "the metric to improve, or a list of them", required=True),
+    "fixed": Field(_VALUES, "values of the method's fields that are not searched"),
+    "search": Field(
+        MapOf(AXIS, _IDENTIFIER, "a parameter is named like a field of the method"), "the axes: parameter to domain"
+    ),
+    "stages": Field(ListOf(STAGE), "the stages, in order; without them, searcher and trials"),
+    "searcher": Field(SEARCHER, "how to search, if there are no stages"),
+    "trials": Field(_COUNT, "how many trials, if there are no stages"),
+    "data_fraction": Field(_FRACTION, "share of the users, if there are no stages; default 1"),
+    "scheduler": Field(SCHEDULER, "what may stop a trial early; by default nothing"),
+    "resources": Field(RESOURCES, "what a trial takes"),
+    "promotion": Field(PROMOTION, "how winners are trained and tested"),
+    "controls": Field(ListOf(CONTROL), "configurations that run beside the search, for comparison"),
+    "seed": Field(Number(integer=True, low=0, high=2**32 - 1), "seeds searchers and trials; default 0"),
+}
+BODY = Fields(_BODY, what="a space file")
+"""A document at one scale: the keys `scales` and `default_scale` are gone."""
+
+SCALES = MapOf(Anything(), NAME, _NAME_RULE, least=1)
+"""A scale is a part of a document: it is checked after it has been merged."""
+
+FILE = Fields(
+    {
+        **_BODY,
+        "scales": Field(SCALES, "the same search at other sizes: name to a part of a document, merged over this one"),
+        "default_scale": Field(_NAME, "the scale when none is asked for; by default quick, if there is one"),
+    },
+    what="a space file",
+)

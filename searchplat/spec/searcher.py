@@ -1,0 +1,74 @@
+"""What a stage's searcher must find: its name in the table, its options, axes that it can search."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from searchplat.spec.errors import Problems, suggest
+from searchplat.spec.model import Categorical, Domain, Int, StageSpec
+from searchplat.spec.nodes import Node
+from searchplat.spec.stages import stage_key
+from searchplat.spec.typed import check_names, check_values
+
+_LARGEST_GRID = 100_000
+
+
+def check_searchers(
+    root: Node,
+    stages: Sequence[StageSpec | None],
+    axes: Mapping[str, Domain | None],
+    objectives: int,
+    problems: Problems,
+) -> None:
+    """Note unknown searchers and options, and searchers that cannot search their stage's axes or objectives."""
+    nodes = root.fields["stages"].items if "stages" in root.fields else [root]
+    for index, node in enumerate(nodes):
+        searcher = node.fields.get("searcher")
+        if searcher is None or searcher.name is None:
+            continue  # noted by the grammar
+        key = "searcher" if node is root else f"{stage_key(node, nodes)}.searcher"
+        if not _known(searcher, searcher.name, key, problems):
+            continue
+        stage = stages[index] if index < len(stages) else None
+        if stage is not None and (rule := _breaks(stage, axes, objectives)):
+            remedy = "use random, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
+            problems.add(searcher.fields["name"], f"{key}.name", rule, remedy=remedy)
+
+
+def _known(node: Node, name: str, key: str, problems: Problems) -> bool:
+    from searchplat.searchers import SEARCHERS  # it imports `spec.model` itself
+
+    if name not in SEARCHERS:
+        remedy = suggest(name, SEARCHERS, "searchers are")
+        problems.add(node.fields["name"], f"{key}.name", "there is no searcher of this name", value=name, remedy=remedy)
+        return False
+    options = {option: value for option, value in node.fields.items() if option != "name"}
+    known = check_names(SEARCHERS[name].options, options, key, f"an option of searcher {name}", problems)
+    check_values(SEARCHERS[name].options, known, {}, node, key, problems)
+    return True
+
+
+def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int) -> str:
+    """The first rule of its searcher that a stage breaks; empty if none."""
+    name = stage.searcher.name
+    own = [axis for axis in (axes.get(parameter) for parameter in stage.over) if axis is not None]
+    if name in ("grid", "cmaes") and objectives > 1:
+        return f"{name} has one objective, not {objectives}"
+    if name == "cmaes":
+        for axis in own:
+            if isinstance(axis, Categorical) and len(axis.choices) > 2:
+                return f"cmaes needs axes with an order, which {axis.name} with {len(axis.choices)} choices is not"
+    if name == "grid":
+        points = stage.searcher.options.get("points", 5)
+        points = points if isinstance(points, int) else 5
+        size = math.prod(_gridded(axis, points) for axis in own)
+        if size > _LARGEST_GRID:
+            return f"a grid has at most {_LARGEST_GRID:,} points, not {size:.3g}"
+    return ""
+
+
+def _gridded(axis: Domain, points: int) -> float:
+    """Values of the axis on the grid; one without a step, or on a log scale, gets `points`."""
+    size = axis.size()
+    return min(size, points) if math.isinf(size) or (isinstance(axis, Int) and axis.log) else size
