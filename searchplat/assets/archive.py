@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -10,6 +13,19 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from searchplat.errors import AssetError
+
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+"""What the standard library raises on a damaged archive."""
 
 
 def safe_relative(text: str) -> PurePosixPath:
@@ -48,8 +64,12 @@ def extract(archive: Path, members: Mapping[str, str], folder: Path, max_bytes: 
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with zipped.open(info) as source, target.open("wb") as sink:
                     left = _copy(source, sink, left, archive.name, max_bytes)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise AssetError(f"{archive.name} cannot be read as a zip archive: {error}.") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # that one comes of a seek to where a damaged header points
+            raise
+        raise AssetError(f"{archive.name} cannot be read as a zip archive: it points outside itself.") from error
 
 
 def _copy(source: IO[bytes], sink: IO[bytes], left: int, name: str, max_bytes: int) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from searchplat.assets.catalog import WEIGHT_FILES
 from searchplat.assets.network import unreachable
-from searchplat.assets.progress import watching
+from searchplat.assets.progress import say, watching
 
 HUB_NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(@(?P<revision>[\w./-]+))?")
 """`owner/name`, or `owner/name@revision`."""
@@ -108,6 +108,7 @@ def fetch(name: str, offline: bool) -> Path:
     if has_weights(folder):
         return folder
     if revision is None and (proposed := _conversion(repo)):
+        say(f"{repo} has no safetensors; taking those that {CONVERTER} proposes in {proposed}")
         folder = download(repo, proposed, WEIGHT_FILES)
         if has_weights(folder):
             return folder

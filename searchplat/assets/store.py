@@ -293,7 +293,7 @@ def _storing(cache: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise TryAgainError(f"the disk of the cache {cache} is full; free some space and run it again.") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
             raise AssetError(f"the cache {cache} cannot be written ({error}); set SEARCHPLAT_CACHE.") from error
         raise
 
