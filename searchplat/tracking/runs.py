@@ -22,6 +22,9 @@ from searchplat.tracking.address import Address
 SINK = "mlflow"
 """The name of the cursor and of the identifiers in the ledger."""
 
+PICTURES = "mlflow.pictures"
+"""The cursor of the pictures, which follow the rows when there is time."""
+
 SEARCH = "search"
 """The key of the parent run; a trial's key is its number."""
 
@@ -53,6 +56,7 @@ class Runs:
             # Another store than last time, or its file was deleted: everything is sent again, and what is
             # already there is found by its tags.
             ledger.forget_sink(SINK)
+            ledger.forget_sink(PICTURES)
             ledger.set_meta(STORE, identity)
             known = {}
         self._known = known

@@ -16,6 +16,7 @@ from searchplat.tracking.address import Address, redact
 from searchplat.tracking.recorder import About, Recorder
 from searchplat.tracking.runs import SINK
 
+_LAST_PICTURES_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -147,7 +148,7 @@ class MlflowSink:
             stopping = self._stopping
             with self._changed:
                 self._round += 1
-            sent = 0
+            sent = drawn = 0
             try:
                 if self._recorder is None:
                     self._recorder = Recorder(self._ledger, self._where, self._about)
@@ -155,6 +156,9 @@ class MlflowSink:
                 sent = self._recorder.send()
                 if stopping and not sent:
                     self._recorder.finish(self._closed())
+                    self._draw_what_time_allows(self._recorder)
+                elif not sent:
+                    drawn = self._recorder.draw()
                 failures, self._error = 0, None
             except Exception as error:
                 failures += 1
@@ -167,9 +171,16 @@ class MlflowSink:
                 return
             if stopping and (failures or not sent):
                 return
-            if not sent or failures:
+            if failures or not (sent or drawn):
                 self._wake.wait(self._pause(failures))
                 self._wake.clear()
+
+    def _draw_what_time_allows(self, recorder: Recorder) -> None:
+        """The last pictures, for a few seconds at most: what is missing is drawn the next time."""
+        begun = time.monotonic()
+        until = begun + _LAST_PICTURES_S if self._deadline is None else min(self._deadline, begun + _LAST_PICTURES_S)
+        while time.monotonic() < until and recorder.draw():
+            pass
 
     def _pause(self, failures: int) -> float:
         """Seconds until the next look: after failures doubling, with a random part so that many searches spread."""

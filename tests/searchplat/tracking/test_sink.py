@@ -86,7 +86,6 @@ def test_one_parent_and_one_child_a_trial_with_everything_by_its_name(
     assert first.data.metrics["best/valid/mrr"] == 0.3
     assert first.data.metrics["best/valid/ndcg_at_10"] == 0.3
     assert [r.step for r in mlflow.get_metric_history(first.info.run_id, "valid/ndcg_at_10")] == [1, 2]
-    assert [file.path for file in mlflow.list_artifacts(first.info.run_id)] == ["layout.png"]
     assert trials[1].data.tags["searchplat.stage"] == "weights"
     assert trials[1].data.tags["searchplat.state"] == "stopped"
     assert trials[1].info.status == "FINISHED"
@@ -96,6 +95,10 @@ def test_one_parent_and_one_child_a_trial_with_everything_by_its_name(
     assert "best/valid/mrr" not in trials[3].data.metrics
     assert trials[still_open].info.status == "RUNNING"
     assert trials[still_open].data.tags["searchplat.state"] == "waiting"
+    # Pictures follow the rows.
+    assert sink.stop(20) == 0
+    for run in trials.values():
+        assert [file.path for file in mlflow.list_artifacts(run.info.run_id)] == ["layout.png"]
 
 
 def test_the_parent_has_the_space_file_the_resolved_space_and_a_description(
@@ -302,9 +305,7 @@ def test_the_driver_is_not_held_up_while_rows_are_sent(
     assert sink.flush(20) == 0
 
 
-def test_flush_from_several_threads_and_stop_twice_are_harmless(
-    ledger: Ledger, new_sink: Maker, train: Train
-) -> None:
+def test_flush_from_several_threads_and_stop_twice_are_harmless(ledger: Ledger, new_sink: Maker, train: Train) -> None:
     train(0.5)
     sink = new_sink()
     sink.start()
