@@ -153,7 +153,9 @@ def _check_conditions(
                 problems.add(node, f"{key}.{parent}", rule, value=node.plain(), remedy=remedy)
         else:
             rule = f"{parent} is neither searched nor fixed"
-            problems.add(node.key_place, key, rule, remedy=suggest(parent, [*axes, *fixed], "known here are"))
+            problems.add(
+                node.key_place, key, rule, remedy=suggest(parent, {*axes, *fixed} - {domain.name}, "known here are")
+            )
 
 
 def _check_values(condition: Condition, axis: Domain, node: Node, key: str, problems: Problems) -> None:

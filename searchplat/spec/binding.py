@@ -19,7 +19,7 @@ from searchplat.spec.errors import Problems, show, suggest
 from searchplat.spec.model import Bool, Categorical, Control, Domain, Float, Int, Layout, Space, StageSpec
 from searchplat.spec.nodes import Node, Place
 from searchplat.spec.stages import in_effect, stage_key
-from searchplat.spec.typed import about, check_names, check_values, errors_of, instantiate, rule_of
+from searchplat.spec.typed import about, add_error, check_names, check_values, errors_of, instantiate
 
 _SAMPLES = 16
 """Points tried of each stage: enough to meet a rule between fields that a fair share of the space breaks."""
@@ -59,7 +59,7 @@ class Binding:
         entries = root.fields["fixed"].fields if "fixed" in root.fields else {}
         for both in [entry for entry in entries if entry in searched]:
             rule = "it is both fixed and searched"
-            remedy = f"remove one of the two; to fix it from outside use --set {both}=..."
+            remedy = f"remove one of the two; to fix it from outside use --set {both}=VALUE"
             problems.add(entries[both].key_place, f"fixed.{both}", rule, remedy=remedy)
         known = check_names(self.config, entries, "fixed", self.owner, problems)
         where = root.fields.get("fixed", root)
@@ -99,7 +99,9 @@ class Binding:
                 for error in errors_of(self.config, {**self.fixed, name: value}):
                     if error["loc"][:1] == (name,):
                         remedy = about(self.config, name, value)
-                        self._problems.add(where, f"search.{name}{key}", rule_of(error), value=value, remedy=remedy)
+                        if isinstance(axis, Float) and error["type"] in ("int_type", "int_from_float"):
+                            where, key, value, remedy = nodes[name].fields["type"], ".type", "float", "use type: int"
+                        add_error(self._problems, where, f"search.{name}{key}", error, value, remedy)
                         break  # a union's branches repeat the same complaint
 
     def check_stage_values(self, nodes: Sequence[Node]) -> None:
@@ -140,11 +142,11 @@ class Binding:
                 error = errors[0]
                 field = ".".join(map(str, error["loc"]))
                 if error["type"] == "missing":
-                    rule, remedy = f"method {self._name} needs a value for {field}", "add it under fixed or search"
+                    rule = f"method {self._name} needs a value for {field}"
+                    self._problems.add(where, key, rule, remedy="add it under fixed or search")
                 else:
-                    rule = f"every point must make a valid config, but {f'{field} ' if field else ''}{rule_of(error)}"
-                    remedy = "narrow the space"
-                self._problems.add(where, key, rule, value=values or None, remedy=remedy)
+                    prefix = f"every point must make a valid config, but {f'{field} ' if field else ''}"
+                    add_error(self._problems, where, key, error, values or None, "narrow the space", prefix)
                 return
             for axis in space.domains:
                 if isinstance(axis, Layout) and axis.name in values:
@@ -183,8 +185,8 @@ class Binding:
             if control.random and error["type"] != "missing":
                 continue  # the stages' points are checked by themselves
             field = ".".join(map(str, error["loc"]))
-            rule = f"{field}: {rule_of(error)}" if field else rule_of(error)
-            self._problems.add(node, key, rule, remedy="add it under values")
+            prefix = f"{field}: " if field else ""
+            add_error(self._problems, node, key, error, None, "change its values", prefix)
             return
 
     def check_field(self, name: str, node: Node, key: str, why: str) -> None:
@@ -196,7 +198,7 @@ class Binding:
         for error in errors_of(self.config, {**self.fixed, name: node.plain()}):
             if error["loc"][:1] == (name,):
                 remedy = about(self.config, name)
-                self._problems.add(node, key, rule_of(error), value=node.plain(), remedy=remedy)
+                add_error(self._problems, node, key, error, node.plain(), remedy)
                 return
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:

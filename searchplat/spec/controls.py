@@ -106,21 +106,29 @@ def check_controls(
             continue
         node = root.fields["controls"].items[index]
         key = control_key(node, index)
-        for name, value in control.values.items():
-            axis = axes.get(name)
-            place = node.at(["values", name])
-            if control.method is None and isinstance(axis, Layout) and "values" in node.fields:
-                # A control may break the limits of the search: it is there to be compared with.
-                free = dataclasses.replace(axis, at_most={})
-                if (reason := free.refusal(value)) and name in node.fields["values"].fields:
-                    problems.add(place, f"{key}.values.{name}", reason, value=value, remedy="write all its bits")
         if control.method is None:
             # `random` draws the whole space, which is sound only if nothing is wrong with it.
             checked = control if sound else dataclasses.replace(control, random=False)
+            before = len(problems.found)
             binding.check_control(checked, {**binding.fixed, **last}, space, node, key)
+            if len(problems.found) == before:
+                _check_layouts(control, axes, node, key, problems)
         else:
             place = node.fields["method"]
             method = find_method(control.method, place, f"{key}.method", problems)
             if method is not None:
                 own = Binding(method, control.method, Node({}, place.place, place.place), (), problems, strict=False)
                 own.check_control(control, {}, Space(()), node, key)
+
+
+def _check_layouts(
+    control: Control, axes: Mapping[str, Domain | None], node: Node, key: str, problems: Problems
+) -> None:
+    """A control's layout has all its bits; the limits of the search it may break: it is there to be compared with."""
+    for name, place in node.fields["values"].fields.items() if "values" in node.fields else ():
+        axis = axes.get(name)
+        if isinstance(axis, Layout):
+            free = dataclasses.replace(axis, at_most={})
+            if reason := free.refusal(control.values[name]):
+                value = control.values[name]
+                problems.add(place, f"{key}.values.{name}", reason, value=value, remedy="write all its bits")

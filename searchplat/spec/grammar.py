@@ -35,12 +35,14 @@ _WHOLE = {
     "when": WHEN,
 }
 _CATEGORICAL = {
-    "choices": Field(ListOf(Anything(scalar=True)), "the values, all different", required=True),
+    "choices": Field(ListOf(Anything(scalar=True), most=1000), "the values, all different", required=True),
     "ordered": Field(Flag(), "whether neighbours in the list are alike; default false"),
     "when": WHEN,
 }
 _LAYOUT = {
-    "per_layer": Field(ListOf(Text(r"[a-z0-9_]+", "role names are of a-z 0-9 _")), "roles of a layer", required=True),
+    "per_layer": Field(
+        ListOf(Text(r"[a-z0-9_]+", "role names are of a-z 0-9 _"), most=100), "roles of a layer", required=True
+    ),
     "choices": Field(
         ListOf(Text(r"[a-z0-9_-]+", "choice names are of a-z 0-9 _ -"), 2, 2),
         "the meanings of bit 0 and bit 1",
@@ -178,7 +180,7 @@ _BODY = {
     "controls": Field(ListOf(CONTROL), "configurations that run beside the search, for comparison"),
     "seed": Field(Number(integer=True, low=0, high=2**32 - 1), "seeds searchers and trials; default 0"),
 }
-BODY = Fields(_BODY, what="a space file")
+BODY = Fields(_BODY, what="a space file", elsewhere=("scales", "default_scale"))
 """A document at one scale: the keys `scales` and `default_scale` are gone."""
 
 SCALES = MapOf(Anything(), NAME, _NAME_RULE, least=1)

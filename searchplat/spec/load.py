@@ -134,7 +134,7 @@ def _attributed(found: dict[str | None, list[Problem]]) -> list[Problem]:
     result = []
     for problem, scales in where.items():
         named = [scale for scale in scales if scale]
-        if len(scales) < len(found) and named:
+        if len(scales) < len(found) and named and problem.line is not None:
             at = f"at scale {named[0]}" if len(named) == 1 else f"at scales {', '.join(named)}"
             problem = dataclasses.replace(problem, rule=f"{problem.rule} ({at})")
         result.append(problem)

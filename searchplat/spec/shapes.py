@@ -123,9 +123,9 @@ class Number:
         return {"anyOf": [number, {"enum": list(self.words)}]} if self.words else number
 
     def _rule(self) -> str:
-        parts = [f">= {self.low:g}"] if self.low is not None else []
-        parts += [f"> {self.above:g}"] if self.above is not None else []
-        parts += [f"<= {self.high:g}"] if self.high is not None else []
+        parts = [f">= {self.low}"] if self.low is not None else []
+        parts += [f"> {self.above}"] if self.above is not None else []
+        parts += [f"<= {self.high}"] if self.high is not None else []
         kind = "a whole number" if self.integer else "a number"
         words = f"{' or '.join(self.words)} or " if self.words else ""
         return f"must be {words}{' '.join([kind, ' and '.join(parts)]).strip()}"
@@ -184,16 +184,18 @@ class ListOf:
             return BROKEN
         count = len(node.content)
         if count < self.least or (self.most is not None and count > self.most):
-            wanted = f"exactly {self.least}" if self.least == self.most else f"at least {self.least}"
-            problems.add(node, key, f"must have {wanted} element{'s' * (self.least != 1)}", got=str(count))
+            limit = self.least if count < self.least else self.most
+            bound = "exactly" if self.least == self.most else "at least" if count < self.least else "at most"
+            problems.add(node, key, f"must have {bound} {limit} element{'s' * (limit != 1)}", got=str(count))
             return BROKEN
         values = [self.item.read(item, _element(key, i, item), problems) for i, item in enumerate(node.content)]
-        seen: list[Any] = []
+        seen: set[tuple[type, str]] = set()  # by text, as values may be unhashable; by type, as 1 and true are equal
         for item, value in zip(node.content, values, strict=True):
-            if any(type(value) is type(other) and value == other for other in seen) and value is not BROKEN:
+            identity = (type(value), repr(value))
+            if identity in seen and whole(value):
                 problems.add(item, key, "elements must differ", value=item.plain(), remedy="remove one of the two")
                 return BROKEN
-            seen.append(value)
+            seen.add(identity)
         return values
 
     def schema(self, *, partial: bool = False) -> dict[str, Any]:
@@ -257,6 +259,8 @@ class Fields:
     fields: Mapping[str, Field]
     open: Shape | None = None
     what: str = "this mapping"
+    elsewhere: tuple[str, ...] = ()
+    """Keys that stand in the file but were taken out before; only errors name them."""
 
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """Return a dict of the keys that are there; a required one that is missing is `BROKEN`."""
@@ -273,7 +277,12 @@ class Fields:
                 values[name] = self.open.read(item, join(key, name), problems)
             else:
                 rule = f"is not a key of {self.what}"
-                problems.add(item.key_place, join(key, name), rule, remedy=suggest(name, self.fields, "keys are"))
+                problems.add(
+                    item.key_place,
+                    join(key, name),
+                    rule,
+                    remedy=suggest(name, [*self.fields, *self.elsewhere], "keys are"),
+                )
         for name, known_field in self.fields.items():
             if known_field.required and name not in values:
                 problems.add(node, key, f"must have the key {name}", remedy=f"add it: {known_field.doc}")

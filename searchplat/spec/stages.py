@@ -161,8 +161,8 @@ def _check_unsearched(
         return
     searched = {name for fields in read for name in fields["over"]}
     names = ", ".join(node.name for node in nodes if node.name is not None)
-    for name in axes:
-        if name not in searched:
+    for name, axis in axes.items():
+        if name not in searched and axis is not None:
             place = root.fields["search"].fields[name].key_place
             rule = "no stage searches it"
             problems.add(place, f"search.{name}", rule, remedy=f"add it to over of a stage ({names}), or fix it")

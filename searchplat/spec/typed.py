@@ -56,10 +56,23 @@ def rule_of(error: ErrorDetails) -> str:
     return " ".join(text.split()) or "is not allowed"
 
 
+def add_error(
+    problems: Problems, where: Node | Place, key: str, error: ErrorDetails, value: Any, remedy: str, prefix: str = ""
+) -> None:
+    """Note a pydantic error; a validator that says value or remedy itself is not repeated."""
+    rule = rule_of(error)
+    said = ", got " in rule
+    remedy = "" if said and "; " in rule else remedy
+    problems.add(where, key, f"{prefix}{rule}", value=None if said else value, remedy=remedy)
+
+
 def about(model: type[BaseModel], name: str, value: Any = None) -> str:
     """The remedy for a wrong value: what the model says of the field."""
-    if isinstance(value, int) and not isinstance(value, bool) and model.model_fields[name].annotation is str:
+    annotation = model.model_fields[name].annotation
+    if isinstance(value, int) and not isinstance(value, bool) and annotation is str:
         return "put it in quotes"
+    if isinstance(value, str) and annotation in (int, float) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
+        return "remove the quotes"
     described = model.model_fields[name].description
     return f"{name} is: {described}" if described else "give a value that it takes"
 
@@ -102,9 +115,8 @@ def check_values(
         name = str(error["loc"][0]) if error["loc"] else ""
         if name in entries:
             node = entries[name].at(error["loc"][1:])
-            rule, remedy = rule_of(error), about(model, name, values[name])
-            problems.add(node, f"{key}.{name}", rule, value=node.plain(), remedy=remedy)
+            add_error(problems, node, f"{key}.{name}", error, node.plain(), about(model, name, values[name]))
             wrong.add(name)
         elif not name and entries:
-            problems.add(where, key, rule_of(error), remedy="change one of these values")
+            add_error(problems, where, key, error, None, "change one of these values")
     return {name: value for name, value in values.items() if name not in wrong}
