@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from trials.training.metrics import parse
 
 
 class LoopConfig(BaseModel):
@@ -30,3 +32,15 @@ class LoopConfig(BaseModel):
         min_length=1,
         description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k",
     )
+    exclude_history: bool = Field(
+        False,
+        description="leave the items of a query's own history out of its ranking; false ranks among all items, "
+        "as the papers do",
+    )
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            parse(name)
+        return names

@@ -1,0 +1,288 @@
+"""The one training loop: an epoch of training, an evaluation on validation, a checkpoint.
+
+`Loop` is what the platform drives (`searchplat.contract.Training`). What a model must offer is in
+`recommender`; how it is measured in `evaluation`; how a checkpoint is written in `checkpoints`.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trials.data.dataset import IntArray, Queries, SearchData
+from trials.training import checkpoints, metrics
+from trials.training.config import LoopConfig
+from trials.training.evaluation import Progress, target_ranks
+from trials.training.recommender import Recommender
+from trials.training.schedule import rate_factor
+from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
+
+
+class Loop:
+    """Trains one model with AdamW and evaluates it on validation after every epoch.
+
+    Everything random in an epoch follows from (seed, epoch), so a training that was interrupted between
+    epochs and restored gives, on the same machine, the very figures of one that was not. A model without
+    trainable parameters is only evaluated.
+
+    Args:
+        model: Already on its device. Parameters without a gradient are left alone and not saved.
+        data: Validation queries come from here; the model has its own way to the training sequences.
+        config: Length, rate, metrics.
+        seed: Seeds every epoch.
+        folder: Where checkpoints go; one process at a time uses it.
+        progress: Told about every batch of training and evaluation; may be set later.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        data: SearchData,
+        config: LoopConfig,
+        *,
+        seed: int,
+        folder: Path,
+        progress: Progress | None = None,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.config = config
+        self.seed = seed
+        self.folder = folder
+        self.progress = progress
+        self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self._optimizer = (
+            torch.optim.AdamW(list(self._trained.values()), lr=config.learning_rate, weight_decay=config.weight_decay)
+            if self._trained
+            else None
+        )
+        self._epoch = 0
+        self._steps = 0
+        self._metrics: dict[str, float] = {}
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed so far."""
+        return self._epoch
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return self.config.epochs
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics of the last completed epoch, empty before the first; a checkpoint keeps them."""
+        return dict(self._metrics)
+
+    def run_epoch(self) -> dict[str, float]:
+        """Train one epoch and evaluate on validation.
+
+        Returns:
+            `train/loss` (mean over batches of the summed parts) and `train/<part>` where anything is trained,
+            `valid/<metric>` in [0, 1], `time/train_seconds`, `time/evaluate_seconds`, `memory/peak_bytes`, and
+            the model's own diagnostics. If a loss or a trained parameter is not finite, the epoch ends there:
+            `train/loss` is that loss (NaN for a parameter) and every `valid/<metric>` is NaN.
+
+        Raises:
+            RuntimeError: If all epochs are completed.
+        """
+        if self._epoch >= self.epochs:
+            raise RuntimeError(f"all {self.epochs} epochs are completed; raise epochs to train on")
+        if (device := self._device()).type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        started = time.perf_counter()
+        seed_everything(epoch_seed(self.seed, self._epoch))
+        losses = self._train()
+        trained = time.perf_counter()
+        if all(math.isfinite(value) for value in losses.values()):
+            ranks_U = self.ranks(self.data.valid_queries(), self.data.valid_target_U)
+            scores = metrics.summarise(ranks_U, self.config.metrics)
+            diagnostics = self.model.diagnostics()
+        else:
+            scores = dict.fromkeys(self.config.metrics, math.nan)
+            diagnostics = {}
+        evaluated = time.perf_counter()
+        self._epoch += 1
+        self._metrics = {
+            **diagnostics,
+            **losses,
+            **{f"valid/{name}": value for name, value in scores.items()},
+            "time/train_seconds": trained - started,
+            "time/evaluate_seconds": evaluated - trained,
+            "memory/peak_bytes": float(_peak_bytes(device)),
+        }
+        return self.metrics
+
+    def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
+        """Ranks `[U]` of targets under the present weights; see `target_ranks`."""
+        return target_ranks(
+            self.model,
+            queries,
+            targets_U,
+            batch_size=self.config.eval_batch_size,
+            exclude_history=self.config.exclude_history,
+            negatives_UM=negatives_UM,
+            progress=self.progress,
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint of the present state, durably; see `checkpoints.write`."""
+        state = {
+            "steps": self._steps,
+            "seed": self.seed,
+            "data": self.data.fingerprint,
+            "config": self.config.model_dump(mode="json"),
+            # JSON has no NaN or infinity; either means the same here: not a number to go by.
+            "metrics": {name: value if math.isfinite(value) else None for name, value in self._metrics.items()},
+        }
+        checkpoints.write(
+            self.folder, checkpoints.Snapshot(self._epoch, self._model_tensors(), self._optimizer_tensors(), state)
+        )
+
+    def restore(self) -> int:
+        """Load the newest valid checkpoint of the folder, if any; return its epochs completed, else 0.
+
+        Raises:
+            ValueError: If the checkpoint is of another model, other data or another seed.
+        """
+        snapshot = checkpoints.read_newest(self.folder)
+        if snapshot is None:
+            return 0
+        own = self._model_tensors()
+        ours = {name: tuple(tensor.shape) for name, tensor in own.items()}
+        theirs = {name: tuple(tensor.shape) for name, tensor in snapshot.model.items()}
+        for what, mine, other in (
+            ("tensors", ours, theirs),
+            ("data", self.data.fingerprint, snapshot.state["data"]),
+            ("seed", self.seed, snapshot.state["seed"]),
+        ):
+            if mine != other:
+                raise ValueError(
+                    f"{self.folder}: the checkpoint's {what} must be this trial's, {_difference(mine, other)}; "
+                    "give every trial a folder of its own"
+                )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(snapshot.model[name])
+        self._load_optimizer(snapshot.optimizer)
+        self._epoch = snapshot.epoch
+        self._steps = snapshot.state["steps"]
+        kept = snapshot.state["metrics"].items()
+        self._metrics = {name: math.nan if value is None else value for name, value in kept}
+        return self._epoch
+
+    def _train(self) -> dict[str, float]:
+        """Take one optimiser step a batch; return the mean of every named loss, or the first that is not finite."""
+        if self._optimizer is None:
+            return {}
+        self.model.train()
+        sums: dict[str, float] = {}
+        batches = 0
+        in_epoch = self.model.num_batches()
+        for batch in self.model.batches(self._epoch, epoch_rng(self.seed, self._epoch)):
+            self._set_rate(in_epoch * self.epochs)
+            self._optimizer.zero_grad(set_to_none=True)
+            losses = self._backward(batch)
+            if not math.isfinite(losses["train/loss"]):
+                return losses
+            if self.config.gradient_clip is not None:
+                nn.utils.clip_grad_norm_(self._trained.values(), self.config.gradient_clip)
+            self._optimizer.step()
+            self._steps += 1
+            batches += 1
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            if self.progress is not None:
+                self.progress("train", batches, in_epoch)
+        if not batches:
+            raise ValueError(
+                f"{type(self.model).__name__}.batches gave no batch in epoch {self._epoch}; too few users?"
+            )
+        means = {name: value / batches for name, value in sums.items()}
+        if not all(bool(parameter.isfinite().all()) for parameter in self._trained.values()):
+            means["train/loss"] = math.nan  # a finite loss whose last gradient was not
+        return means
+
+    def _backward(self, batch: Any) -> dict[str, float]:
+        """Add the gradients of one batch; return its losses by metric name.
+
+        This is the place for gradient accumulation: a batch that does not fit would be taken in parts here,
+        each part's loss scaled by its share, and nothing else in the loop would change.
+        """
+        parts = self.model.loss(batch)
+        if "loss" in parts:
+            raise ValueError(
+                f"{type(self.model).__name__}.loss: a part must not be called 'loss', which is their sum; "
+                "name it for what it measures"
+            )
+        total: Tensor = torch.stack(list(parts.values())).sum()
+        if bool(total.isfinite()):
+            total.backward()  # type: ignore[no-untyped-call]
+        named = {f"train/{name}": float(part.detach()) for name, part in parts.items()}
+        return {"train/loss": float(total.detach()), **named}
+
+    def _set_rate(self, total_steps: int) -> None:
+        assert self._optimizer is not None
+        factor = rate_factor(self._steps, total_steps, self.config.warmup_fraction, self.config.schedule)
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * factor
+
+    def _model_tensors(self) -> dict[str, Tensor]:
+        """Trained parameters and persistent buffers: what training changes."""
+        return {**self._trained, **dict(_persistent_buffers(self.model))}
+
+    def _optimizer_tensors(self) -> dict[str, Tensor]:
+        """The optimiser's tensors, named `<parameter>/<key>`. Its settings follow from the config."""
+        if self._optimizer is None:
+            return {}
+        return {
+            f"{name}/{key}": value
+            for name, parameter in self._trained.items()
+            for key, value in self._optimizer.state.get(parameter, {}).items()
+        }
+
+    def _load_optimizer(self, tensors: Any) -> None:
+        if self._optimizer is None:
+            return
+        number = {name: index for index, name in enumerate(self._trained)}
+        state: dict[int, dict[str, Tensor]] = {}
+        for path, tensor in tensors.items():
+            name, _, key = path.rpartition("/")
+            state.setdefault(number[name], {})[key] = tensor
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+
+    def _device(self) -> torch.device:
+        return next((tensor.device for tensor in self._model_tensors().values()), torch.device("cpu"))
+
+
+def _persistent_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for prefix, module in model.named_modules():
+        for name, buffer in module.named_buffers(prefix, recurse=False):
+            if name.rpartition(".")[2] not in module._non_persistent_buffers_set:
+                yield name, buffer
+
+
+def _peak_bytes(device: torch.device) -> int:
+    """Largest memory so far: of this epoch on the GPU, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+def _difference(mine: object, other: object) -> str:
+    """What differs, short enough for a sentence."""
+    if isinstance(mine, dict) and isinstance(other, dict):
+        names = sorted(name for name in mine.keys() | other.keys() if mine.get(name) != other.get(name))
+        first = names[0]
+        return f"but {len(names)} differ, the first is {first!r}: {mine.get(first)} here, {other.get(first)} there"
+    return f"got {mine!r} here, {other!r} there"
