@@ -14,7 +14,6 @@ from typing import IO
 
 from searchplat.errors import AssetError
 
-
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
