@@ -1,0 +1,247 @@
+"""One suggestion from what is known: the route from a history in codes to a point in codes.
+
+The order of routes: `design` while little is known, `pr` when the surrogate could be fitted, `prior` (the same with the
+priors' medians as hyperparameters) when the fit failed, `random` when all else did. The route taken is logged and told.
+Next: `searcher` and `sampler`, the two faces of this.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from searchplat.searchers.options import PROptions
+from searchplat.searchers.points import seed_of
+from searchplat.searchers.pr.acquisition import Averaged, LogAcquisition, NoisyEI, Success, UpperBound
+from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.optimizer import Budget, Found, Values, maximise
+from searchplat.searchers.pr.surrogate import FitError, Model, fit, unfitted
+from searchplat.searchers.pr.thompson import PosteriorDraw
+from searchplat.searchers.pr.trust_region import TrustRegion
+
+_log = logging.getLogger(__name__)
+
+_CLIP = 4.0  # robust standard deviations below the median beyond which a bad value says nothing more
+_INCUMBENTS = 4  # observed points, best by posterior mean, that restarts begin at
+
+
+@dataclass(frozen=True)
+class Known:
+    """A history in codes. `N` scored, `Q` pending, `F` failed points; `J` objectives.
+
+    Args:
+        scored_NA: Points with values, in the order of their trials.
+        values_NJ: Their objectives, larger is better.
+        pending_QA: Points under evaluation.
+        failed_FA: Points whose trials ended without a value.
+    """
+
+    scored_NA: Tensor
+    values_NJ: Tensor
+    pending_QA: Tensor
+    failed_FA: Tensor
+
+    @property
+    def tried(self) -> Tensor:
+        """All points."""
+        return torch.cat([self.scored_NA, self.pending_QA, self.failed_FA])
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A point in codes, and what to say about it."""
+
+    code_A: Tensor
+    info: dict[str, Any]
+
+
+def startup_of(encoding: Encoding, options: PROptions) -> int:
+    """Number of scored trials before the surrogate is used."""
+    return options.startup if options.startup is not None else max(4, min(10, encoding.width // 4))
+
+
+def propose(
+    encoding: Encoding,
+    known: Known,
+    seed: int,
+    number: int,
+    options: PROptions,
+    accept: Callable[[Tensor], bool] = lambda _: True,
+) -> Proposal | None:
+    """Propose a point that was not tried.
+
+    Args:
+        seed: With `number` it determines every draw.
+        number: The trial's number.
+        accept: Says no to a point that the caller knows to be used up although its code is new (rounding).
+
+    Returns:
+        A proposal; None if every route led to tried points, as in a space that is nearly used up.
+    """
+    began = time.perf_counter()
+    with _one_thread():
+        own = seed_of(seed, "pr", number)
+        if len(known.scored_NA) < startup_of(encoding, options):
+            proposal = _design(encoding, known, seed, accept)
+        else:
+            proposal = _by_model(encoding, known, own, options, accept)
+        if proposal is None:
+            proposal = _at_random(encoding, known, own, accept)
+    if proposal is not None:
+        proposal.info["seconds"] = round(time.perf_counter() - began, 4)
+    return proposal
+
+
+def standardised(values_N: Tensor) -> Tensor:
+    """Values with mean 0 and standard deviation 1, very bad ones clipped: a collapse must not flatten the rest."""
+    middle = values_N.median()
+    spread = 1.4826 * (values_N - middle).abs().median()
+    if float(spread) > 0:
+        values_N = values_N.clamp(min=float(middle - _CLIP * spread))
+    deviation = values_N.std(correction=0)
+    return (values_N - values_N.mean()) / (deviation if float(deviation) > 1e-12 else 1.0)
+
+
+def _design(encoding: Encoding, known: Known, seed: int, accept: Callable[[Tensor], bool]) -> Proposal | None:
+    """The first untried points of a space-filling set that the whole search shares."""
+    start = len(known.tried)
+    tried = encoding.hashes(known.tried)
+    for code_A in encoding.design(start + 16, seed_of(seed, "design"))[start:]:
+        if not bool(torch.isin(encoding.hashes(code_A[None]), tried)) and accept(code_A):
+            return Proposal(code_A, {"route": "design"})
+    return None
+
+
+def _at_random(encoding: Encoding, known: Known, seed: int, accept: Callable[[Tensor], bool]) -> Proposal | None:
+    generator = torch.Generator().manual_seed(seed)
+    tried = encoding.hashes(known.tried)
+    for code_A in encoding.random(64, generator):
+        if not bool(torch.isin(encoding.hashes(code_A[None]), tried)) and accept(code_A):
+            return Proposal(code_A, {"route": "random"})
+    return None
+
+
+def _by_model(
+    encoding: Encoding, known: Known, seed: int, options: PROptions, accept: Callable[[Tensor], bool]
+) -> Proposal | None:
+    generator = torch.Generator().manual_seed(seed)
+    features_ND = encoding.features(known.scored_NA)
+    route = "pr"
+    models_J: list[list[Model]] = []
+    for values_N in known.values_NJ.T:
+        models, fitted = _models(encoding, features_ND, standardised(values_N), _families(encoding, options))
+        route = route if fitted else "prior"
+        models_J.append(models)
+    fit_done = time.perf_counter()
+    acquisition = _acquisition(encoding, known, features_ND, models_J, seed, options, generator)
+    mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
+    order = mean_N.argsort(descending=True)
+    region = TrustRegion.from_values(encoding, known.scored_NA, mean_N, known.values_NJ) if _bounded(options) else None
+    tried_NA = known.tried
+    found: Found | None = None
+    for _ in range(3):  # more than once only where rounding makes new codes of old points
+        values = Values(encoding, acquisition, tried_NA, region)
+        budget = Budget(options.restarts, options.samples, options.steps)
+        found = maximise(values, known.scored_NA[order[:_INCUMBENTS]], budget, generator)
+        if found is None or accept(found.code_A):
+            break
+        tried_NA = torch.cat([tried_NA, found.code_A[None]])
+        found = None
+    if found is None:
+        return None
+    info: dict[str, Any] = {
+        "route": route,
+        "acquisition": options.acquisition if len(models_J) == 1 else "hypervolume",
+        "log_value": round(found.value, 6),
+        "noise": [round(models[0].noise, 6) for models in models_J],
+        "kernels": {m.family: round(m.weight, 4) for m in models_J[0]},
+        "optimise_seconds": round(time.perf_counter() - fit_done, 4),
+    }
+    if region is not None:
+        info["radius"] = region.radius
+    return Proposal(found.code_A, info)
+
+
+def _bounded(options: PROptions) -> bool:
+    return options.trust_region
+
+
+def _families(encoding: Encoding, options: PROptions) -> list[str]:
+    layered = sum(axis.layer is not None for axis in encoding.axes) > 1
+    if options.surrogate != "auto":
+        return [options.surrogate if layered or options.surrogate != "layers" else "pairs"]
+    if encoding.width < 2:
+        return ["general"]
+    return ["general", "pairs", "layers"] if layered else ["general", "pairs"]
+
+
+def _models(
+    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str]
+) -> tuple[list[Model], bool]:
+    """Models, and whether they were fitted; without a fit, one with the priors' medians."""
+    try:
+        return fit(encoding, features_ND, target_N, families), True
+    except FitError as error:
+        _log.warning("pr: %s; using the priors' medians for this suggestion", error)
+        return [unfitted(encoding, features_ND, target_N)], False
+
+
+def _acquisition(
+    encoding: Encoding,
+    known: Known,
+    features_ND: Tensor,
+    models_J: Sequence[list[Model]],
+    seed: int,
+    options: PROptions,
+    generator: torch.Generator,
+) -> LogAcquisition:
+    pending_QD = encoding.features(known.pending_QA)
+    factors = _success(encoding, known, features_ND)
+    if len(models_J) > 1:
+        from searchplat.searchers.pr.pareto import HypervolumeImprovement  # loads botorch, seconds
+
+        return Averaged(
+            [HypervolumeImprovement([models[0] for models in models_J], features_ND, pending_QD)], [1.0], factors
+        )
+    models = models_J[0]
+    parts: list[LogAcquisition]
+    if options.acquisition == "thompson":
+        shares = torch.tensor([m.weight for m in models])
+        drawn = models[int(torch.multinomial(shares, 1, generator=generator))]
+        return Averaged([PosteriorDraw(drawn, generator)], [1.0], factors)
+    if options.acquisition == "ucb":
+        parts = [UpperBound(m, features_ND, pending_QD, options.beta) for m in models]
+    else:
+        parts = [NoisyEI(m, features_ND, pending_QD, seed) for m in models]
+    return Averaged(parts, [m.weight for m in models], factors)
+
+
+def _success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogAcquisition]:
+    """The factor for failures, if there were any."""
+    if not len(known.failed_FA):
+        return []
+    labels = torch.cat([torch.ones(len(known.scored_NA)), -torch.ones(len(known.failed_FA))]).to(torch.float64)
+    both = torch.cat([features_ND, encoding.features(known.failed_FA)])
+    # One success counts in advance: a few first failures must not condemn the whole space.
+    mean = float((labels.sum() + 1) / (len(labels) + 1))
+    models, _ = _models(encoding, both, labels - mean, ["general"])
+    return [Success(models[0], mean)]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread: matrices this small gain nothing from more, and sums then have one order in every process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.device("cpu"):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,197 @@
+"""PR as a searcher of the platform: it knows the space's conditions and constraints, the layout's layers and roles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searchplat.contract import Values
+from searchplat.searchers.contract import History, Suggestion
+from searchplat.searchers.options import PROptions
+from searchplat.searchers.points import key, levels, seed_of, snap, tried, untried
+from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
+from searchplat.searchers.pr.proposal import Known, propose
+from searchplat.spec.model import Categorical, Domain, Float, Int, Layout, Space
+
+_MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
+
+
+class PRSearcher:
+    """Bayesian optimisation with probabilistic reparameterization; see `searchers/pr`.
+
+    Past trials enter as: finished and stopped ones with their best value; diverged, infeasible, timed-out and failed
+    ones as failures, whose probability lowers a point's worth; open ones as pending points.
+
+    Args:
+        space: The stage's axes.
+        maximize: One per objective.
+        seed: With a trial's number it seeds that trial's draws.
+        given: Values of parameters outside the space that conditions may look at.
+        options: See `PROptions`.
+    """
+
+    def __init__(
+        self, space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions
+    ) -> None:
+        self._space, self._seed, self._given, self._options = space, seed, given, options
+        self._signs = torch.tensor([1.0 if up else -1.0 for up in maximize], dtype=torch.float64)
+        self._codec = Codec(space, given)
+
+    def suggest(self, history: History, number: int) -> Suggestion | None:
+        """Propose a point; see `Searcher.suggest`."""
+        known = tried(self._space, history)
+        if self._codec.encoding.width:
+            proposal = propose(
+                self._codec.encoding,
+                self._known(history),
+                self._seed,
+                number,
+                self._options,
+                accept=lambda code_A: key(self._space, self._codec.decode(code_A)) not in known,
+            )
+            if proposal is not None:
+                return Suggestion(self._codec.decode(proposal.code_A), proposal.info)
+        rng = np.random.default_rng(seed_of(self._seed, "untried", number))
+        point = untried(self._space, rng, self._given, known)
+        return None if point is None else Suggestion(point, {"route": "untried"})
+
+    def _known(self, history: History) -> Known:
+        scored = [t for t in history.trials if t.state.scored and t.objectives is not None]
+        values = [t.objectives for t in scored]
+        encode = self._codec.encode
+        return Known(
+            encode([t.values for t in scored]),
+            torch.tensor(values, dtype=torch.float64).reshape(len(scored), len(self._signs)) * self._signs,
+            encode([t.values for t in history.trials if not t.state.final]),
+            encode([t.values for t in history.trials if t.state.final and not (t.state.scored and t.objectives)]),
+        )
+
+
+class Codec:
+    """Points of a space to rows of codes and back. Axes that cannot vary have no code."""
+
+    def __init__(self, space: Space, given: Mapping[str, Any]) -> None:
+        self._space, self._given = space, given
+        axes: list[Axis] = []
+        counts: list[CountRange] = []
+        self._first: dict[str, int] = {}  # index of a domain's first axis
+        for domain in space.domains:
+            always = [c for c in domain.when if c.parameter not in space]
+            active = all(
+                any(type(given.get(c.parameter)) is type(v) and given.get(c.parameter) == v for v in c.values)
+                for c in always
+            )
+            if not active or domain.size() == 1:
+                continue
+            self._first[domain.name] = len(axes)
+            when = self._when(domain)
+            if isinstance(domain, Layout):
+                low, high = domain.count_range()
+                if domain.at_most:
+                    bits = tuple(range(len(axes), len(axes) + domain.bits))
+                    counts.append(CountRange(bits, low, high))
+                width = len(domain.roles)
+                axes += [
+                    Axis(f"{domain.name}.{name}", Kind.BIT, 2, i // width, when)
+                    for i, name in enumerate(domain.names())
+                ]
+            else:
+                kind, number = _kind(domain)
+                axes.append(Axis(domain.name, kind, number, when=when))
+        self.encoding = Encoding(axes, counts)
+
+    def encode(self, points: list[Mapping[str, Any]]) -> Tensor:
+        """Codes `[M, A]`; inactive axes are 0."""
+        codes = torch.zeros((len(points), self.encoding.width), dtype=torch.float64)
+        for row, values in enumerate(points):
+            for name, first in self._first.items():
+                if name not in values:
+                    continue
+                domain = self._space[name]
+                if isinstance(domain, Layout):
+                    codes[row, first : first + domain.bits] = torch.from_numpy(domain.decode(values[name])).double()
+                else:
+                    codes[row, first] = self._code(domain, self.encoding.axes[first], values[name])
+        return codes
+
+    def decode(self, code_A: Tensor) -> Values:
+        """The point of a row of codes."""
+        point: Values = {}
+        for domain in self._space.domains:
+            if not self._space.active(domain, {**self._given, **point}):
+                continue
+            first = self._first.get(domain.name)
+            if isinstance(domain, Layout):
+                bits = code_A[first : first + domain.bits] if first is not None else torch.zeros(domain.bits)
+                point[domain.name] = snap(domain, domain.encode(bits.numpy().astype(np.int8)))
+            elif first is None:
+                values = levels(domain)
+                assert values is not None, "only an axis of one value has no code"
+                point[domain.name] = values[0]
+            else:
+                point[domain.name] = self._value(domain, self.encoding.axes[first], float(code_A[first]))
+        return point
+
+    def _when(self, domain: Domain) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Conditions on axes with levels. Others (a number among many) are left to `decode`, which drops the value."""
+        conditions = []
+        for condition in domain.when:
+            index = self._first.get(condition.parameter)
+            if index is None:
+                continue
+            parent = self._space[condition.parameter]
+            if isinstance(parent, Layout):
+                continue
+            values = levels(parent)
+            if values is None or _kind(parent)[0] is Kind.REAL:
+                continue
+            allowed = tuple(
+                i for i, v in enumerate(values) if any(type(v) is type(c) and v == c for c in condition.values)
+            )
+            conditions.append((index, allowed))
+        return tuple(conditions)
+
+    def _code(self, domain: Domain, axis: Axis, value: Any) -> float:
+        if axis.kind is not Kind.REAL:
+            values = levels(domain)
+            assert values is not None
+            if isinstance(domain, Int | Float):
+                return float(values.index(snap(domain, value)))
+            return float(next(i for i, v in enumerate(values) if type(v) is type(value) and v == value))
+        assert isinstance(domain, Int | Float)
+        number = min(max(float(value), domain.low), domain.high)
+        if domain.log:
+            return math.log(number / domain.low) / math.log(domain.high / domain.low)
+        return (number - domain.low) / (domain.high - domain.low)
+
+    def _value(self, domain: Domain, axis: Axis, code: float) -> Any:
+        if axis.kind is not Kind.REAL:
+            values = levels(domain)
+            assert values is not None
+            return values[int(code)]
+        assert isinstance(domain, Int | Float)
+        if domain.log:
+            return snap(domain, domain.low * (domain.high / domain.low) ** code)
+        return snap(domain, domain.low + code * (domain.high - domain.low))
+
+
+def _kind(domain: Domain) -> tuple[Kind, int]:
+    """Kind and number of levels of an axis that is not a layout."""
+    size = domain.size()
+    if size == 2:
+        return Kind.BIT, 2
+    if isinstance(domain, Categorical):
+        return (Kind.ORDINAL if domain.ordered else Kind.CATEGORICAL), int(size)
+    if size <= _MOST_LEVELS and not domain.log:  # type: ignore[union-attr]
+        return Kind.ORDINAL, int(size)
+    return Kind.REAL, 0
+
+
+def pr(space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions) -> PRSearcher:
+    """Build the searcher `pr`."""
+    return PRSearcher(space, maximize, seed, given, options)
