@@ -65,7 +65,8 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     fixed = binding.fixed if binding is not None else root.at(["fixed"]).plain() if read.get("fixed") else {}
     layers_of = binding.layers_of if binding is not None else lambda node, key: None
     search_node = root.fields.get("search", root)
-    axes = build_axes(search_node, search, {**(read.get("fixed") or {}), **fixed}, layers_of, problems)
+    visible = {name: fixed.get(name, BROKEN) for name in (read.get("fixed") or {})}
+    axes = build_axes(search_node, search, visible, layers_of, problems)
     if binding is not None:
         binding.check_axes(axes)
     stages = build_stages(root, read, axes, problems) if read.get("search", search) is not BROKEN else [None]

@@ -116,7 +116,7 @@ def diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     lines = []
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key, _MISSING), after.get(key, _MISSING)
-        if _canonical(was) != _canonical(now):
+        if _canonical(was) != _canonical(now) and not _filled(key, before, after):
             lines.append(f"{key}: {_shown(was)} -> {_shown(now)}")
     return lines
 
@@ -178,6 +178,18 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
             flat |= _flat(rest, join(key, _part(item["name"])))
         return flat
     return {key: value}
+
+
+def _filled(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether `key` is an empty container on one side, of which the other side has the contents."""
+    return any(
+        side.get(key) in ({}, []) and any(_inside(k, key) for k in other)
+        for side, other in ((before, after), (after, before))
+    )
+
+
+def _inside(key: str, container: str) -> bool:
+    return key.startswith((f"{container}.", f"{container} (order)"))
 
 
 def _part(name: str) -> str:

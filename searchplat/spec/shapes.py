@@ -331,7 +331,7 @@ class Tagged:
         variants = []
         for name, variant in self.variants.items():
             schema = variant.schema(partial=partial)
-            schema["properties"] = {self.tag: {"const": name, "description": self.doc}, **schema["properties"]}
+            schema["properties"] |= {self.tag: {"const": name, "description": self.doc}}
             if not partial:
                 schema["required"] = [self.tag, *schema.get("required", [])]
             variants.append(schema)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any, Literal, Self
 
@@ -69,7 +68,7 @@ class _Entry(EntryPoint):
 
 
 @pytest.fixture(autouse=True)
-def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Probe]]:
+def probe(monkeypatch: pytest.MonkeyPatch) -> type[Probe]:
     """Install `probe` and `plain` beside what is really installed."""
 
     def both(*, group: str) -> EntryPoints:
@@ -77,4 +76,4 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Probe]]:
         return EntryPoints([*entry_points(group=group), *(own if group == searchplat.methods.METHODS else [])])
 
     monkeypatch.setattr(searchplat.methods, "entry_points", both)
-    yield Probe
+    return Probe
