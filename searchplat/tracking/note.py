@@ -30,7 +30,7 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str) -> str:
     ]
     for stage in dict.fromkeys(trial.stage for trial in own):
         if ranking := ledger.ranking(stage):
-            lines += ["", f"Best of stage `{stage}` ({_share(ranking[0])}): {_line(ranking[0], ledger)}"]
+            lines += ["", f"Best of stage `{stage}` ({_share(ranking[0])} of the users): {_line(ranking[0], ledger)}"]
             lines += [f"- `{name}` = `{_value(value)}`" for name, value in sorted(ranking[0].values.items())]
     controls = ledger.ranking(controls=True)
     if controls:
@@ -73,7 +73,7 @@ def _number(trial: TrialRecord) -> str:
 
 
 def _share(trial: TrialRecord) -> str:
-    return f"{100 * trial.data_fraction:g} % of the users"
+    return f"{100 * trial.data_fraction:g} %"
 
 
 def _value(value: Any) -> str:

@@ -7,11 +7,12 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.spec.model import Layout
@@ -23,11 +24,9 @@ from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress,
 from searchplat.tracking.picture import layout_png
 from searchplat.tracking.runs import PICTURES, SINK, Runs
 
-T = TypeVar("T")
-
 EVENTS_A_BATCH = 500
-_METRICS_A_CALL = 800  # MLflow takes 1,000 metrics, and 1,000 of everything together
-_PARAMS_A_CALL = _TAGS_A_CALL = 100
+# MLflow takes 1,000 metrics, 100 params and 100 tags at once, 1,000 of all together, and 1 MB.
+_METRICS_A_CALL, _PARAMS_A_CALL, _TAGS_A_CALL = 800, 50, 50
 _NOTE_EVERY_S = 20.0
 _PICTURES_AT_ONCE = 5
 _log = logging.getLogger(__name__)
@@ -153,15 +152,17 @@ class Recorder:
     def _send_run(self, run: str, change: Change, params: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        for rows in _chunks([Param(name, value) for name, value in params.items()], _PARAMS_A_CALL):
-            self._client.log_batch(run, params=rows)
-        tags = [RunTag(name, value) for name, value in change.tags.items()]
-        metrics = [Metric(point.key, point.value, point.at_ms, point.step) for point in change.metrics]
-        for rows in _chunks(metrics, _METRICS_A_CALL):
-            self._client.log_batch(run, metrics=rows, tags=tags[:_TAGS_A_CALL])
-            tags = tags[_TAGS_A_CALL:]
-        for rows in _chunks(tags, _TAGS_A_CALL):
-            self._client.log_batch(run, tags=rows)
+        # As few calls as the limits allow: on SQLite each costs several commits, each of which waits for the disk.
+        waiting = [
+            (_METRICS_A_CALL, "metrics", [Metric(p.key, p.value, p.at_ms, p.step) for p in change.metrics]),
+            (_PARAMS_A_CALL, "params", [Param(name, value) for name, value in params.items()]),
+            (_TAGS_A_CALL, "tags", [RunTag(name, value) for name, value in change.tags.items()]),
+        ]
+        for start in count():
+            rows = {kind: items[start * most : (start + 1) * most] for most, kind, items in waiting}
+            if not any(rows.values()):
+                break
+            self._client.log_batch(run, **rows)
         if change.status is not None:
             self._set_status(run, change)
 
@@ -233,8 +234,3 @@ class Recorder:
         shape = [len(layout.roles)] * layout.layers
         fits = isinstance(value, str) and not set(value) - set("01-") and [len(g) for g in value.split("-")] == shape
         return str(value) if fits else None
-
-
-def _chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

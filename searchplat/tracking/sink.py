@@ -13,10 +13,11 @@ from searchplat.ledger import Ledger
 from searchplat.spec.model import Layout
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking.address import Address, redact
-from searchplat.tracking.recorder import About, Recorder
+from searchplat.tracking.recorder import EVENTS_A_BATCH, About, Recorder
 from searchplat.tracking.runs import SINK
 
 _LAST_PICTURES_S = 5.0
+_LONGEST_ROUND_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -145,10 +146,9 @@ class MlflowSink:
         failures = 0
         while True:
             # Read before the attempt: only what began after the wish to stop counts as the last one.
-            stopping = self._stopping
+            stopping, begun, sent = self._stopping, time.monotonic(), 0
             with self._changed:
                 self._round += 1
-            sent = drawn = 0
             try:
                 if self._recorder is None:
                     self._recorder = Recorder(self._ledger, self._where, self._about)
@@ -156,9 +156,6 @@ class MlflowSink:
                 sent = self._recorder.send()
                 if stopping and not sent:
                     self._recorder.finish(self._closed())
-                    self._draw_what_time_allows(self._recorder)
-                elif not sent:
-                    drawn = self._recorder.draw()
                 failures, self._error = 0, None
             except Exception as error:
                 failures += 1
@@ -167,25 +164,41 @@ class MlflowSink:
                 if failures:
                     self._failed_round = self._round
                 self._changed.notify_all()
-            if self._stopping and self._deadline is not None and time.monotonic() > self._deadline:
-                return
-            if stopping and (failures or not sent):
-                return
-            if failures or not (sent or drawn):
-                self._wake.wait(self._pause(failures))
+            late = self._deadline is not None and time.monotonic() > self._deadline
+            if stopping and (late or failures or not sent):
+                break
+            if not failures and not stopping and sent < EVENTS_A_BATCH:
+                self._draw()
+            if failures or not (stopping or sent == EVENTS_A_BATCH):
+                self._wake.wait(self._pause(failures, time.monotonic() - begun))
                 self._wake.clear()
+        if not failures:
+            self._draw_what_time_allows()
 
-    def _draw_what_time_allows(self, recorder: Recorder) -> None:
+    def _draw(self) -> int:
+        """Draw a few pictures; without them, all is well too."""
+        try:
+            return 0 if self._recorder is None else self._recorder.draw()
+        except Exception as error:
+            _log.debug("pictures wait: %s", redact(str(error)))
+            return 0
+
+    def _draw_what_time_allows(self) -> None:
         """The last pictures, for a few seconds at most: what is missing is drawn the next time."""
-        begun = time.monotonic()
-        until = begun + _LAST_PICTURES_S if self._deadline is None else min(self._deadline, begun + _LAST_PICTURES_S)
-        while time.monotonic() < until and recorder.draw():
+        until = time.monotonic() + _LAST_PICTURES_S
+        if self._deadline is not None:
+            until = min(until, self._deadline)
+        while time.monotonic() < until and self._draw():
             pass
 
-    def _pause(self, failures: int) -> float:
-        """Seconds until the next look: after failures doubling, with a random part so that many searches spread."""
+    def _pause(self, failures: int, spent_s: float) -> float:
+        """Seconds until the next look: after failures doubling, with a random part so that many searches spread.
+
+        Otherwise at least three times what the last round took: a trial's rows cost the same whether they are
+        one or a hundred, so under load the rounds grow, and the driver keeps three quarters of its core.
+        """
         if not failures:
-            return self._every_s
+            return max(self._every_s, min(3 * spent_s, _LONGEST_ROUND_S))
         return float(min(self._longest_pause_s, 2.0 ** min(failures - 1, 10)) * random.uniform(0.75, 1.25))
 
     def _closed(self) -> bool:

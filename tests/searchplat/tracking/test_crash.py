@@ -75,7 +75,11 @@ def check_complete(ledger: Ledger, mlflow: Any, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("point", "after"),
-    [("run known to MLflow alone", 1), ("run known to MLflow alone", 4), ("rows known to MLflow alone", 1)],
+    [
+        pytest.param("run known to MLflow alone", 1, marks=pytest.mark.slow),
+        ("run known to MLflow alone", 4),
+        ("rows known to MLflow alone", 1),
+    ],
 )
 def test_a_sender_killed_between_mlflow_and_the_ledger_is_continued_without_doubles(
     ledger: Ledger,
@@ -134,6 +138,7 @@ def test_a_sender_killed_again_and_again_at_any_time_is_continued_without_double
     check_complete(ledger, mlflow, name)
 
 
+@pytest.mark.slow
 def test_a_store_killed_while_it_was_made_is_made_again(tmp_path: Path, ledger: Ledger, name: str) -> None:
     # Killed as soon as the half-made database has its first table; MLflow's own opening never recovers from that.
     path = tmp_path / "fresh" / "mlflow.db"
