@@ -1,0 +1,104 @@
+"""`searchplat best`: the best trials of a search, and how to train the first of them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.cli.snapshot import Snapshot
+    from searchplat.ledger import TrialRecord
+
+
+def best(
+    search: options.Search,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many.")] = 5,
+    stage: Annotated[str | None, typer.Option("--stage", metavar="NAME", help="Only this stage's trials.")] = None,
+    yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print only the first one's configuration, as YAML for a space file.")
+    ] = False,
+    set_: Annotated[
+        bool, typer.Option("--set", help="Print only the `searchplat run` command that trains the first one again.")
+    ] = False,
+    runs: options.Runs = None,
+    json_: options.Json = False,
+) -> None:
+    """Show the best trials, and the whole configuration of the first.
+
+    Trials of an earlier stage on another share of the users are left out: their metrics do not compare.
+
+    \b
+    Examples:
+      searchplat best darec-quick --top 3
+      searchplat best darec-quick --yaml > best.yaml
+      $(searchplat best darec-quick --set)
+    """
+    from searchplat.cli import text
+    from searchplat.cli.output import console, print_json
+    from searchplat.cli.reuse import fixed_yaml, run_command
+    from searchplat.cli.snapshot import take
+    from searchplat.cli.trials import document
+    from searchplat.engine.folder import SearchFolder, runs_root
+    from searchplat.errors import InputError, SearchFailedError
+
+    folder = SearchFolder(runs or runs_root(), search)
+    with folder.read() as ledger:
+        snapshot = take(search, folder.path, ledger)
+    known = [s.name for s in snapshot.stages]
+    if stage is not None and stage not in known:
+        raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
+    ranked = [t for t in snapshot.comparable if stage is None] or [t for t in snapshot.ranking if t.stage == stage]
+    ranked = ranked[:top]
+    if json_:
+        metrics = [objective.metric for objective in snapshot.spec.objectives]
+        print_json([document(trial, metrics) for trial in ranked])
+        return
+    if not ranked:
+        where = f"stage {stage!r} of search" if stage else "search"
+        raise SearchFailedError(
+            f"{where} {search!r} has no trial that ended with a value yet; see why with: searchplat trials {search}"
+        )
+    if yaml:
+        print(fixed_yaml(snapshot.spec, ranked[0]))
+    elif set_:
+        print(text.shell_words(run_command(snapshot, ranked[0])))
+    else:
+        console().print(screen(snapshot, ranked, stage))
+
+
+def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> Any:
+    """The ranking, the first one's configuration, how to train it again."""
+    from rich.console import Group
+
+    from searchplat.cli import text
+    from searchplat.cli.layout import layout_grid
+    from searchplat.cli.output import line, table
+    from searchplat.cli.reuse import run_command
+    from searchplat.cli.view import searched_values
+
+    metrics = [objective.metric for objective in snapshot.spec.objectives]
+    rows = []
+    for place, trial in enumerate(ranked, start=1):
+        values = text.values_line(searched_values(snapshot, trial), 300)
+        numbers = [text.metric(value) for value in trial.objectives or ()]
+        rows.append((place, trial.number, trial.stage, *numbers, text.duration(trial.seconds), values))
+    named = [f">{metric}" for metric in metrics]
+    parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
+    left_out = 0 if stage else len(snapshot.ranking) - len(snapshot.comparable)
+    if left_out:
+        names = ", ".join(dict.fromkeys(t.stage for t in snapshot.ranking if t not in snapshot.comparable))
+        share = f"{text.plural(left_out, 'trial')} of {names} on another share of the users left out"
+        parts.append(line((f"{share}; see --stage", "dim")))
+    first = ranked[0]
+    parts += ["", line((f"configuration of trial {first.number}", "bold"), f"  {first.method}, seed {first.seed}")]
+    searched = searched_values(snapshot, first)
+    fields = [(key, text.exact(value), "searched" if key in searched else "") for key, value in first.config.items()]
+    parts.append(table(("field", "value", ""), sorted(fields, key=lambda row: row[2] == "")))
+    layout = snapshot.spec.layout
+    if layout is not None and isinstance(first.config.get(layout.name), str):
+        parts += ["", *layout_grid(layout, first.config[layout.name])]
+    parts += ["", line(("to train it again", "bold")), line("  " + text.shell_words(run_command(snapshot, first)))]
+    return Group(*parts)

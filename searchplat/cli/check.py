@@ -1,0 +1,51 @@
+"""`searchplat check`: what a space file says, how large the search is, what it will cost. Starts nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+
+def check(
+    space: Annotated[
+        str | None, typer.Argument(metavar="SPACE", help="A space file, or the bare name of a shipped one: darec.")
+    ] = None,
+    scale: options.Scale = None,
+    set_: options.Set = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The search whose times the estimate uses.")
+    ] = None,
+    runs: options.Runs = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of space files instead, for editors.")
+    ] = False,
+    json_: options.Json = False,
+) -> None:
+    """Check a space file and show what it will cost.
+
+    Prints the plan: parameters, stages, size of the space, estimated cost. Starts nothing.
+
+    \b
+    Examples:
+      searchplat check darec --scale paper
+      searchplat check --schema > space.schema.json
+    """
+    from searchplat.cli.output import console, print_json
+    from searchplat.cli.plan import cost, document, screen
+    from searchplat.spec import json_schema, load
+
+    if schema:
+        print_json(json_schema())
+        return
+    if space is None:
+        raise typer.BadParameter("give a space file, or --schema", param_hint="SPACE")
+    spec = load(space, scale=scale, overrides=tuple(set_ or ()))
+    estimate = cost(spec, name, runs)
+    if json_:
+        content: dict[str, Any] = document(spec, estimate)
+        print_json(content)
+    else:
+        console().print(screen(spec, estimate))

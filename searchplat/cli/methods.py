@@ -1,0 +1,99 @@
+"""`searchplat methods`: what is installed, and the fields of a method's config."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+
+def methods(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A method, to see the fields it has.")] = None,
+    json_: options.Json = False,
+) -> None:
+    """List the installed methods, or the config fields of one.
+
+    \b
+    Examples:
+      searchplat methods
+      searchplat methods darec
+    """
+    from searchplat.cli.output import console, line, print_json, table
+    from searchplat.errors import InputError
+    from searchplat.methods import load_method, method_names
+
+    if name is not None:
+        method = load_method(name)
+        if json_:
+            print_json(_document(method))
+            return
+        out = console()
+        out.print(line((method.name, "bold"), f"  {method.summary}"))
+        if method.paper:
+            out.print(line((method.paper, "dim")))
+        out.print()
+        out.print(table(("field", "type", "default", "what, unit, range"), _fields(method)))
+        return
+    found: list[tuple[str, str, str]] = []
+    for each in method_names():
+        try:
+            method = load_method(each)
+            found.append((each, method.summary, method.paper))
+        except InputError as error:  # one broken package must not hide the others
+            found.append((each, f"cannot be loaded: {error}", ""))
+    if json_:
+        print_json([{"name": each, "summary": summary, "paper": paper} for each, summary, paper in found])
+        return
+    console().print(table(("method", "summary", "paper"), found))
+    print("\nThe fields of one: searchplat methods NAME")
+
+
+def _fields(method: Any) -> list[tuple[str, str, str, str]]:
+    schema = method.Config.model_json_schema()
+    rows = []
+    for name, field in method.Config.model_fields.items():
+        described = schema["properties"].get(name, {})
+        default = "required" if field.is_required() else _default(field)
+        what = field.description or ""
+        bounds = _bounds(described)
+        rows.append((name, _type(described, schema), default, f"{what} {bounds}" if bounds and not what else what))
+    return rows
+
+
+def _default(field: Any) -> str:
+    from searchplat.cli.text import exact
+
+    return exact(field.get_default(call_default_factory=True))
+
+
+def _type(described: dict[str, Any], schema: dict[str, Any]) -> str:
+    """A JSON Schema type in a few words."""
+    if "$ref" in described:
+        return _type(schema["$defs"][described["$ref"].rsplit("/", 1)[-1]], schema)
+    if "anyOf" in described:
+        return " or ".join(_type(part, schema) for part in described["anyOf"])
+    if "const" in described:
+        return str(described["const"])
+    if "enum" in described:
+        return " | ".join(map(str, described["enum"]))
+    if described.get("type") == "array":
+        return f"list of {_type(described.get('items', {}), schema)}"
+    names = {"integer": "int", "number": "float", "string": "text", "boolean": "bool", "object": "mapping"}
+    kind = described.get("type")
+    return names.get(str(kind), str(kind)) if kind else "any"
+
+
+def _bounds(described: dict[str, Any]) -> str:
+    words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    return " and ".join(f"{sign} {described[key]}" for key, sign in words.items() if key in described)
+
+
+def _document(method: Any) -> dict[str, Any]:
+    return {
+        "name": method.name,
+        "summary": method.summary,
+        "paper": method.paper,
+        "config": method.Config.model_json_schema(),
+    }

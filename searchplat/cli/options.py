@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share, worded once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Space = Annotated[str, typer.Argument(metavar="SPACE", help="A space file, or the bare name of a shipped one: darec.")]
+Search = Annotated[str, typer.Argument(metavar="SEARCH", help="The name of a search; `searchplat status` lists them.")]
+Scale = Annotated[
+    str | None, typer.Option("--scale", metavar="NAME", help="A scale of the space file: smoke, quick, paper, ...")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="K=V", help="Change a key of the space file, or fix a field of the method."),
+]
+Runs = Annotated[
+    Path | None,
+    typer.Option("--runs", metavar="DIR", help="The folder of all searches. [default: SEARCHPLAT_RUNS, else ./runs]"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -1,0 +1,79 @@
+"""`searchplat run`: one configuration in this process, without Ray."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+
+def run(
+    space: options.Space,
+    scale: options.Scale = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="K=V", help="The value of a field of the method, or of a key of the space file."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Of the training. [default: trial 0's]")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", metavar="DIR", help="Keeps checkpoints and goes on from them. [default: none kept]"),
+    ] = None,
+    json_: options.Json = False,
+) -> None:
+    """Train one configuration in this process, without Ray.
+
+    It trains as a trial of the last stage would. Parameters that are searched and not set take the method's defaults.
+
+    \b
+    Examples:
+      searchplat run darec --scale smoke
+      searchplat run darec --set lambda_align=0.1 --set fixed.epochs=2
+    """
+    from searchplat.cli import text
+    from searchplat.cli.output import console, print_json, table
+    from searchplat.engine.local import run_one
+
+    spec, values = _configuration(space, scale, set_ or [])
+
+    def progress(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
+        parts = [f"{key} {text.metric(number)}" for key, number in metrics.items() if not key.startswith("time/")]
+        took = sum(s for key, s in metrics.items() if key.startswith("time/") and key.endswith("_seconds"))
+        print(text.visible(f"epoch {epoch}/{epochs}  {'  '.join(parts)}  {text.duration(took)}"), file=sys.stderr)
+
+    last = spec.stages[-1]
+    share = "" if last.data_fraction == 1 else f" ({last.data_fraction:.0%} of the users)"
+    chosen = f": {text.values_line(values, 200)}" if values else ""
+    print(text.visible(f"{spec.method} on {spec.data.name}{share}{chosen}"), file=sys.stderr)
+    reports = run_one(spec, values, progress=progress, folder=folder, seed=seed)
+    objective = spec.objectives[0]
+    if json_:
+        print_json({"method": spec.method, "data": spec.data.name, "values": values, "epochs": reports})
+        return
+    name = objective.metric
+    scored = [(report[name], epoch) for epoch, report in enumerate(reports, 1) if name in report]
+    final = reports[-1]
+    best_epoch = (max if objective.maximize else min)(scored)[1] if scored else len(reports)
+    at_best = reports[best_epoch - 1]
+    rows: list[Any] = [(key, text.metric(at_best.get(key)), text.metric(final.get(key))) for key in final]
+    console().print(table(("metric", f">best epoch ({best_epoch})", f">last epoch ({len(reports)})"), rows))
+
+
+def _configuration(space: str, scale: str | None, items: list[str]) -> tuple[Any, dict[str, Any]]:
+    """The spec with its stages as they are, and the values of the fields that `--set` names."""
+    from searchplat.methods import load_method
+    from searchplat.spec import load
+
+    everything = load(space, scale=scale, overrides=tuple(items))  # finds what is wrong with any of them
+    fields = load_method(everything.method).Config.model_fields
+    own = {item: item.partition("=")[0] for item in items}
+    # A bare name of a field would fix it and drop the stages that search it; here it is one configuration's value.
+    values = {key: everything.fixed[key] for key in own.values() if key in fields and key in everything.fixed}
+    others = tuple(item for item in items if own[item] not in values)
+    return load(space, scale=scale, overrides=others), values

@@ -1,0 +1,98 @@
+"""`searchplat search`: start a search, or take it up where it was."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from searchplat.cli import options
+
+
+def search(
+    space: options.Space,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="The search's name. [default: SPACE-SCALE]")
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option(
+            "--trials", metavar="N", min=1, help="Trials of all stages together; more than before extends a search."
+        ),
+    ] = None,
+    scale: options.Scale = None,
+    set_: options.Set = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port. [default: this machine]"),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking-uri",
+            metavar="URI",
+            help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
+        ),
+    ] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option(
+            "--fork",
+            metavar="NEWNAME",
+            help="Start a new search of this name from the trials of --name, under a changed space.",
+        ),
+    ] = None,
+    runs: options.Runs = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Start a search, or go on with it where it was.
+
+    The same command after a crash, Ctrl-C or a power cut loses no trial. A picture of the search is drawn on a
+    terminal, lines are written anywhere else.
+
+    \b
+    Examples:
+      searchplat search darec
+      searchplat search darec --scale quick --name first --trials 40
+      searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
+    """
+    from searchplat.cli.monitors import watching
+    from searchplat.cli.output import console
+    from searchplat.cli.snapshot import take, wall_seconds
+    from searchplat.cli.summary import summary
+    from searchplat.cli.text import visible_lines
+    from searchplat.engine.search import run_search
+    from searchplat.ledger import Ledger
+    from searchplat.spec import load
+    from searchplat.tracking import DEFAULT_TRACKING_URI, redact
+
+    spec = load(space, scale=scale, overrides=tuple(set_ or ()))
+    with watching(sys.stdout, quiet=quiet) as monitor:
+        outcome = run_search(
+            spec,
+            name=name,
+            trials=trials,
+            fork=fork,
+            address=address,
+            tracking_uri=tracking_uri,
+            runs=runs,
+            monitor=monitor,
+        )
+    if not quiet:
+        with Ledger.read(outcome.ledger_path) as ledger:
+            uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+            snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
+            screen = summary(
+                snapshot,
+                wall_seconds=wall_seconds(ledger),
+                tracking_uri=redact(uri),
+                unsent_rows=outcome.unsent_rows,
+            )
+        out = console()
+        out.print()
+        out.print(screen, soft_wrap=False)
+    if outcome.state != "done":
+        print(visible_lines(f"{outcome.state}: {outcome.message}"), file=sys.stderr)
+    raise typer.Exit(outcome.exit_code)

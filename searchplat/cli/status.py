@@ -1,0 +1,53 @@
+"""`searchplat status`: all searches, or one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.engine.folder import SearchFolder
+
+
+def status(
+    search: Annotated[
+        str | None, typer.Argument(metavar="[SEARCH]", help="The name of a search; all of them by default.")
+    ] = None,
+    runs: options.Runs = None,
+    json_: options.Json = False,
+) -> None:
+    """Show all searches, or how one stands. May be called while it runs.
+
+    \b
+    Examples:
+      searchplat status
+      searchplat status darec-quick --json
+    """
+    from searchplat.cli.output import console, print_json
+    from searchplat.cli.standing import all_screen, one_screen, standing
+    from searchplat.engine.folder import SearchFolder, list_searches, runs_root
+    from searchplat.errors import InputError
+
+    root = runs or runs_root()
+    if search is not None:
+        one = standing(SearchFolder(root, search))
+        if json_:
+            print_json(one.document())
+        else:
+            console().print(one_screen(one))
+        return
+    found: list[Any] = []
+    unreadable: dict[str, str] = {}
+    for name in list_searches(root):
+        folder: SearchFolder = SearchFolder(root, name)
+        try:
+            found.append(standing(folder))
+        except InputError as error:  # one broken search must not hide the others
+            unreadable[name] = str(error)
+    if json_:
+        print_json([*(one.document() for one in found), *({"name": n, "error": e} for n, e in unreadable.items())])
+    else:
+        console().print(all_screen(root, found, unreadable))

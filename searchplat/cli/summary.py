@@ -1,0 +1,117 @@
+"""The last screen of a search: what was found, what it beats, where things are, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from searchplat.cli import text
+from searchplat.cli.layout import layout_grid
+from searchplat.cli.output import line, table
+from searchplat.cli.reuse import run_command, space_word
+from searchplat.cli.snapshot import BASELINE, Snapshot
+from searchplat.cli.view import searched_values
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsent_rows: int = 0) -> RenderableType:
+    """One screen on a search that has ended or was interrupted.
+
+    Args:
+        wall_seconds: Time that its drivers worked.
+        tracking_uri: Without secrets.
+        unsent_rows: What MLflow has not got yet.
+    """
+    from rich.console import Group
+
+    parts: list[RenderableType] = [*best_block(snapshot), ""]
+    if snapshot.controls:
+        parts += [comparison(snapshot), ""]
+    states = ", ".join(f"{number} {state}" for state, number in snapshot.states.items())
+    parts.append(line(("trials  ", "dim"), f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none'}"))
+    parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
+    parts.append(line(("folder  ", "dim"), str(snapshot.folder)))
+    unsent = f" ({text.plural(unsent_rows, 'row')} not sent yet; the next run sends them)" if unsent_rows else ""
+    parts.append(line(("MLflow  ", "dim"), f"{tracking_uri}{unsent}"))
+    parts += ["", line(("next", "bold"))]
+    parts += [line(f"  {command}") for command in next_commands(snapshot)]
+    return Group(*parts)
+
+
+def best_block(snapshot: Snapshot) -> list[RenderableType]:
+    """The best trial and its searched values, a line each, its layout drawn."""
+    best = snapshot.best
+    if best is None or best.objectives is None:
+        return [line(("no trial ended with a value", "bold"))]
+    named = zip(snapshot.spec.objectives, best.objectives, strict=False)
+    values = "  ".join(f"{objective.metric} {text.metric(value)}" for objective, value in named)
+    share = "" if best.data_fraction == 1 else f", on {best.data_fraction:.0%} of the users"
+    parts: list[RenderableType] = [
+        line(("best    ", "dim"), (values, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")
+    ]
+    found = searched_values(snapshot, best)
+    layout = snapshot.spec.layout
+    rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}
+    parts += [line(f"        {key} = {text.value(value)}") for key, value in list(rest.items())[:8]]
+    if len(rest) > 8:
+        parts.append(line((f"        and {len(rest) - 8} more; see `searchplat best`", "dim")))
+    if layout is not None and layout.name in found:
+        parts.append(line(f"        {layout.name} = {text.value(found[layout.name])}"))
+        for row in layout_grid(layout, str(found[layout.name]), 70):
+            row.pad_left(8)
+            parts.append(row)
+    return parts
+
+
+def comparison(snapshot: Snapshot) -> RenderableType:
+    """The best trial beside every control, the better above."""
+    best = snapshot.best
+    metric = snapshot.spec.objectives[0].metric
+    rows: list[Sequence[Any]] = []
+    for control in snapshot.controls:
+        assert control.objectives is not None
+        value = control.objectives[0]
+        verdict, name = "", str(control.control)
+        if control.method == BASELINE and name != BASELINE:
+            name += f" ({BASELINE})"
+        if best is not None and best.objectives is not None:
+            verdict = _verdict(snapshot, best.objectives[0], value)
+            if best.data_fraction != control.data_fraction:
+                verdict = f"on {control.data_fraction:.0%} of the users, so it does not compare"
+        rows.append((f"control {name}", text.metric(value), verdict))
+    if best is not None and best.objectives is not None:
+        rows.insert(0, (f"best of the search (trial {best.number})", text.metric(best.objectives[0]), ""))
+    return table(("", f">{metric}", ""), rows)
+
+
+def next_commands(snapshot: Snapshot) -> list[str]:
+    """What a person is likely to want now."""
+    commands = []
+    if snapshot.ended < snapshot.planned:
+        commands.append(text.shell_words(search_words(snapshot)))
+    if snapshot.best is not None:
+        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", "5"]))
+        commands.append(text.shell_words(run_command(snapshot, snapshot.best)))
+    else:
+        commands.append(text.shell_words(["searchplat", "trials", snapshot.name]))
+    return commands
+
+
+def search_words(snapshot: Snapshot) -> list[str]:
+    """The command that goes on with the search."""
+    spec = snapshot.spec
+    words = ["searchplat", "search", space_word(spec), "--name", snapshot.name]
+    words += ["--scale", spec.scale] if spec.scale else []
+    for override in spec.overrides:
+        words += ["--set", override]
+    return words
+
+
+def _verdict(snapshot: Snapshot, best: float, control: float) -> str:
+    if best == control:
+        return "the search did not beat it: equal"
+    if snapshot.better(best, control):
+        return f"beaten by {text.change(best, control)}"
+    return f"NOT beaten: {text.change(best, control)}"

@@ -1,0 +1,136 @@
+"""`searchplat trials`: every trial of a search."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.ledger import TrialRecord
+
+
+class Sort(StrEnum):
+    """What trials are sorted by."""
+
+    number = "number"
+    value = "value"
+    seconds = "seconds"
+    state = "state"
+
+
+def trials(
+    search: options.Search,
+    stage: Annotated[
+        str | None, typer.Option("--stage", metavar="NAME", help="Only this stage's; controls for the controls.")
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="STATE", help="Only those in this state: finished, diverged, ...")
+    ] = None,
+    sort: Annotated[Sort, typer.Option("--sort", help="Order of the lines; value puts the best first.")] = Sort.number,
+    causes: Annotated[
+        bool, typer.Option("--causes", help="Print in full why trials ended badly, tracebacks included.")
+    ] = False,
+    runs: options.Runs = None,
+    json_: options.Json = False,
+) -> None:
+    """List the trials of a search, also while it runs.
+
+    \b
+    Examples:
+      searchplat trials darec-quick --sort value
+      searchplat trials darec-quick --stage layout --state diverged --causes
+    """
+    from searchplat.cli.output import console, print_json
+    from searchplat.cli.snapshot import take
+    from searchplat.engine.folder import SearchFolder, runs_root
+
+    folder = SearchFolder(runs or runs_root(), search)
+    with folder.read() as ledger:
+        snapshot = take(search, folder.path, ledger)
+        chosen = _chosen(snapshot.trials, [s.name for s in snapshot.stages], stage, state)
+        chosen = _sorted(chosen, sort, snapshot.spec.objectives[0].maximize)
+    if json_:
+        print_json([document(trial, [o.metric for o in snapshot.spec.objectives]) for trial in chosen])
+        return
+    out = console()
+    out.print(_table(chosen, [o.metric for o in snapshot.spec.objectives]))
+    if causes:
+        _print_causes(chosen)
+
+
+def document(trial: TrialRecord, metrics: list[str]) -> dict[str, Any]:
+    """A trial for scripts."""
+    from dataclasses import asdict
+
+    record = asdict(trial)
+    record["state"] = trial.state.value
+    record["objectives"] = None if trial.objectives is None else dict(zip(metrics, trial.objectives, strict=True))
+    return record
+
+
+def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | None) -> list[TrialRecord]:
+    from searchplat.errors import InputError
+    from searchplat.searchers.contract import TrialState
+
+    if stage is not None and stage not in stages:
+        raise InputError(f"--stage: must be one of {', '.join(stages)}, got {stage!r}; correct the name")
+    if state is not None and state not in list(TrialState):
+        raise InputError(f"--state: must be one of {', '.join(TrialState)}, got {state!r}; correct the name")
+    return [
+        trial
+        for trial in everyone
+        if (stage is None or trial.stage == stage) and (state is None or trial.state == state)
+    ]
+
+
+def _sorted(chosen: list[TrialRecord], sort: Sort, maximize: bool) -> list[TrialRecord]:
+    if sort is Sort.seconds:
+        return sorted(chosen, key=lambda trial: -trial.seconds)
+    if sort is Sort.state:
+        return sorted(chosen, key=lambda trial: (trial.state, trial.number))
+    if sort is Sort.value:
+        sign = -1 if maximize else 1
+        return sorted(
+            chosen, key=lambda t: (t.objectives is None, sign * t.objectives[0] if t.objectives else 0.0, t.number)
+        )
+    return chosen
+
+
+def _table(chosen: list[TrialRecord], metrics: list[str]) -> Any:
+    from searchplat.cli import text
+    from searchplat.cli.output import cell, table
+    from searchplat.cli.view import STATE_STYLES
+
+    rows = []
+    for trial in chosen:
+        values = trial.objectives or (None,) * len(metrics)
+        what = text.values_line(trial.values, 300)
+        if trial.control is not None:
+            what = f"control {trial.control}" + (f": {what}" if what else "")
+        if trial.cause and not trial.state.scored:
+            what += f"  ({trial.cause.strip().splitlines()[-1][:200]})"
+        rows.append(
+            (
+                trial.number,
+                trial.stage,
+                cell(trial.state.value, STATE_STYLES[trial.state]),
+                trial.epoch,
+                *(text.metric(value) for value in values),
+                text.duration(trial.seconds),
+                what,
+            )
+        )
+    named = [f">{metric.removeprefix('valid/')}" for metric in metrics]
+    return table((">trial", "stage", "state", ">epochs", *named, ">time", "values"), rows)
+
+
+def _print_causes(chosen: list[TrialRecord]) -> None:
+    from searchplat.cli.text import visible_lines
+
+    for trial in chosen:
+        if trial.cause and not trial.state.scored:
+            print(f"\ntrial {trial.number}: {trial.state}\n{visible_lines(trial.cause.rstrip())}")

@@ -1,0 +1,236 @@
+"""The picture of a running search: a snapshot in, a renderable out that fits the terminal it is drawn on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from searchplat.cli import text
+from searchplat.cli.layout import layout_grid
+from searchplat.cli.output import cell, line, table
+from searchplat.cli.snapshot import Snapshot
+from searchplat.ledger import TrialRecord
+from searchplat.searchers.contract import TrialState
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.segment import Segment
+    from rich.text import Text
+
+STATE_STYLES = {
+    TrialState.WAITING: "dim",
+    TrialState.RUNNING: "cyan",
+    TrialState.FINISHED: "green",
+    TrialState.STOPPED: "yellow",
+    TrialState.DIVERGED: "magenta",
+    TrialState.INFEASIBLE: "magenta",
+    TrialState.TIMEOUT: "red",
+    TrialState.FAILED: "red",
+}
+
+_SIDE_BY_SIDE = 72
+"""Width from which the controls stand beside the best trial."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a view shows besides the ledger.
+
+    Args:
+        elapsed_seconds: Of this run.
+        seconds_left: The estimate, None before there is one.
+        tracking_uri: Without secrets.
+        notice: The newest event worth a line.
+    """
+
+    slots: int
+    elapsed_seconds: float
+    seconds_left: float | None
+    dashboard_url: str | None
+    tracking_uri: str | None
+    resumed: bool = False
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class _Section:
+    """Lines of the picture. `rank` 0 is always shown; where lines are short, the highest rank goes first."""
+
+    content: RenderableType
+    rank: int
+
+
+class LiveView:
+    """The picture. Sections are dropped, least important first, until it fits the height; lines are cut, not wrapped.
+
+    Args:
+        height: Lines; by default those of the console.
+    """
+
+    def __init__(self, snapshot: Snapshot, around: Surroundings, height: int | None = None) -> None:
+        self._snapshot, self._around, self._height = snapshot, around, height
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render at the console's present size."""
+        from rich.segment import Segment
+
+        height = (self._height or console.size.height) - 1  # the cursor's own line
+        drawn: list[tuple[int, list[list[Segment]]]] = []
+        for section in _sections(self._snapshot, self._around, options.max_width):
+            lines = console.render_lines(section.content, options.update(height=None), pad=False)
+            drawn.append((section.rank, lines))
+        blank: list[Segment] = [Segment("")]
+        spaced = sum(len(lines) + 1 for _, lines in drawn) - 1 <= height
+        while len(drawn) > 1 and sum(len(lines) for _, lines in drawn) > height:
+            worst = max(range(len(drawn)), key=lambda i: drawn[i][0])
+            if drawn[worst][0] == 0:
+                break
+            del drawn[worst]
+        flat: list[list[Segment]] = []
+        for index, (_, lines) in enumerate(drawn):
+            flat += [blank] if spaced and index else []
+            flat += lines
+        for row in flat[:height]:
+            yield from row
+            yield Segment.line()
+
+
+def _sections(snapshot: Snapshot, around: Surroundings, width: int) -> list[_Section]:
+    recent = snapshot.recent(4)
+    return [
+        _Section(header(snapshot, around), 0),
+        *([_Section(line((around.notice, "yellow")), 2)] if around.notice else []),
+        _Section(stages_table(snapshot, width), 1),
+        _Section(states_line(snapshot), 2),
+        *([_Section(_best_and_controls(snapshot, width), 3)] if snapshot.best or snapshot.controls else []),
+        *([_Section(recent_table(snapshot, recent), 5)] if recent else []),
+        _Section(_places(snapshot, around), 4),
+    ]
+
+
+def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
+    """Which search, on what, how far."""
+    from rich.console import Group
+
+    spec = snapshot.spec
+    scale = f" at scale {spec.scale}" if spec.scale else ""
+    first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.name}{scale}")
+    first.append("  resumed" if around.resumed else "", style="yellow")
+    left = "no estimate yet" if around.seconds_left is None else f"about {text.duration(around.seconds_left)} left"
+    second = line(
+        f"{snapshot.ended} of {text.plural(snapshot.planned, 'trial')}, {around.slots} at once  "
+        f"{text.duration(around.elapsed_seconds)} elapsed, {left}"
+    )
+    return Group(_cut(first), _cut(second))
+
+
+def stages_table(snapshot: Snapshot, width: int = 80) -> RenderableType:
+    """Progress of each stage with its best value."""
+    from rich.progress_bar import ProgressBar
+
+    bar = max(8, min(24, width - 56))
+    rows = []
+    for stage in snapshot.stages:
+        best = stage.best
+        value = text.metric(best.objectives[0]) if best is not None and best.objectives else "-"
+        rows.append(
+            (
+                stage.name,
+                ProgressBar(total=max(1, stage.planned), completed=stage.ended, width=bar),
+                f"{stage.ended}/{stage.planned}",
+                f"{stage.data_fraction:.0%}",
+                value,
+                "" if best is None else f"trial {best.number}",
+            )
+        )
+    return table(("!stage", "", ">ended", ">users", f">{_short(snapshot.metric)}", "by"), rows)
+
+
+def states_line(snapshot: Snapshot) -> RenderableType:
+    """How many trials are in which state."""
+    parts: list[str | tuple[str, str]] = []
+    for state, number in snapshot.states.items():
+        parts += ["" if not parts else "  ", (f"{number} {state}", STATE_STYLES[state])]
+    return _cut(line(*parts)) if parts else line(("no trial yet", "dim"))
+
+
+def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
+    """The best trial: its value, its searched values, its layout."""
+    best = snapshot.best
+    if best is None or best.objectives is None:
+        return [line(("no trial with a value yet", "dim"))]
+    label = text.metric(best.objectives[0])
+    lines = [line("best  ", (label, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}")]
+    values = searched_values(snapshot, best)
+    layout = snapshot.spec.layout
+    drawn = values.pop(layout.name, None) if layout is not None else None
+    if values:
+        lines.append(line(text.values_line(values, width)))
+    if layout is not None and drawn is not None:
+        lines += layout_grid(layout, str(drawn), width)
+    return lines
+
+
+def searched_values(snapshot: Snapshot, trial: TrialRecord) -> dict[str, object]:
+    """Values of all searched parameters in a trial, those inherited from an earlier stage included."""
+    names = [name for name in snapshot.spec.space.names if name in trial.config]
+    return {name: trial.config[name] for name in names} | {k: v for k, v in trial.values.items() if k not in names}
+
+
+def controls_table(snapshot: Snapshot) -> RenderableType:
+    """The controls' values, and by how much the best trial beats each."""
+    best = snapshot.best
+    rows = []
+    for control in snapshot.controls:
+        assert control.objectives is not None
+        value = control.objectives[0]
+        ahead = ""
+        if best is not None and best.objectives is not None and best.data_fraction == control.data_fraction:
+            ahead = text.change(best.objectives[0], value)
+        rows.append((control.control, text.metric(value), ahead))
+    return table(("!control", f">{_short(snapshot.metric)}", ">best is"), rows)
+
+
+def recent_table(snapshot: Snapshot, recent: Sequence[TrialRecord]) -> RenderableType:
+    """A few trials, a line each."""
+    rows = []
+    for trial in recent:
+        value = text.metric(trial.objectives[0]) if trial.objectives else "-"
+        what = trial.control if trial.control is not None else text.values_line(trial.values, 200)
+        epochs = f"{trial.epoch}/{trial.config['epochs']}" if "epochs" in trial.config else str(trial.epoch)
+        state = cell(trial.state.value, STATE_STYLES[trial.state])
+        rows.append((trial.number, trial.stage, state, epochs, value, what))
+    return table((">trial", "!stage", "!state", ">epoch", f">{_short(snapshot.metric)}", "!values"), rows)
+
+
+def _best_and_controls(snapshot: Snapshot, width: int) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+
+    if not snapshot.controls:
+        return Group(*map(_cut, best_lines(snapshot, width)))
+    if width < _SIDE_BY_SIDE:
+        return Group(*map(_cut, best_lines(snapshot, width)), controls_table(snapshot))
+    half = Table.grid(padding=(0, 3, 0, 0))
+    half.add_column(no_wrap=True)
+    half.add_column(no_wrap=True)
+    half.add_row(Group(*map(_cut, best_lines(snapshot, width - 38))), controls_table(snapshot))
+    return half
+
+
+def _places(snapshot: Snapshot, around: Surroundings) -> RenderableType:
+    from rich.console import Group
+
+    places = [("folder", str(snapshot.folder)), ("MLflow", around.tracking_uri), ("Ray", around.dashboard_url)]
+    lines = [_cut(line((f"{name:<7}", "dim"), where)) for name, where in places if where]
+    return Group(*lines, line(("Ctrl-C stops; the same command goes on from there", "dim")))
+
+
+def _short(metric: str) -> str:
+    return metric.removeprefix("valid/")
+
+
+def _cut(made: Text) -> Text:
+    made.no_wrap, made.overflow = True, "ellipsis"
+    return made
