@@ -1,0 +1,131 @@
+"""One line per case of the methods' conformance suite, and the bench on which it is run.
+
+A new method adds a line to `CASES`: the method's name and the smallest settings that still exercise it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest, TrialJob, WarmCache
+from searchplat.methods import load_method
+from trials.data import Queries, SearchData
+from trials.training import Loop, LoopConfig, Recommender, RecommenderMethod
+from trials.training.seeds import seed_everything
+
+
+@dataclass(frozen=True)
+class Case:
+    """A method at toy size.
+
+    Args:
+        method: The entry point's name.
+        values: Settings over the method's defaults.
+        overfit: Further settings under which it learns eight users' sequences by heart within seconds; None
+            for a method that learns nothing.
+    """
+
+    method: str
+    values: dict[str, Any] = field(default_factory=dict)
+    overfit: dict[str, Any] | None = None
+
+
+def darec(backbone: str) -> Case:
+    """DARec on a tiny random decoder."""
+    small = {"batch_size": 8, "align_batch_size": 8, "bottleneck": 4, "cf_width": 8, "max_items": 8}
+    hard = {"text_encoder": "random-bert", "hard_fraction": 0.1, "hard_mf_width": 8}
+    values = {"backbone": backbone, "layout": "010-101", **small, **hard}
+    return Case("darec", values, {"learning_rate": 1e-2, "epochs": 40, "lambda_align": 0.1, "schedule": "constant"})
+
+
+CASES: dict[str, Case] = {
+    "popularity": Case("popularity"),
+    "darec-llama": darec("random-llama"),
+    "darec-opt": darec("random-opt"),
+    "darec-gpt2": darec("random-gpt2"),
+}
+
+
+class Bench:
+    """Starts one case's trials on the toy data, as fresh as each test wants them.
+
+    Args:
+        case: The case.
+        root: A folder for its caches; checkpoints go to the folder that `start` is told.
+    """
+
+    def __init__(self, case: Case, root: Path) -> None:
+        self.case = case
+        method = load_method(case.method)
+        assert isinstance(method, RecommenderMethod)
+        self.method = method
+        self.assets = AssetStore(root)
+        self.warm = WarmCache()
+        self.device = "cpu"
+        self.request = DataRequest("toy")
+        self.config()  # a wrong line in CASES shows at once
+        method.prepare(self.config(), self.request, self.assets)
+
+    @property
+    def learns(self) -> bool:
+        """Whether the method has anything to learn."""
+        return self.case.overfit is not None
+
+    def config(self, **values: Any) -> LoopConfig:
+        """The case's config with `values` over it."""
+        return self.method.Config.model_validate({"epochs": 2 if self.learns else 1, **self.case.values, **values})
+
+    def job(self, folder: Path, *, seed: int = 1, cold: bool = False, **values: Any) -> TrialJob:
+        """A job of the case; `cold` forgets what earlier trials kept warm."""
+        warm = WarmCache() if cold else self.warm
+        return TrialJob(0, self.config(**values), self.request, seed, folder, self.assets, warm, self.device)
+
+    def start(self, folder: Path, **options: Any) -> Loop:
+        """A trial ready to train."""
+        return self.method.start(self.job(folder, **options))
+
+    def loop(self, data: SearchData, folder: Path, *, seed: int = 1, **values: Any) -> Loop:
+        """A trial ready to train on data of the test's own."""
+        job = self.job(folder, seed=seed, **values)
+        seed_everything(seed)
+        model: Recommender = self.method.build(job.config, data, job)
+        assert isinstance(job.config, LoopConfig)
+        return Loop(model.to(self.device), data, job.config, seed=seed, folder=folder)
+
+
+def as_queries(histories: Sequence[Any], users: Sequence[int]) -> Queries:
+    """Queries of these histories."""
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
+    return Queries(np.array(users, dtype=np.int64), np.concatenate(histories).astype(np.int32), offsets)
+
+
+def with_histories(data: SearchData, histories: Sequence[Any], targets_U: Any | None = None) -> SearchData:
+    """The same data with other training sequences, and other validation targets if given."""
+    rows = as_queries(histories, range(len(histories)))
+    targets = data.valid_target_U[: len(histories)] if targets_U is None else np.asarray(targets_U, dtype=np.int32)
+    digest = f"{data.fingerprint}-{hash((rows.items.tobytes(), rows.offsets.tobytes(), targets.tobytes()))}"
+    return replace(
+        data,
+        train_items=rows.items,
+        train_offsets=rows.offsets,
+        valid_target_U=targets,
+        users_U=data.users_U[: len(histories)],
+        fingerprint=digest,
+    )
+
+
+def scores(model: Recommender, queries: Queries) -> Tensor:
+    """Scores `[B, N]` on the CPU as evaluation computes them."""
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        model.start_evaluation()
+        return model.scores(queries).float().cpu()
