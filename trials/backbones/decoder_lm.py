@@ -71,7 +71,7 @@ def load_decoder(
         assets: Where weights come from.
         num_layers: Layers to keep, counted from the input; None for all.
         device: A torch device name.
-        dtype: Type of the frozen weights. `bfloat16` is for CUDA; on most CPUs it is many times slower.
+        dtype: Type of the frozen matrices; with `bfloat16` run them under autocast. Norms and biases stay float32.
         texts: Words for a random model's tokenizer.
 
     Raises:
@@ -157,6 +157,9 @@ def _load_tokenizer(name: str, folder: Path) -> Tokenize:
 
 def _wrap(name: str, model: Any, tokenize: Tokenize, device: str) -> DecoderLM:
     model = model.to(device).eval().requires_grad_(False)
+    for parameter in model.parameters():
+        if parameter.dim() == 1:  # norms and biases: no speed to gain, and norms of mixed types do not run on a CPU
+            parameter.data = parameter.data.float()
     config = model.config
     return DecoderLM(
         name=name,

@@ -232,7 +232,7 @@ class _Gpt2Layer(LayerParts):
         """Columns `start` to `stop` of the joint projection, as heads (Conv1D keeps inputs in rows)."""
         joint = self.attention.c_attn
         out = F.linear(x_SD, joint.weight[:, start:stop].T, joint.bias[start:stop])
-        return out.unflatten(-1, (-1, self.channels))
+        return out.view(len(out), -1, self.channels)
 
 
 class Gpt2Parts(DecoderParts):
@@ -264,7 +264,7 @@ def _tensor(value: Any) -> Tensor:
 
 def _rms_norm(norm: Any, x_SD: Tensor) -> Tensor:
     """The module's own RMSNorm through torch's fused operator: same numbers, a third of the memory traffic."""
-    return F.rms_norm(x_SD, norm.weight.shape, norm.weight, norm.variance_epsilon)
+    return F.rms_norm(x_SD.float(), norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
 def _rotate(x_SHC: Tensor, rotation: Rotation | None) -> Tensor:

@@ -121,7 +121,8 @@ class Batcher:
         return spare if self.config.windows == "last" else rng.integers(spare + 1)
 
     def _window(self, user: int, start: int) -> IntArray:
-        return self.data.history(user)[start : start + self.config.max_items + 1]
+        window: IntArray = self.data.history(user)[start : start + self.config.max_items + 1]
+        return window
 
     def _grouped(self, users: IntArray, starts: IntArray, rng: np.random.Generator) -> list[IntArray]:
         """Rows of `users` batch by batch, of similar length in tokens."""

@@ -26,6 +26,13 @@ from trials.nn.cf import CFModel, FrozenVectors
 from trials.nn.losses import info_nce
 from trials.training.recommender import Losses, Recommender
 
+ITEM_STD = 1e-3
+"""Standard deviation of `W_item` at the start, so that the first logits are `b_item` and a little noise.
+
+The states of a pretrained model are long (a norm of about 40 for SmolLM2) and nearly parallel: torch's default for
+a linear layer gives first logits of spread 1, the same for every user, and training has to undo them.
+"""
+
 _EVAL_TOKENS = 4096
 """Tokens that evaluation puts through the model at once: larger chunks fall out of a CPU's cache."""
 
@@ -69,6 +76,7 @@ class DARecModel(Recommender):
         self.layers = nn.ModuleList(self._layers())
         self.special_2D = nn.Parameter(_special_tokens(lm))
         self.items = nn.Linear(lm.hidden_size, len(item_bias_N))
+        nn.init.normal_(self.items.weight, std=ITEM_STD)
         with torch.no_grad():
             self.items.bias.copy_(item_bias_N)
 
@@ -109,7 +117,7 @@ class DARecModel(Recommender):
                 pairs = len(contrast.positive_P)
                 anchors_PD = h_RD[torch.from_numpy(contrast.read_P).to(device)]
                 positives_PD = h_AD[rows_A[count : count + pairs]]
-                negatives_PKD = h_AD[rows_A[count + pairs :]].unflatten(0, (pairs, -1))
+                negatives_PKD = h_AD[rows_A[count + pairs :].view(pairs, -1)]
                 losses["cl"] = config.lambda_cl * info_nce(anchors_PD, positives_PD, negatives_PKD, config.temperature)
         if batch.pairs is not None:
             assert isinstance(self.cf, CFModel)

@@ -31,7 +31,8 @@ class BottleneckAdapter(nn.Module):
 
     def forward(self, h_SD: Tensor) -> Tensor:
         """Apply A to the last dimension; shapes are kept."""
-        return self.up(self.down(h_SD)) + h_SD
+        adapted_SD: Tensor = self.up(self.down(h_SD)) + h_SD
+        return adapted_SD
 
 
 class AttachedAdapter(BottleneckAdapter):

@@ -67,9 +67,9 @@ class Blocks:
         The gradient is exact as long as no result depends on the padding places.
         """
         if self.place_S is None:
-            return x_S.index_select(0, self.token_MT.flatten()).unflatten(0, self.shape)
+            return _rows(x_S, self.token_MT)
         if self.valid_MT is None:
-            return x_S.unflatten(0, self.shape)
+            return x_S.view(*self.shape, *x_S.shape[1:])
         spread: Tensor = _Spread.apply(x_S, self.token_MT, self.place_S)  # type: ignore[no-untyped-call]
         return spread
 
@@ -88,7 +88,7 @@ class _Spread(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x_S: Tensor, token_MT: Tensor, place_S: Tensor) -> Tensor:
         ctx.save_for_backward(place_S)
-        return x_S.index_select(0, token_MT.flatten()).unflatten(0, token_MT.shape)
+        return _rows(x_S, token_MT)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
@@ -107,6 +107,11 @@ class _Pack(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None, None]:
         token_MT, valid_MT = ctx.saved_tensors
-        gradient_MT = gradients[0].index_select(0, token_MT.flatten()).unflatten(0, token_MT.shape)
+        gradient_MT = _rows(gradients[0], token_MT)
         padding = ~valid_MT.view(*valid_MT.shape, *[1] * (gradient_MT.dim() - 2))
         return gradient_MT.masked_fill_(padding, 0), None, None, None
+
+
+def _rows(x_S: Tensor, index_MT: Tensor) -> Tensor:
+    """Rows of `x_S` at every place of a rectangle of indices."""
+    return x_S.index_select(0, index_MT.flatten()).view(*index_MT.shape, *x_S.shape[1:])

@@ -72,6 +72,12 @@ def data() -> SearchData:
 
 
 @pytest.fixture
+def make_data() -> Callable[..., SearchData]:
+    """Make such data with other numbers of users and items, another seed, or sentences of one's own."""
+    return search_data
+
+
+@pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., TrialJob]:
     """Make a job with these settings over `TINY`; jobs of one test share their warm cache."""
     warm = WarmCache()

@@ -1,0 +1,126 @@
+"""What is refused, what is shared between trials, and the method as the platform sees it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from searchplat.contract import DataRequest
+from searchplat.errors import AssetError, InputError
+from searchplat.methods import load_method
+from trials.darec import DARec, DARecConfig
+from trials.darec.build import build, prepare
+from trials.data.dataset import SearchData
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from trials.darec import DARec; DARec.Config(num_layers=2); DARec().layout_layers(DARec.Config());"
+        "print([m for m in ('torch', 'transformers', 'scipy', 'ray', 'mlflow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_found_as_a_method() -> None:
+    method = load_method("darec")
+    assert isinstance(method, DARec)
+    assert method.Config is DARecConfig
+    assert method.layout_layers(DARecConfig(num_layers=6, replace_every=4)) == 1
+
+
+def test_frozen_parts_are_shared_and_trained_parts_are_not(make_model: Any) -> None:
+    one, two = make_model(), make_model(layout="parallel")
+    assert one.lm is two.lm
+    assert one.sentences is two.sentences
+    assert one.batcher.hard is two.batcher.hard
+    assert one.cf is not two.cf
+    assert one.special_2D is not two.special_2D
+    assert make_model(num_layers=1).lm is not one.lm
+
+
+def test_frozen_cf_is_trained_once_and_not_shared(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = make_model(cf_training="frozen")
+    monkeypatch.setattr("trials.darec.build.train_cf", None)
+    two = make_model(cf_training="frozen")
+    assert torch.equal(one.cf.users_UW, two.cf.users_UW)
+    assert one.cf.users_UW is not two.cf.users_UW
+
+
+def test_warm_start_draws_the_same_weights_as_a_cold_one(make_model: Any) -> None:
+    cold, warm = make_model(cf_training="frozen"), make_model(cf_training="frozen")
+    for one, other in zip(cold.parameters(), warm.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_layers": None, "replace_every": 3}, "replace_every: must not exceed the 2 layers"),
+        (
+            {"num_layers": None, "layout": "000-000-000"},
+            "layout: layout must have one group .* 2 adapted layers, got 3",
+        ),
+        ({"max_items": 400}, r"max_items: 400 items of up to \d \+ 1 tokens need \d+ positions, but .* has 1024"),
+    ],
+)
+def test_refusals(make_model: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_model(**settings)
+
+
+def test_no_user_with_two_items(make_model: Any, make_data: Any) -> None:
+    data = make_data(users=3)
+    single = SearchData(
+        **{
+            **{name: getattr(data, name) for name in data.__dataclass_fields__},
+            "train_items": np.array([1, 2, 3], dtype=np.int32),
+            "train_offsets": np.arange(4),
+        }
+    )
+    with pytest.raises(InputError, match="needs a user with two training items, but none of the 3 selected"):
+        make_model(on=single)
+
+
+def test_prepare_on_the_toy_data(make_job: Any, tmp_path: Any) -> None:
+    """After `prepare`, a trial of the same config finds its hard items on disk."""
+    job = make_job()
+    request = DataRequest("toy")
+    DARec().prepare(job.config, request, job.assets)
+    made = sorted(path.name for path in (tmp_path / "prepared" / "hard-items").iterdir())
+    assert len(made) == 1
+    DARec().prepare(job.config, request, job.assets)
+    training = DARec().start(job)
+    metrics = training.run_epoch()
+    assert {"valid/mrr", "train/loss", "router/layer0"} <= set(metrics)
+    assert sorted(path.name for path in (tmp_path / "prepared" / "hard-items").iterdir()) == made
+
+
+def test_prepare_fetches_a_named_backbone(make_job: Any) -> None:
+    job = make_job(backbone="facebook/opt-125m")
+    with pytest.raises(AssetError, match="facebook/opt-125m"):
+        prepare(job.config, DataRequest("toy"), job.assets)
+
+
+def test_trial_resumes_where_it_was_interrupted(make_job: Any) -> None:
+    whole = DARec().start(make_job(epochs=2))
+    whole.run_epoch()
+    whole.save()
+    expected = whole.run_epoch()
+    resumed = DARec().start(make_job(epochs=2))
+    assert resumed.restore() == 1
+    got = resumed.run_epoch()
+    assert {k: v for k, v in got.items() if k.startswith(("valid/", "train/", "router/"))} == {
+        k: v for k, v in expected.items() if k.startswith(("valid/", "train/", "router/"))
+    }
+
+
+def test_build_takes_the_jobs_device(make_job: Any, data: SearchData) -> None:
+    job = make_job()
+    assert isinstance(job.config, DARecConfig)
+    assert build(job.config, data, job).lm.device == torch.device("cpu")
