@@ -220,7 +220,8 @@ class Recorder:
                 self._client.log_artifact(run, str(path))
             except Exception as error:
                 # Is MLflow away (then this raises too, and all is tried again), or only its file store?
-                self._client.get_run(run)
+                if self._client.get_run(run).info.lifecycle_stage == "deleted":
+                    return
                 self._artifacts = False
                 _log.warning("MLflow stores no files (%s); trials are shown without pictures", redact(str(error)))
 

@@ -65,7 +65,7 @@ class MlflowSink:
         self._wake = threading.Event()
         self._changed = threading.Condition()
         self._round = 0
-        self._failed_round = 0
+        self._good_round = self._failed_round = 0
         self._stopping = False
         self._deadline: float | None = None
         self._error: str | None = None
@@ -97,7 +97,12 @@ class MlflowSink:
         with self._changed:
             target, asked = self._ledger.seq, self._round
             self._wake.set()
-            while self._cursor() < target and self._failed_round <= asked and self._thread.is_alive():
+            # The cursor alone is not enough: connecting may find that the store has lost what it counts.
+            while (
+                (self._cursor() < target or self._good_round <= asked)
+                and self._failed_round <= asked
+                and self._thread.is_alive()
+            ):
                 left = deadline - time.monotonic()
                 if left <= 0 or not self._changed.wait(left):
                     break
@@ -163,6 +168,8 @@ class MlflowSink:
             with self._changed:
                 if failures:
                     self._failed_round = self._round
+                else:
+                    self._good_round = self._round
                 self._changed.notify_all()
             late = self._deadline is not None and time.monotonic() > self._deadline
             if stopping and (late or failures or not sent):

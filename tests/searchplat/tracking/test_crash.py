@@ -120,7 +120,7 @@ def test_a_sender_killed_again_and_again_at_any_time_is_continued_without_double
     ledger: Ledger, store: str, name: str, mlflow: Any, new_sink: Callable[..., MlflowSink], train: Train
 ) -> None:
     ledger.note("opened", {})
-    for number in range(600):
+    for number in range(300):
         train((number + 1) / 1000)
     for kill in range(4):
         process = send_and_die(ledger, store, name, "never", 0)
