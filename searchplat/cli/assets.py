@@ -26,7 +26,7 @@ def assets(ctx: typer.Context, json_: options.Json = False) -> None:
     from dataclasses import asdict
 
     from searchplat.assets import AssetStore
-    from searchplat.cli.output import console, line, print_json, table
+    from searchplat.cli.output import described, line, print_json, show, table
     from searchplat.cli.text import size
 
     store = AssetStore()
@@ -37,10 +37,9 @@ def assets(ctx: typer.Context, json_: options.Json = False) -> None:
     rows = []
     for state in found:
         here = f"yes, by {state.route}" if state.cached else "no"
-        rows.append((state.name, here, size(state.size_bytes), state.licence, state.summary))
-    out = console()
-    out.print(table(("asset", "cached", ">size", "licence", "what"), rows))
-    out.print(line(("\ncache  ".strip(), "dim"), f"  {store.cache}"))
+        rows.append((state.name, here, size(state.size_bytes), described(state.summary, state.licence)))
+    show(table(("asset", "cached", ">size", "what it is, and its licence"), rows))
+    show("", line(("cache  ", "dim"), str(store.cache)))
 
 
 @app.command("fetch")

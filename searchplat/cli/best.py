@@ -34,10 +34,10 @@ def best(
     Examples:
       searchplat best darec-quick --top 3
       searchplat best darec-quick --yaml > best.yaml
-      $(searchplat best darec-quick --set)
+      searchplat best darec-quick --set | sh
     """
     from searchplat.cli import text
-    from searchplat.cli.output import console, print_json
+    from searchplat.cli.output import print_json, show
     from searchplat.cli.reuse import fixed_yaml, run_command
     from searchplat.cli.snapshot import take
     from searchplat.cli.trials import document
@@ -47,7 +47,7 @@ def best(
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
-    known = [s.name for s in snapshot.stages]
+    known = [s.name for s in snapshot.spec.stages]
     if stage is not None and stage not in known:
         raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
     ranked = [t for t in snapshot.comparable if stage is None] or [t for t in snapshot.ranking if t.stage == stage]
@@ -66,7 +66,15 @@ def best(
     elif set_:
         print(text.shell_words(run_command(snapshot, ranked[0])))
     else:
-        console().print(screen(snapshot, ranked, stage))
+        show(screen(snapshot, ranked, stage))
+
+
+def shared_values(several: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all have in common, where there is more than one: it need not be repeated for each."""
+    if len(several) < 2:
+        return {}
+    missing = object()
+    return {k: v for k, v in several[0].items() if all(other.get(k, missing) == v for other in several[1:])}
 
 
 def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> Any:
@@ -75,18 +83,21 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
 
     from searchplat.cli import text
     from searchplat.cli.layout import layout_grid
-    from searchplat.cli.output import line, table
+    from searchplat.cli.output import command, line, table
     from searchplat.cli.reuse import run_command
     from searchplat.cli.view import searched_values
 
     metrics = [objective.metric for objective in snapshot.spec.objectives]
+    same = shared_values([searched_values(snapshot, trial) for trial in ranked])
     rows = []
     for place, trial in enumerate(ranked, start=1):
-        values = text.values_line(searched_values(snapshot, trial), 300)
+        values = text.values_line({k: v for k, v in searched_values(snapshot, trial).items() if k not in same}, 300)
         numbers = [text.metric(value) for value in trial.objectives or ()]
         rows.append((place, trial.number, trial.stage, *numbers, text.duration(trial.seconds), values))
     named = [f">{metric}" for metric in metrics]
     parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
+    if same:
+        parts.append(line(("all with ", "dim"), text.values_line(same, 300)))
     left_out = 0 if stage else len(snapshot.ranking) - len(snapshot.comparable)
     if left_out:
         names = ", ".join(dict.fromkeys(t.stage for t in snapshot.ranking if t not in snapshot.comparable))
@@ -100,5 +111,5 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
     layout = snapshot.spec.layout
     if layout is not None and isinstance(first.config.get(layout.name), str):
         parts += ["", *layout_grid(layout, first.config[layout.name])]
-    parts += ["", line(("to train it again", "bold")), line("  " + text.shell_words(run_command(snapshot, first)))]
+    parts += ["", line(("to train it again", "bold")), command(text.shell_words(run_command(snapshot, first)))]
     return Group(*parts)

@@ -33,7 +33,7 @@ def check(
       searchplat check darec --scale paper
       searchplat check --schema > space.schema.json
     """
-    from searchplat.cli.output import console, print_json
+    from searchplat.cli.output import print_json, show
     from searchplat.cli.plan import cost, document, screen
     from searchplat.spec import json_schema, load
 
@@ -48,4 +48,4 @@ def check(
         content: dict[str, Any] = document(spec, estimate)
         print_json(content)
     else:
-        console().print(screen(spec, estimate))
+        show(screen(spec, estimate))

@@ -26,7 +26,7 @@ def data(
       searchplat data ml-100k --set min_length=5
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.output import console, print_json, table
+    from searchplat.cli.output import print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import dataset_names, load_dataset
 
@@ -45,27 +45,26 @@ def data(
         print_json([{"name": each, "available": here, "summary": summary} for each, here, summary in found])
         return
     rows = [(each, "yes" if here else "no", summary) for each, here, summary in found]
-    console().print(table(("data set", "here", "summary"), rows))
+    show(table(("data set", "here", "summary"), rows))
     print("\nWhere to get one, and what is in it: searchplat data NAME")
 
 
 def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
-    from searchplat.cli.output import console, line, print_json, table
+    from searchplat.cli.output import line, print_json, show, table
     from searchplat.cli.text import exact
     from searchplat.methods import load_dataset
 
     source = load_dataset(name)
-    out = console()
     if not json_:  # before the statistics: if these cannot be had, the address is what a person needs
-        out.print(line((source.name, "bold"), f"  {source.summary}"))
-        out.print(line(source.where))
+        show(line((source.name, "bold"), f"  {source.summary}"))
+        show(line(source.where))
     statistics = source.statistics(store, chosen)
     if json_:
         print_json({"name": source.name, "summary": source.summary, "where": source.where, "statistics": statistics})
         return
-    out.print()
+    show("")
     rows = [(key.replace("_", " "), _figure(value, exact)) for key, value in statistics.items()]
-    out.print(table(("after filtering", ">"), rows))
+    show(table(("after filtering", ">"), rows))
 
 
 def _figure(value: Any, otherwise: Any) -> str:

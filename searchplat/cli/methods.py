@@ -20,7 +20,7 @@ def methods(
       searchplat methods
       searchplat methods darec
     """
-    from searchplat.cli.output import console, line, print_json, table
+    from searchplat.cli.output import described, line, print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import load_method, method_names
 
@@ -29,12 +29,11 @@ def methods(
         if json_:
             print_json(_document(method))
             return
-        out = console()
-        out.print(line((method.name, "bold"), f"  {method.summary}"))
+        show(line((method.name, "bold"), f"  {method.summary}"))
         if method.paper:
-            out.print(line((method.paper, "dim")))
-        out.print()
-        out.print(table(("field", "type", "default", "what, unit, range"), _fields(method)))
+            show(line((method.paper, "dim")))
+        show("")
+        show(table(("field", "type and default; what it is, unit, range"), _fields(method)))
         return
     found: list[tuple[str, str, str]] = []
     for each in method_names():
@@ -46,19 +45,22 @@ def methods(
     if json_:
         print_json([{"name": each, "summary": summary, "paper": paper} for each, summary, paper in found])
         return
-    console().print(table(("method", "summary", "paper"), found))
+    rows = [(each, described(summary, paper)) for each, summary, paper in found]
+    show(table(("method", "what it is, and its paper"), rows))
     print("\nThe fields of one: searchplat methods NAME")
 
 
-def _fields(method: Any) -> list[tuple[str, str, str, str]]:
+def _fields(method: Any) -> list[tuple[str, Any]]:
+    from searchplat.cli.output import line
+
     schema = method.Config.model_json_schema()
     rows = []
     for name, field in method.Config.model_fields.items():
         described = schema["properties"].get(name, {})
-        default = "required" if field.is_required() else _default(field)
-        what = field.description or ""
-        bounds = _bounds(described)
-        rows.append((name, _type(described, schema), default, f"{what} {bounds}" if bounds and not what else what))
+        default = "required" if field.is_required() else f"default {_default(field)}"
+        what = field.description or _bounds(described)
+        first = line((_type(described, schema), "cyan"), f", {default}")
+        rows.append((name, first.append("\n").append_text(line(what)) if what else first))
     return rows
 
 

@@ -28,6 +28,21 @@ def console(file: TextIO | None = None) -> Console:
     return Console(file=out, markup=False, emoji=False, highlight=False, width=width)
 
 
+def show(*parts: RenderableType, file: TextIO | None = None) -> None:
+    """Print, one below the other; what goes to a pipe has no spaces at the ends of its lines."""
+    out = console(file)
+    if out.is_terminal:
+        for part in parts:
+            out.print(part, crop=False)
+        return
+    with out.capture() as capture:
+        for part in parts:
+            out.print(part)
+    stream = file or sys.stdout
+    stream.write("\n".join(row.rstrip() for row in capture.get().split("\n")))
+    stream.flush()
+
+
 def cell(content: RenderableType | Any, style: str = "") -> RenderableType:
     """A table's cell: renderables as they are, all else as visible text."""
     from rich.text import Text
@@ -43,6 +58,21 @@ def line(*parts: str | tuple[str, str]) -> Text:
     from rich.text import Text
 
     return Text.assemble(*((visible(p), "") if isinstance(p, str) else (visible(p[0]), p[1]) for p in parts))
+
+
+def command(words: str) -> Text:
+    """A command line below a heading; never broken, so that it can be copied."""
+    made = line(f"  {words}")
+    made.no_wrap, made.overflow = True, "ignore"
+    return made
+
+
+def described(what: str, source: str) -> Text:
+    """A cell of two lines: what something is, and below, dim, where it comes from."""
+    made = line(what)
+    if source:
+        made.append("\n").append_text(line((source, "dim")))
+    return made
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]] = (), title: str = "") -> Table:
@@ -63,6 +93,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]] = (), title: str
         header_style="bold",
         title=Text(title, "bold") if title else None,
         title_justify="left",
+        show_header=any(columns),
     )
     for name in columns:
         right, cut = name.startswith(">"), name.startswith("!")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
-from searchplat.cli.output import line, table
+from searchplat.cli.output import cell, command, line, table
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.spec.model import Categorical, Control, Domain, Float, Int, Layout, SearchSpec, StageSpec
 
@@ -81,8 +81,8 @@ def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
     if spec.controls:
         rows = [(c.name, c.trials, f"{c.data_fraction:.0%}", control_text(c)) for c in spec.controls]
         parts += [table(("control", ">trials", ">users", "what"), rows), ""]
-    parts += [line((f"{label:<11}", "dim"), content) for label, content in _facts(spec, estimate)]
-    parts += ["", line("valid; nothing was started. To start it:"), line(f"  {_start(spec)}")]
+    parts.append(table(("", ""), [(cell(label, "dim"), content) for label, content in _facts(spec, estimate)]))
+    parts += ["", line("valid; nothing was started. To start it:"), command(_start(spec))]
     return Group(*parts)
 
 

@@ -37,7 +37,7 @@ def run(
       searchplat run darec --set lambda_align=0.1 --set fixed.epochs=2
     """
     from searchplat.cli import text
-    from searchplat.cli.output import console, print_json, table
+    from searchplat.cli.output import print_json, show, table
     from searchplat.engine.local import run_one
 
     spec, values = _configuration(space, scale, set_ or [])
@@ -62,7 +62,7 @@ def run(
     best_epoch = (max if objective.maximize else min)(scored)[1] if scored else len(reports)
     at_best = reports[best_epoch - 1]
     rows: list[Any] = [(key, text.metric(at_best.get(key)), text.metric(final.get(key))) for key in final]
-    console().print(table(("metric", f">best epoch ({best_epoch})", f">last epoch ({len(reports)})"), rows))
+    show(table(("metric", f">best epoch ({best_epoch})", f">last epoch ({len(reports)})"), rows))
 
 
 def _configuration(space: str, scale: str | None, items: list[str]) -> tuple[Any, dict[str, Any]]:

@@ -59,7 +59,7 @@ def search(
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
     """
     from searchplat.cli.monitors import watching
-    from searchplat.cli.output import console
+    from searchplat.cli.output import show
     from searchplat.cli.snapshot import take, wall_seconds
     from searchplat.cli.summary import summary
     from searchplat.cli.text import visible_lines
@@ -90,9 +90,7 @@ def search(
                 tracking_uri=redact(uri),
                 unsent_rows=outcome.unsent_rows,
             )
-        out = console()
-        out.print()
-        out.print(screen, soft_wrap=False)
+        show("", screen)
     if outcome.state != "done":
         print(visible_lines(f"{outcome.state}: {outcome.message}"), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
-from searchplat.cli.output import line, table
+from searchplat.cli.output import command, line, table
 from searchplat.cli.snapshot import Snapshot, take, wall_seconds
 from searchplat.cli.summary import best_block, comparison, next_commands
 from searchplat.cli.view import STATE_STYLES, stages_table
@@ -149,7 +149,7 @@ def one_screen(one: Standing) -> RenderableType:
     if snapshot.controls:
         parts += ["", comparison(snapshot)]
     if not one.running:
-        parts += ["", line(("next", "bold")), *(line(f"  {command}") for command in next_commands(snapshot))]
+        parts += ["", line(("next", "bold")), *map(command, next_commands(snapshot))]
     return Group(*parts)
 
 

@@ -26,7 +26,7 @@ def status(
       searchplat status
       searchplat status darec-quick --json
     """
-    from searchplat.cli.output import console, print_json
+    from searchplat.cli.output import print_json, show
     from searchplat.cli.standing import all_screen, one_screen, standing
     from searchplat.engine.folder import SearchFolder, list_searches, runs_root
     from searchplat.errors import InputError
@@ -37,7 +37,7 @@ def status(
         if json_:
             print_json(one.document())
         else:
-            console().print(one_screen(one))
+            show(one_screen(one))
         return
     found: list[Any] = []
     unreadable: dict[str, str] = {}
@@ -50,4 +50,4 @@ def status(
     if json_:
         print_json([*(one.document() for one in found), *({"name": n, "error": e} for n, e in unreadable.items())])
     else:
-        console().print(all_screen(root, found, unreadable))
+        show(all_screen(root, found, unreadable))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
 from searchplat.cli.layout import layout_grid
-from searchplat.cli.output import line, table
+from searchplat.cli.output import command, line, table
 from searchplat.cli.reuse import run_command, space_word
 from searchplat.cli.snapshot import BASELINE, Snapshot
 from searchplat.cli.view import searched_values
+from searchplat.engine.folder import runs_root
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,7 +38,7 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
     unsent = f" ({text.plural(unsent_rows, 'row')} not sent yet; the next run sends them)" if unsent_rows else ""
     parts.append(line(("MLflow  ", "dim"), f"{tracking_uri}{unsent}"))
     parts += ["", line(("next", "bold"))]
-    parts += [line(f"  {command}") for command in next_commands(snapshot)]
+    parts += map(command, next_commands(snapshot))
     return Group(*parts)
 
 
@@ -89,14 +91,20 @@ def comparison(snapshot: Snapshot) -> RenderableType:
 def next_commands(snapshot: Snapshot) -> list[str]:
     """What a person is likely to want now."""
     commands = []
+    where = runs_words(snapshot.folder.parent)
     if snapshot.ended < snapshot.planned:
-        commands.append(text.shell_words(search_words(snapshot)))
+        commands.append(text.shell_words([*search_words(snapshot), *where]))
     if snapshot.best is not None:
-        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", "5"]))
+        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", "5", *where]))
         commands.append(text.shell_words(run_command(snapshot, snapshot.best)))
     else:
-        commands.append(text.shell_words(["searchplat", "trials", snapshot.name]))
+        commands.append(text.shell_words(["searchplat", "trials", snapshot.name, *where]))
     return commands
+
+
+def runs_words(root: Path) -> list[str]:
+    """What a command needs to find searches in `root`: nothing where it looks by itself."""
+    return [] if root == runs_root().absolute() else ["--runs", str(root)]
 
 
 def search_words(snapshot: Snapshot) -> list[str]:

@@ -10,6 +10,7 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
+    from searchplat.cli.snapshot import Snapshot
     from searchplat.ledger import TrialRecord
 
 
@@ -44,7 +45,7 @@ def trials(
       searchplat trials darec-quick --sort value
       searchplat trials darec-quick --stage layout --state diverged --causes
     """
-    from searchplat.cli.output import console, print_json
+    from searchplat.cli.output import print_json, show
     from searchplat.cli.snapshot import take
     from searchplat.engine.folder import SearchFolder, runs_root
 
@@ -56,8 +57,7 @@ def trials(
     if json_:
         print_json([document(trial, [o.metric for o in snapshot.spec.objectives]) for trial in chosen])
         return
-    out = console()
-    out.print(_table(chosen, [o.metric for o in snapshot.spec.objectives]))
+    show(_table(snapshot, chosen))
     if causes:
         _print_causes(chosen)
 
@@ -100,15 +100,16 @@ def _sorted(chosen: list[TrialRecord], sort: Sort, maximize: bool) -> list[Trial
     return chosen
 
 
-def _table(chosen: list[TrialRecord], metrics: list[str]) -> Any:
+def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
     from searchplat.cli import text
     from searchplat.cli.output import cell, table
-    from searchplat.cli.view import STATE_STYLES
+    from searchplat.cli.view import STATE_STYLES, own_values
 
+    metrics = [objective.metric for objective in snapshot.spec.objectives]
     rows = []
     for trial in chosen:
         values = trial.objectives or (None,) * len(metrics)
-        what = text.values_line(trial.values, 300)
+        what = text.values_line(own_values(snapshot, trial), 300)
         if trial.control is not None:
             what = f"control {trial.control}" + (f": {what}" if what else "")
         if trial.cause and not trial.state.scored:

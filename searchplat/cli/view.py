@@ -29,6 +29,9 @@ STATE_STYLES = {
     TrialState.FAILED: "red",
 }
 
+_RECENT = 4
+"""Trials of the newest lines."""
+
 _SIDE_BY_SIDE = 72
 """Width from which the controls stand beside the best trial."""
 
@@ -76,17 +79,17 @@ class LiveView:
         from rich.segment import Segment
 
         height = (self._height or console.size.height) - 1  # the cursor's own line
-        drawn: list[tuple[int, list[list[Segment]]]] = []
-        for section in _sections(self._snapshot, self._around, options.max_width):
-            lines = console.render_lines(section.content, options.update(height=None), pad=False)
-            drawn.append((section.rank, lines))
+        for recent in range(_RECENT, -1, -1):  # first fewer recent trials, then whole sections
+            drawn = [
+                (section.rank, console.render_lines(section.content, options.update(height=None), pad=False))
+                for section in _sections(self._snapshot, self._around, options.max_width, recent)
+            ]
+            if sum(len(lines) for _, lines in drawn) <= height:
+                break
         blank: list[Segment] = [Segment("")]
         spaced = sum(len(lines) + 1 for _, lines in drawn) - 1 <= height
         while len(drawn) > 1 and sum(len(lines) for _, lines in drawn) > height:
-            worst = max(range(len(drawn)), key=lambda i: drawn[i][0])
-            if drawn[worst][0] == 0:
-                break
-            del drawn[worst]
+            del drawn[max(range(len(drawn)), key=lambda i: drawn[i][0])]
         flat: list[list[Segment]] = []
         for index, (_, lines) in enumerate(drawn):
             flat += [blank] if spaced and index else []
@@ -96,8 +99,8 @@ class LiveView:
             yield Segment.line()
 
 
-def _sections(snapshot: Snapshot, around: Surroundings, width: int) -> list[_Section]:
-    recent = snapshot.recent(4)
+def _sections(snapshot: Snapshot, around: Surroundings, width: int, most_recent: int) -> list[_Section]:
+    recent = snapshot.recent(most_recent)
     return [
         _Section(header(snapshot, around), 0),
         *([_Section(line((around.notice, "yellow")), 2)] if around.notice else []),
@@ -115,7 +118,9 @@ def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
 
     spec = snapshot.spec
     scale = f" at scale {spec.scale}" if spec.scale else ""
-    first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.name}{scale}")
+    objective = spec.objectives[0]
+    goal = f"{'maximize' if objective.maximize else 'minimize'} {objective.metric}"
+    first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.name}{scale}, {goal}")
     first.append("  resumed" if around.resumed else "", style="yellow")
     left = "no estimate yet" if around.seconds_left is None else f"about {text.duration(around.seconds_left)} left"
     second = line(
@@ -129,22 +134,16 @@ def stages_table(snapshot: Snapshot, width: int = 80) -> RenderableType:
     """Progress of each stage with its best value."""
     from rich.progress_bar import ProgressBar
 
-    bar = max(8, min(24, width - 56))
+    bar = min(24, width - 52)  # what the other columns leave
     rows = []
     for stage in snapshot.stages:
         best = stage.best
         value = text.metric(best.objectives[0]) if best is not None and best.objectives else "-"
-        rows.append(
-            (
-                stage.name,
-                ProgressBar(total=max(1, stage.planned), completed=stage.ended, width=bar),
-                f"{stage.ended}/{stage.planned}",
-                f"{stage.data_fraction:.0%}",
-                value,
-                "" if best is None else f"trial {best.number}",
-            )
-        )
-    return table(("!stage", "", ">ended", ">users", f">{_short(snapshot.metric)}", "by"), rows)
+        by = "" if best is None else f"trial {best.number}"
+        drawn = [ProgressBar(total=max(1, stage.planned), completed=stage.ended, width=bar)] if bar >= 8 else []
+        rows.append((stage.name, *drawn, f"{stage.ended}/{stage.planned}", f"{stage.data_fraction:.0%}", value, by))
+    bars = ("",) if bar >= 8 else ()
+    return table(("!stage", *bars, ">ended", ">users", f">{_short(snapshot.metric)}", "!by"), rows)
 
 
 def states_line(snapshot: Snapshot) -> RenderableType:
@@ -175,7 +174,21 @@ def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
 def searched_values(snapshot: Snapshot, trial: TrialRecord) -> dict[str, object]:
     """Values of all searched parameters in a trial, those inherited from an earlier stage included."""
     names = [name for name in snapshot.spec.space.names if name in trial.config]
-    return {name: trial.config[name] for name in names} | {k: v for k, v in trial.values.items() if k not in names}
+    own = {name: trial.config[name] for name in names} | {k: v for k, v in trial.values.items() if k not in names}
+    return _layout_last(snapshot, own)
+
+
+def own_values(snapshot: Snapshot, trial: TrialRecord) -> dict[str, object]:
+    """What was chosen for this trial alone, in the order of the space file, a layout last as it is long."""
+    names = [name for name in snapshot.spec.space.names if name in trial.values]
+    return _layout_last(snapshot, {name: trial.values[name] for name in names} | trial.values)
+
+
+def _layout_last(snapshot: Snapshot, values: dict[str, object]) -> dict[str, object]:
+    layout = snapshot.spec.layout
+    if layout is not None and layout.name in values:
+        values[layout.name] = values.pop(layout.name)
+    return values
 
 
 def controls_table(snapshot: Snapshot) -> RenderableType:
@@ -197,7 +210,7 @@ def recent_table(snapshot: Snapshot, recent: Sequence[TrialRecord]) -> Renderabl
     rows = []
     for trial in recent:
         value = text.metric(trial.objectives[0]) if trial.objectives else "-"
-        what = trial.control if trial.control is not None else text.values_line(trial.values, 200)
+        what = trial.control if trial.control is not None else text.values_line(own_values(snapshot, trial), 200)
         epochs = f"{trial.epoch}/{trial.config['epochs']}" if "epochs" in trial.config else str(trial.epoch)
         state = cell(trial.state.value, STATE_STYLES[trial.state])
         rows.append((trial.number, trial.stage, state, epochs, value, what))
