@@ -69,7 +69,7 @@ def cut(text: str, limit: int = MAX_TAG, keep_end: bool = False) -> str:
     """`text`, shortened to `limit` characters with a note that says so.
 
     >>> cut("0123456789" * 10, 40)
-    '01234567 ... [cut from 100 characters]'
+    '0123456789 ... [cut from 100 characters]'
     """
     if len(text) <= limit:
         return text
