@@ -131,7 +131,9 @@ class Plan:
         values = dict(control.values)
         seed = derive_seed(self.spec.seed, CONTROLS, control.name, index)
         if control.random:
-            values = {**self.spec.space.sample(np.random.default_rng(seed), self.spec.fixed), **values}
+            searched = self.spec.space.names
+            given = {name: value for name, value in self.spec.fixed.items() if name not in searched}
+            values = {**self.spec.space.sample(np.random.default_rng(seed), given), **values}
         fixed = {} if control.method else {**self.spec.fixed, **self.spec.stages[-1].fixed}
         return self.ledger.suggest(
             stage=CONTROLS,
@@ -162,6 +164,8 @@ class Plan:
     def _searcher(self, stage: StageSpec) -> Searcher:
         if stage.name not in self._searchers:
             given = {**self.base_config(stage), **self._inherited(stage, 1)}
+            # An axis of this stage has the value that is suggested, or none; never its default.
+            given = {name: value for name, value in given.items() if name not in stage.over}
             self._searchers[stage.name] = make_searcher(
                 stage.searcher,
                 self.stage_space(stage),

@@ -40,6 +40,23 @@ def build_axes(
     return axes
 
 
+def read_defaults(
+    node: Node, read: Mapping[str, Any], axes: Mapping[str, Domain | None], problems: Problems
+) -> dict[str, Any]:
+    """Return the values that axes have where they are not searched; one that is not on its axis is noted."""
+    defaults = {}
+    for name, axis in axes.items():
+        if axis is None or "default" not in read[name]:
+            continue
+        value = read[name]["default"]
+        if reason := axis.refusal(value):
+            place = node.fields[name].fields["default"]
+            problems.add(place, f"search.{name}.default", reason, value=value, remedy="choose one on the axis")
+        else:
+            defaults[name] = value
+    return defaults
+
+
 def _build(
     name: str, fields: dict[str, Any], node: Node, key: str, layers_of: LayersOf, problems: Problems
 ) -> Domain | None:

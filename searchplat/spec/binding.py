@@ -80,7 +80,8 @@ class Binding:
         try:
             layers = self._method.layout_layers(config)
         except InputError as error:
-            if self._strict or not isinstance(error, AssetError):
+            # The file may say what the method cannot know yet, and weights may be missing at scales nobody asked for.
+            if "layers" not in node.fields and (self._strict or not isinstance(error, AssetError)):
                 self._problems.add(node, key, str(error).rstrip("."))
             return None
         if layers is None:
@@ -99,6 +100,7 @@ class Binding:
                 for error in errors_of(self.config, {**self.fixed, name: value}):
                     if error["loc"][:1] == (name,):
                         remedy = about(self.config, name, value)
+                        value = where.plain() if isinstance(axis, (Float, Int)) else value  # as the file writes it
                         if isinstance(axis, Float) and error["type"] in ("int_type", "int_from_float"):
                             where, key, value, remedy = nodes[name].fields["type"], ".type", "float", "use type: int"
                         add_error(self._problems, where, f"search.{name}{key}", error, value, remedy)

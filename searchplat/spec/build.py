@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat import methods
-from searchplat.spec.axes import build_axes
+from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
 from searchplat.spec.controls import build_controls, check_controls
 from searchplat.spec.errors import Problems, suggest
@@ -69,6 +69,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     axes = build_axes(search_node, search, visible, layers_of, problems)
     if binding is not None:
         binding.check_axes(axes)
+        fixed = binding.fixed = {**binding.fixed, **read_defaults(search_node, search, axes, problems)}
     stages = build_stages(root, read, axes, problems) if read.get("search", search) is not BROKEN else [None]
     objectives = _objectives(root, read, problems)
     check_searchers(root, stages, axes, len(objectives), problems)

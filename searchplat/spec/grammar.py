@@ -20,11 +20,15 @@ WHEN = Field(
     MapOf(ListOf(Anything(scalar=True), or_one=True), least=1),
     "the axis is active only while each of these parameters has the value (or one of the values) given",
 )
+_DEFAULT = Field(
+    Anything(scalar=True), "its value wherever it is not searched: in other stages, in controls; else the method's own"
+)
 _REAL = {
     "low": Field(Number(), "smallest value, included", required=True),
     "high": Field(Number(), "largest value, included", required=True),
     "log": Field(Flag(), "search the logarithm; needs low > 0; default false"),
     "step": Field(Number(above=0), "a grid from low with this step; not together with log"),
+    "default": _DEFAULT,
     "when": WHEN,
 }
 _WHOLE = {
@@ -32,11 +36,13 @@ _WHOLE = {
     "high": Field(Number(integer=True), "largest value, included", required=True),
     "log": Field(Flag(), "search the logarithm; needs low >= 1; default false"),
     "step": Field(_COUNT, "a grid from low with this step; not together with log; default 1"),
+    "default": _DEFAULT,
     "when": WHEN,
 }
 _CATEGORICAL = {
     "choices": Field(ListOf(Anything(scalar=True), most=1000), "the values, all different", required=True),
     "ordered": Field(Flag(), "whether neighbours in the list are alike; default false"),
+    "default": _DEFAULT,
     "when": WHEN,
 }
 _LAYOUT = {
@@ -52,6 +58,7 @@ _LAYOUT = {
     "at_most": Field(
         MapOf(Number(integer=True, low=0), least=1), "for a choice, the largest number of bits that may have it"
     ),
+    "default": _DEFAULT,
     "when": WHEN,
 }
 AXIS = Tagged(
@@ -62,7 +69,7 @@ AXIS = Tagged(
             "float": _REAL,
             "int": _WHOLE,
             "categorical": _CATEGORICAL,
-            "bool": {"when": WHEN},
+            "bool": {"default": _DEFAULT, "when": WHEN},
             "layout": _LAYOUT,
         }.items()
     },

@@ -110,7 +110,7 @@ def _scales(root: Node, source: str, scale: str | None, problems: Problems) -> t
                     problems.add(where, f"scales.{name}.{key}", "a scale has no scales", remedy="remove it")
                     known.pop(name, None)
     default = root.fields.get("default_scale")
-    if default is not None and default.plain() not in known:
+    if default is not None and (not isinstance(default.content, str) or default.content not in known):
         shown = default.plain()
         remedy = suggest(str(shown), known, "scales are")
         problems.add(default, "default_scale", "must be a scale of this file", value=shown, remedy=remedy)

@@ -161,7 +161,9 @@ def _thin_stages(entries: dict[str, Node], key: str, gone: set[str]) -> dict[str
             fields.pop("from")
             fields |= {"from": further} if further is not None else {}
         if "over" in fields and isinstance(fields["over"].content, list):
-            over = [node for node in fields["over"].content if node.content not in gone]
+            over = [
+                node for node in fields["over"].content if not (isinstance(node.content, str) and node.content in gone)
+            ]
             if not over and fields["over"].content and stage.name is not None:
                 onward[stage.name] = fields.get("from")
                 continue

@@ -294,7 +294,7 @@ class Fields:
         schema: dict[str, Any] = {
             "type": "object",
             "properties": {
-                name: {**_or_null(item.shape, partial and not item.required), "description": item.doc}
+                name: {**_or_null(item.shape, partial, erasable=not item.required), "description": item.doc}
                 for name, item in self.fields.items()
             },
             "additionalProperties": False if self.open is None else self.open.schema(partial=partial),
@@ -352,6 +352,6 @@ def _either(words: tuple[str, ...]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _or_null(shape: Shape, partial: bool) -> dict[str, Any]:
+def _or_null(shape: Shape, partial: bool, *, erasable: bool = True) -> dict[str, Any]:
     schema = shape.schema(partial=partial)
-    return {"anyOf": [schema, {"type": "null"}]} if partial and schema else schema
+    return {"anyOf": [schema, {"type": "null"}]} if partial and erasable and schema else schema

@@ -226,7 +226,9 @@ def test_load_refuses_names_and_files_in_words(tmp_path: Path) -> None:
         load(tmp_path / "big.yaml")
 
 
-@pytest.mark.parametrize("extra", ["scales: 3\n", "scales: {}\n", "scales: {Big: {}}\n", "scales:\n  a: 3\n"])
+@pytest.mark.parametrize(
+    "extra", ["scales: 3\n", "scales: {}\n", "scales: {Big: {}}\n", "scales:\n  a: 3\n", "default_scale: []\n"]
+)
 def test_broken_scales_are_refused(extra: str) -> None:
     with pytest.raises(SpecError, match="scale"):
         load_text(SMALL + extra)

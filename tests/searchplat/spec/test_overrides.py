@@ -97,6 +97,10 @@ def test_everything_fixed_is_one_trial() -> None:
     assert [(stage.name, stage.trials) for stage in changed.stages] == [("search", 1)]
 
 
+def test_a_bare_field_passes_over_what_is_no_name() -> None:
+    assert "must be text, got a list" in problem("stages.first.over=[[rate]]", "rate=0.5")
+
+
 def test_later_overrides_win() -> None:
     assert spec("seed=1", "seed=2").seed == 2
 
@@ -122,6 +126,7 @@ def test_later_overrides_win() -> None:
         ("stages.first.trails=3", "is not a key of a stage; did you mean trials?"),
         ("scales.quick.seed=3", "choose one with --scale"),
         ("trials=3", "write it as stages.<name>.trials"),
+        ("stages.first.over=[[rate]]", "stages.first.over[0]: must be text, got a list"),
         ("method=none", "this method is not installed"),
     ],
 )
