@@ -392,7 +392,7 @@ class Ledger:
                 f"SELECT seq, at, kind, trial, payload FROM events WHERE kind IN ({marks}) ORDER BY seq DESC LIMIT 1",
                 kinds,
             ).fetchone()
-        return None if row is None else Event(*row[:4], json.loads(row[4]))
+        return None if row is None else Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
     def ranking(self, stage: str | None = None, controls: bool = False) -> list[TrialRecord]:
         """Scored trials, best first objective first; ties by number.

@@ -157,3 +157,19 @@ def test_whatever_was_acknowledged_before_a_kill_is_there(tmp_path: Path) -> Non
     with Ledger.open(path) as ledger:
         assert ledger.trial(0).epoch >= acknowledged
         assert len(ledger.reports(0)) == ledger.trial(0).epoch
+
+
+def test_a_sink_can_be_forgotten_and_the_newest_event_of_a_kind_be_found(ledger: Ledger) -> None:
+    assert ledger.newest("opened", "closed") is None
+    ledger.note("opened", {"resumed": False})
+    closed = ledger.note("closed", {"state": "done"})
+    suggest(ledger)
+    newest = ledger.newest("opened", "closed")
+    assert newest is not None
+    assert (newest.seq, newest.kind, newest.payload) == (closed, "closed", {"state": "done"})
+    for sink in ("mlflow", "other"):
+        ledger.set_cursor(sink, closed)
+        ledger.set_sink_run(sink, "search", "abc")
+    ledger.forget_sink("mlflow")
+    assert (ledger.cursor("mlflow"), ledger.sink_runs("mlflow")) == (0, {})
+    assert (ledger.cursor("other"), ledger.sink_runs("other")) == (closed, {"search": "abc"})
