@@ -120,8 +120,9 @@ class Binding:
         for index, stage in enumerate(stages):
             key = f"stages.{stage.name}" if nodes else "search"
             where = nodes[index] if nodes else self._root.fields.get("search", self._root)
-            given = {**self.fixed, **stage.fixed}
             effective = in_effect(stage, stages)
+            # What the stage searches or takes over has that value or none, never the axis' default.
+            given = {name: value for name, value in {**self.fixed, **stage.fixed}.items() if name not in effective}
             own = space.only(tuple(effective))
             lonely = [
                 (axis.name, c.parameter)
@@ -182,7 +183,8 @@ class Binding:
         check_values(self.config, known, base, where, f"{key}.values", self._problems)
         if len(known) < len(entries) or len(self._problems.found) > before:
             return
-        drawn = space.sample(np.random.default_rng(0), base) if control.random else {}
+        given = {name: value for name, value in base.items() if name not in space}
+        drawn = space.sample(np.random.default_rng(0), given) if control.random else {}
         for error in errors_of(self.config, {**base, **drawn, **control.values}):
             if control.random and error["type"] != "missing":
                 continue  # the stages' points are checked by themselves

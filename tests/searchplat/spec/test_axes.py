@@ -92,6 +92,23 @@ def test_the_number_of_layers_must_not_change_within_the_search() -> None:
     assert "a layout's layers must be the same at every point; layout has 3, got" in refusal(text)
 
 
+def test_a_default_holds_where_the_axis_is_not_searched() -> None:
+    text = HEAD.replace("searcher: {name: random}\ntrials: 4\n", "") + (
+        "search:\n"
+        "  kind: {type: categorical, choices: [plain, gated], default: gated}\n"
+        "  gate: {type: categorical, choices: [soft, hard], when: {kind: gated}}\n"
+        "  rate: {type: float, low: 0.1, high: 1, default: 1}\n"
+        "stages:\n"
+        "  - {name: a, over: [gate], searcher: {name: random}, trials: 2}\n"
+        "  - {name: b, over: [kind, rate], searcher: {name: random}, trials: 2, from: {stage: a}}\n"
+    )
+    spec = load_text(text)
+    assert spec.fixed == {"kind": "gated", "rate": 1.0}
+    assert load_text(text, overrides=["rate=0.5"]).fixed == {"kind": "gated", "rate": 0.5}
+    with pytest.raises(SpecError, match=r"search.rate.default: must lie in \[0.1, 1.0\], got 2;"):
+        load_text(text.replace("default: 1}", "default: 2}"))
+
+
 def test_conditions_see_fixed_values_and_earlier_axes() -> None:
     axis("  gate: {type: categorical, choices: [soft, hard], when: {kind: gated}}", "{kind: gated}")
     axis(

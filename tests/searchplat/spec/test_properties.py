@@ -25,7 +25,7 @@ objective: {metric: valid/mrr, direction: maximize}
 fixed: {epochs: 3}
 search:
   layout: {type: layout, per_layer: [a, b, c], choices: [serial, parallel], at_most: {parallel: 4}}
-  kind: {type: categorical, choices: [plain, gated]}
+  kind: {type: categorical, choices: [plain, gated], default: gated}
   gate: {type: categorical, choices: [soft, hard], when: {kind: gated}}
   rate: {type: float, low: 0.001, high: 1, log: true}
   width: {type: int, low: 4, high: 16, step: 4}
