@@ -47,6 +47,9 @@ def darec(backbone: str) -> Case:
 
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
+    "sasrec": Case(
+        "sasrec", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
+    ),
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
     "darec-gpt2": darec("random-gpt2"),

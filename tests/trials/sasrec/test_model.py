@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import doctest
+import math
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from trials.data.dataset import Queries, SearchData
+from trials.sasrec import SASRecConfig, model
+from trials.sasrec.model import SASRecModel, windows
+
+TINY: dict[str, Any] = {"max_length": 4, "hidden_size": 8, "inner_size": 8, "batch_size": 3, "dropout": 0.0}
+
+
+def search_data(lengths: list[int], num_items: int = 30) -> SearchData:
+    rng = np.random.default_rng(0)
+    return SearchData(
+        name="by-hand",
+        train_items=rng.integers(num_items, size=sum(lengths)).astype(np.int32),
+        train_offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        valid_target_U=np.zeros(len(lengths), dtype=np.int32),
+        users_U=np.arange(len(lengths)),
+        num_items=num_items,
+        sentences=[""] * num_items,
+        titles=[""] * num_items,
+        fingerprint="by-hand",
+    )
+
+
+def make(lengths: list[int], **settings: Any) -> SASRecModel:
+    torch.manual_seed(0)
+    return SASRecModel(SASRecConfig(**{**TINY, **settings}), search_data(lengths))
+
+
+def queries(histories: list[list[int]]) -> Queries:
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
+    return Queries(np.full(len(histories), -1), np.array(list(chain(*histories)), dtype=np.int32), offsets)
+
+
+def test_example_in_the_docstring_holds() -> None:
+    assert doctest.testmod(model).failed == 0
+
+
+@pytest.mark.parametrize("max_length", [1, 2, 5, 100])
+def test_every_item_but_the_first_is_a_target_once(max_length: int) -> None:
+    lengths = [1, 2, 3, 6, 7, 11, 0, 40]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    targets = [t for first, stop in windows(offsets, max_length, max_length).tolist() for t in range(first + 1, stop)]
+    expected = [t for u in range(len(lengths)) for t in range(offsets[u] + 1, offsets[u + 1])]
+    assert sorted(targets) == expected
+
+
+def test_overlapping_windows_stay_within_a_sequence_and_reach_its_end() -> None:
+    found = windows(np.array([0, 10, 15]), max_length=4, stride=2).tolist()
+    assert found == [[5, 10], [3, 8], [1, 6], [0, 4], [10, 15]]
+
+
+def test_an_epoch_visits_every_window_in_an_order_of_its_own() -> None:
+    made = make([9, 3, 6, 2])
+    epochs = [list(made.batches(epoch, np.random.default_rng(epoch))) for epoch in range(2)]
+    rows = [sorted(tuple(b.history(i)) for b in batches for i in range(len(b))) for batches in epochs]
+    assert rows[0] == rows[1]
+    assert len(epochs[0]) == made.num_batches() == 2
+    assert any((a.items.shape != b.items.shape) or (a.items != b.items).any() for a, b in zip(*epochs, strict=True))
+
+
+def test_the_loss_is_the_mean_cross_entropy_of_every_next_item() -> None:
+    made = make([5])
+    rows = [[1, 2, 3, 4, 5], [7, 8], [9, 10, 11]]
+    expected = []
+    for row in rows:
+        for cut in range(1, len(row)):
+            with torch.no_grad():
+                scores_N = made.scores(queries([row[:cut]]))[0].double().numpy()
+            expected.append(math.log(np.exp(scores_N).sum()) - scores_N[row[cut]])
+    assert made.loss(queries(rows))["next"].item() == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_only_the_latest_items_are_read() -> None:
+    made = make([5]).eval()
+    long, short = queries([[9, 9, 9, 1, 2, 3, 4], [5, 6]]), queries([[1, 2, 3, 4], [5, 6]])
+    assert torch.equal(made.scores(long), made.scores(short))
+
+
+def test_an_empty_history_is_refused() -> None:
+    with pytest.raises(ValueError, match="a history is empty; leave such queries out"):
+        make([5]).scores(queries([[1], []]))
+
+
+def test_without_a_sequence_of_two_items_there_is_nothing_to_train_on() -> None:
+    made = make([1, 1])
+    assert made.num_batches() == 0
+    assert list(made.batches(0, np.random.default_rng(0))) == []
