@@ -137,6 +137,8 @@ def main() -> None:
     for name, kind in {"one": OneAttention, "ours": DALayer, "naive": Naive}.items():
         torch.manual_seed(1)
         layers[name] = kind(parts.layers[0], width, BOTTLENECK, SERIAL, collaborative_width=CF_WIDTH)
+        for parameter in layers[name].parameters():
+            nn.init.normal_(parameter, std=0.05)  # off the quiet start, so that comparing outputs compares every part
     naive = layers["naive"]
     assert isinstance(naive, Naive)
     naive.set_masks(tokens)

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trials.darec.config import DARecConfig
 from trials.darec.ragged import Ragged
-from trials.data.dataset import SearchData
+from trials.data.dataset import IntArray, SearchData
 from trials.nn.cf import Interactions, Pairs
-
-IntArray = NDArray[np.integer[Any]]
 
 _POOL = 16
 """Batches that are sorted by length together: long enough to save padding, short enough to stay random."""
@@ -117,8 +113,9 @@ class Batcher:
 
     def _starts(self, users: IntArray, rng: np.random.Generator) -> IntArray:
         """First item of each user's window."""
-        spare = np.maximum(np.diff(self.data.train_offsets)[users] - (self.config.max_items + 1), 0)
-        return spare if self.config.windows == "last" else rng.integers(spare + 1)
+        spare: IntArray = np.maximum(np.diff(self.data.train_offsets)[users] - (self.config.max_items + 1), 0)
+        starts: IntArray = spare if self.config.windows == "last" else rng.integers(spare + 1)
+        return starts
 
     def _window(self, user: int, start: int) -> IntArray:
         window: IntArray = self.data.history(user)[start : start + self.config.max_items + 1]

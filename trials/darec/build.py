@@ -21,6 +21,9 @@ from trials.darec.ragged import Ragged
 from trials.data.dataset import SearchData
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
 
+CENTRE_USERS = 16
+"""Users, evenly spread, whose histories centre the item projection: enough for a mean of some hundred states."""
+
 
 def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
     """Make the model of a trial; frozen parts come from, or go into, `job.warm`.
@@ -60,7 +63,11 @@ def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
         interactions=interactions,
         align=config.variant != "llmrec" and config.lambda_align > 0,
     )
-    return DARecModel(config, lm, sentences, batcher, cf, item_bias(config, data))
+    model = DARecModel(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
+    if config.centre_states:
+        users = batcher.users[np.linspace(0, len(batcher.users) - 1, min(CENTRE_USERS, len(batcher.users)), dtype=int)]
+        model.centre(users, Ragged.of([data.history(user)[-config.max_items :] for user in users]))
+    return model
 
 
 def prepare(config: DARecConfig, data: DataRequest, assets: AssetSource) -> None:

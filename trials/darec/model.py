@@ -20,18 +20,12 @@ from trials.darec.config import DARecConfig
 from trials.darec.inputs import SentenceTokens, Tokens
 from trials.darec.layer import BaseLayer, DALayer, FrozenLayer, Source, scenes
 from trials.darec.layout import parse_layout
+from trials.darec.projection import ItemProjection
 from trials.darec.ragged import Ragged
-from trials.data.dataset import Queries
+from trials.data.dataset import IntArray, Queries
 from trials.nn.cf import CFModel, FrozenVectors
 from trials.nn.losses import info_nce
 from trials.training.recommender import Losses, Recommender
-
-ITEM_STD = 1e-3
-"""Standard deviation of `W_item` at the start, so that the first logits are `b_item` and a little noise.
-
-The states of a pretrained model are long (a norm of about 40 for SmolLM2) and nearly parallel: torch's default for
-a linear layer gives first logits of spread 1, the same for every user, and training has to undo them.
-"""
 
 _EVAL_TOKENS = 4096
 """Tokens that evaluation puts through the model at once: larger chunks fall out of a CPU's cache."""
@@ -75,10 +69,7 @@ class DARecModel(Recommender):
         }.get(config.variant)  # type: ignore[assignment]
         self.layers = nn.ModuleList(self._layers())
         self.special_2D = nn.Parameter(_special_tokens(lm))
-        self.items = nn.Linear(lm.hidden_size, len(item_bias_N))
-        nn.init.normal_(self.items.weight, std=ITEM_STD)
-        with torch.no_grad():
-            self.items.bias.copy_(item_bias_N)
+        self.items = ItemProjection(lm.hidden_size, item_bias_N)
 
     def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One pass over the users; see `Batcher`."""
@@ -124,6 +115,13 @@ class DARecModel(Recommender):
             losses["cf"] = config.lambda_cf * self.cf.loss(batch.pairs.to(device))
         return losses
 
+    @torch.no_grad()
+    def centre(self, users_B: IntArray, histories: Ragged) -> None:
+        """Centre the item projection on the [SEQ] states of some histories; before training, and on the device."""
+        device = self.special_2D.device
+        e_BW = self._users(torch.from_numpy(users_B).to(device))
+        self.items.centre(self.hidden(self.sentences.sequences(histories, device), e_BW, "user"))
+
     def hidden(self, tokens: Tokens, collaborative_BW: Tensor | None, source: Source) -> Tensor:
         """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm."""
         parts = self.lm.parts
@@ -148,7 +146,7 @@ class DARecModel(Recommender):
         histories = [queries.history(b)[-self.config.max_items :] for b in range(len(queries))]
         lengths = np.array([self.batcher.words_N[items].sum() + len(items) for items in histories], dtype=np.int64)
         users_B = torch.from_numpy(np.asarray(queries.users_B, dtype=np.int64)).to(device)
-        scores_BN = torch.empty(len(queries), self.items.out_features, device=device)
+        scores_BN = torch.empty(len(queries), self.items.num_items, device=device)
         for rows in _chunks(lengths, _EVAL_TOKENS):
             tokens = self.sentences.sequences(Ragged.of([histories[b] for b in rows]), device, last=True)
             rows_C = torch.from_numpy(rows).to(device)

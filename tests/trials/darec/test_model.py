@@ -68,7 +68,9 @@ def test_losses_against_the_equations(make_model: Any, backbone: str) -> None:
     assert isinstance(model.cf, CFModel)
     with torch.no_grad():
         got = {name: value.item() for name, value in model.loss(batch).items()}
-        w_item, b_item = model.items.weight, model.items.bias
+        # W (h - m) / s + b is the paper's W_item h + b_item with these two.
+        w_item = model.items.linear.weight / model.items.scale
+        b_item = model.items.linear.bias - w_item @ model.items.centre_D
 
         def h_align(i: int) -> Tensor:
             e = model.cf.item_vectors(torch.tensor([i]))
@@ -284,7 +286,7 @@ def test_router_shares_are_reported_per_layer(make_model: Any, data: SearchData)
 
 def test_starts_at_the_popularity_ranking(make_model: Any, data: SearchData) -> None:
     model = make_model(item_bias="popularity")
-    torch.nn.init.zeros_(model.items.weight)
+    torch.nn.init.zeros_(model.items.linear.weight)
     got = scores(model, data.valid_queries())[0].numpy()
     popularity = data.popularity_N()
     assert (np.argsort(-got, kind="stable") == np.argsort(-popularity, kind="stable")).all()
