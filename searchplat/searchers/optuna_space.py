@@ -1,6 +1,7 @@
 """A space as Optuna sees it: named distributions, and values to Optuna's parameters and back.
 
-A layout becomes one parameter a bit, `<layout>.layer<l>.<role>`; a choice is known to Optuna by its index.
+A layout becomes one parameter a bit, `<layout>.layer<l>.<role>`; a choice, and a step of a
+float axis, are known to Optuna by their index.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ class OptunaSpace:
     def _of(self, domain: Domain) -> dict[str, BaseDistribution]:
         bit = IntDistribution(0, 1) if self._bits_as_ints else CategoricalDistribution((0, 1))
         match domain:
-            case Float(low=low, high=high, log=log, step=step):
-                # Optuna wants the last grid value as the end; ours may lie beyond it.
-                high = high if step is None else low + step * (int(domain.size()) - 1)
-                return {domain.name: FloatDistribution(low, high, log=log and step is None, step=step)}
+            case Float(low=low, high=high, log=log, step=None):
+                return {domain.name: FloatDistribution(low, high, log=log)}
+            case Float():  # by index: in floating point Optuna finds that 0.9 is not a multiple of 0.3
+                return {domain.name: IntDistribution(0, int(domain.size()) - 1)}
             case Int(low=low, high=high, log=log, step=step):
                 log = log and step == 1
                 return {domain.name: IntDistribution(low, high - (high - low) % step, log=log, step=step)}
@@ -91,6 +92,8 @@ class OptunaSpace:
             case Categorical():
                 same = (type(c) is type(value) and c == value for c in domain.choices)
                 return [next(i for i, is_same in enumerate(same) if is_same)]
+            case Float(low=low, step=float() | int() as step):
+                return [round((snap(domain, value) - low) / step)]
         return [snap(domain, value)]
 
     def _decode(self, domain: Domain, drawn: list[Any]) -> Any:
@@ -99,6 +102,8 @@ class OptunaSpace:
                 return snap(domain, domain.encode(np.array(drawn, dtype=np.int8)))
             case Categorical():
                 return domain.choices[int(drawn[0])]
+            case Float(low=low, step=float() | int() as step):
+                return snap(domain, low + step * drawn[0])
         return snap(domain, drawn[0])
 
 

@@ -38,10 +38,10 @@ def levels(domain: Domain) -> list[Any] | None:
             return list(domain.choices)
         case Int():
             return list(range(domain.low, domain.high + 1, domain.step))
-        case Float() if domain.step is not None:
-            return [float(domain.low + domain.step * i) for i in range(int(domain.size()))]
         case Float() if domain.low == domain.high:
             return [float(domain.low)]
+        case Float() if domain.step is not None:
+            return [float(domain.low + domain.step * i) for i in range(int(domain.size()))]
     return None
 
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from optuna.distributions import BaseDistribution, IntDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from searchplat.errors import InputError
 from searchplat.searchers.options import CMAESOptions, GPOptions, NSGA2Options, TPEOptions
 from searchplat.searchers.optuna_adapter import OptunaSearcher
+from searchplat.searchers.points import seed_of
 from searchplat.spec.model import Space
 
 Distributions = dict[str, BaseDistribution]
@@ -41,7 +42,19 @@ class _CMAES(_KnownSpace, CmaEsSampler):
 
 
 class _NSGA2(_KnownSpace, NSGAIISampler):
-    pass
+    # Optuna's own independent sampler starts from the same seed as the one that decides on mutations. As ours are
+    # seeded anew for each trial, an axis would mutate exactly when its random value is small.
+    independent: BaseSampler
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.independent.sample_independent(study, trial, param_name, param_distribution)
+
+
+def _independent(seed: int) -> RandomSampler:
+    """The sampler of axes that are not sampled jointly, with a seed of its own."""
+    return RandomSampler(seed=seed_of(seed, "independent") % 2**32)
 
 
 def tpe(
@@ -77,6 +90,7 @@ def gp(
             seed=sampler_seed,
             n_startup_trials=options.startup,
             deterministic_objective=options.deterministic,
+            independent_sampler=_independent(sampler_seed),
             warn_independent_sampling=False,
         )
         sampler.joint = always
@@ -101,6 +115,7 @@ def cmaes(
             seed=sampler_seed,
             n_startup_trials=options.startup,
             popsize=options.population,
+            independent_sampler=_independent(sampler_seed),
             with_margin=whole if options.margin is None else options.margin,
             warn_independent_sampling=False,
         )
@@ -124,7 +139,7 @@ def nsga2(
             mutation_prob=options.mutation,
             swapping_prob=options.swap,
         )
-        sampler.joint = always
+        sampler.joint, sampler.independent = always, _independent(sampler_seed)
         return sampler
 
     return OptunaSearcher(space, maximize, seed, given, make, stateful=True)

@@ -73,8 +73,8 @@ class NoisyEI:
     def __call__(self, features_MD: Tensor) -> Tensor:
         model = self._model
         cross_MN, half_NM = model.half(features_MD)
-        with_base_MB = model.kernel(model.raw, features_MD, self._base_BD) - half_NM.T @ self._half_NB
-        prior_M = model.kernel.diagonal(model.raw, features_MD)
+        with_base_MB = model.kernel(model.hyper, features_MD, self._base_BD) - half_NM.T @ self._half_NB
+        prior_M = model.kernel.diagonal(model.hyper, features_MD)
         explained_BM = torch.linalg.solve_triangular(self._root_BB, with_base_MB.T, upper=False)
         variance_M = prior_M - (half_NM**2).sum(0) - (explained_BM**2).sum(0)
         mean_MS = (cross_MN @ model.alpha_N)[:, None] + with_base_MB @ self._move_BS
@@ -84,7 +84,7 @@ class NoisyEI:
 
 
 class UpperBound:
-    """Upper confidence bound of one model; its log is of the softplus above the incumbent, which keeps the order.
+    """Upper confidence bound of one model, as `log_above` the incumbent, which keeps the order.
 
     Pending points enter with their posterior mean, so they shrink the variance around them (GP-BUCB).
 
@@ -93,23 +93,12 @@ class UpperBound:
     """
 
     def __init__(self, model: Model, observed_ND: Tensor, pending_QD: Tensor, beta: float) -> None:
-        self._model, self._beta, self._pending_QD = model, beta, pending_QD
+        self._model, self._beta = model.believing(pending_QD), beta
         self._best = model.mean(observed_ND).max()
-        if len(pending_QD):
-            _, covariance = model.joint(pending_QD)
-            _, self._half_NQ = model.half(pending_QD)
-            self._root = _safe_root(covariance + model.noise * torch.eye(len(covariance)), torch.tensor(1e-8))
 
     def __call__(self, features_MD: Tensor) -> Tensor:
-        model = self._model
-        cross_MN, half_NM = model.half(features_MD)
-        variance_M = model.kernel.diagonal(model.raw, features_MD) - (half_NM**2).sum(0)
-        if len(self._pending_QD):
-            with_pending_MQ = model.kernel(model.raw, features_MD, self._pending_QD) - half_NM.T @ self._half_NQ
-            explained_QM = torch.linalg.solve_triangular(self._root, with_pending_MQ.T, upper=False)
-            variance_M = variance_M - (explained_QM**2).sum(0)
-        bound_M = cross_MN @ model.alpha_N + self._beta * variance_M.clamp(min=1e-9).sqrt()
-        return log_above(bound_M, self._best)
+        mean_M, variance_M = self._model.posterior(features_MD)
+        return log_above(mean_M + self._beta * variance_M.sqrt(), self._best)
 
 
 class Averaged:
@@ -163,8 +152,8 @@ def log_above(value: Tensor, best: Tensor) -> Tensor:
     """
     gain = 5 * (value - best)
     # log(softplus(g)) -> g for very negative g, where softplus underflows.
-    positive: Tensor = torch.nn.functional.softplus(gain.clamp(min=-30))
-    return torch.where(gain < -30, gain, positive.log())
+    within = gain.clamp(min=-30)
+    return torch.where(gain < -30, gain, torch.logaddexp(within, torch.zeros_like(within)).log())
 
 
 def _safe_root(covariance: Tensor, jitter: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ class HypervolumeImprovement:
     """Log of the expected growth of the volume that the Pareto front dominates.
 
     The front is that of the posterior means at the observed points, so that noise does not extend it; pending points
-    count with their posterior mean, so that they are not proposed again. Objectives are believed independent.
-    The region that is not dominated is cut into boxes [l, u]; in each, and for each objective,
+    count as observed at their posterior mean, which also takes their variance away. Objectives are believed
+    independent. The region that is not dominated is cut into boxes [l, u]; in each, and for each objective,
     `E[min(f, u) - l]_+ = E[f - l]_+ - E[f - u]_+` (Daulton et al. 2020, section 3.2).
 
     Args:
@@ -29,7 +29,7 @@ class HypervolumeImprovement:
     """
 
     def __init__(self, models: Sequence[Model], observed_ND: Tensor, pending_QD: Tensor) -> None:
-        self._models = tuple(models)
+        self._models = tuple(model.believing(pending_QD) for model in models)
         known = torch.cat([observed_ND, pending_QD])
         means_NJ = torch.stack([model.mean(known) for model in models], dim=1)
         front = means_NJ[is_non_dominated(means_NJ)]

@@ -86,7 +86,7 @@ class Codec:
                 any(type(given.get(c.parameter)) is type(v) and given.get(c.parameter) == v for v in c.values)
                 for c in always
             )
-            if not active or domain.size() == 1:
+            if not active or _constant(domain):
                 continue
             self._first[domain.name] = len(axes)
             when = self._when(domain)
@@ -178,6 +178,11 @@ class Codec:
         if domain.log:
             return snap(domain, domain.low * (domain.high / domain.low) ** code)
         return snap(domain, domain.low + code * (domain.high - domain.low))
+
+
+def _constant(domain: Domain) -> bool:
+    """Whether an axis has only one value."""
+    return domain.size() == 1 or (isinstance(domain, Float) and domain.low == domain.high)
 
 
 def _kind(domain: Domain) -> tuple[Kind, int]:

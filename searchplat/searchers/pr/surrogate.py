@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -50,6 +50,25 @@ class FitError(Exception):
     """No finite fit could be found."""
 
 
+@dataclass(frozen=True)
+class Hyper:
+    """Hyperparameters in the form that covariances use.
+
+    Args:
+        relevance_A: Of the axes, mean 1.
+        weight_D: Of the feature columns.
+        variances: Of the parts, in their order.
+        rate: Of the general part.
+        noise: Variance of an observation's noise.
+    """
+
+    relevance_A: Tensor
+    weight_D: Tensor
+    variances: tuple[Tensor, ...]
+    rate: Tensor
+    noise: Tensor
+
+
 class Kernel:
     """A family's kernel over an encoding's features.
 
@@ -64,8 +83,9 @@ class Kernel:
         self.axis_of_column = encoding.axis_of_column
         column_of_bit = {int(a): c for c, a in enumerate(encoding.axis_of_column)}
         layers = [(axis.layer, column_of_bit[a]) for a, axis in enumerate(encoding.axes) if axis.layer is not None]
-        self.layer_of_axis = torch.tensor([-1 if axis.layer is None else axis.layer for axis in encoding.axes])
-        self.layers = 1 + int(self.layer_of_axis.max()) if layers else 0
+        layer_of_axis = torch.tensor([-1 if axis.layer is None else axis.layer for axis in encoding.axes])
+        self.layers = 1 + int(layer_of_axis.max()) if layers else 0
+        self._layer_of_axis, self._has_layer = layer_of_axis.clamp(min=0), (layer_of_axis >= 0).double()
         self.within = _pairs(layers, 0)
         self.between = _pairs(layers, 1)
         self.scale_D = torch.ones(len(self.axis_of_column), dtype=torch.float64)
@@ -78,15 +98,15 @@ class Kernel:
         """Number of hyperparameters: own and layer relevances, variances of the parts, rate, noise."""
         return self.axes + self.layers + len(self.parts) + 2
 
-    def unpack(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Relevances `[A]` (mean 1), variances `[C]`, rate, noise variance, from the unconstrained vector."""
+    def unpack(self, raw: Tensor) -> Hyper:
+        """Hyperparameters from the unconstrained vector; differentiable."""
         own, layer, variances, rest = torch.split(raw, [self.axes, self.layers, len(self.parts), 2])
         log_relevance = own
         if self.layers:
-            of_layer = layer[self.layer_of_axis.clamp(min=0)] * (self.layer_of_axis >= 0)
-            log_relevance = own + of_layer
+            log_relevance = own + layer[self._layer_of_axis] * self._has_layer
         relevance_A = torch.softmax(log_relevance, 0) * self.axes
-        return relevance_A, variances.exp(), rest[0].exp(), rest[1].exp() + _NOISE_FLOOR
+        weight_D = relevance_A[self.axis_of_column] * self.scale_D
+        return Hyper(relevance_A, weight_D, variances.exp().unbind(), rest[0].exp(), rest[1].exp() + _NOISE_FLOOR)
 
     def start(self) -> Tensor:
         """The priors' medians, unconstrained."""
@@ -103,53 +123,52 @@ class Kernel:
         sd[-2], sd[-1] = _RATE[1], _NOISE[1]
         return -0.5 * (((raw - self.start()) / sd) ** 2).sum()
 
-    def __call__(self, raw: Tensor, left_MD: Tensor, right_ND: Tensor) -> Tensor:
+    def __call__(self, hyper: Hyper, left_MD: Tensor, right_ND: Tensor) -> Tensor:
         """Covariance of the noise-free objective `[M, N]`."""
-        relevance_A, variances_C, rate, _ = self.unpack(raw)
-        weight_D = relevance_A[self.axis_of_column] * self.scale_D
+        weight_D = hyper.weight_D
         weighted_ND = right_ND * weight_D
         inner_MN = left_MD @ weighted_ND.T
-        total = torch.full_like(inner_MN, _MEAN_VARIANCE)
-        for part, variance in zip(self.parts, variances_C, strict=True):
+        total: Any = _MEAN_VARIANCE  # a number until the first part makes it a matrix
+        for part, variance in zip(self.parts, hyper.variances, strict=True):
             if part == "main":
                 total = total + (variance / self.axes) * inner_MN
             elif part == "pairs":
                 squares_MN = (left_MD**2) @ (weighted_ND**2).T
-                norm = self.axes**2 - (relevance_A**2).sum()
-                total = total + (variance / norm) * (inner_MN**2 - squares_MN)
+                total = total + (variance / self._norm(hyper)) * (inner_MN**2 - squares_MN)
             elif part == "general":
                 left_M = (left_MD**2) @ weight_D
                 right_N = (right_ND * weighted_ND).sum(1)
                 distance_MN = left_M[:, None] + right_N - 2 * inner_MN
-                total = total + variance * torch.exp((-rate / 4) * distance_MN)
+                total = total + variance * torch.exp((-hyper.rate / 4) * distance_MN)
             else:
                 first, second = self.within if part == "within" else self.between
                 pair_P = weight_D[first] * weight_D[second]
                 products_NP = right_ND[:, first] * right_ND[:, second] * (variance / pair_P.sum() * pair_P)
                 total = total + (left_MD[:, first] * left_MD[:, second]) @ products_NP.T
-        return total
+        return cast(Tensor, total)
 
-    def diagonal(self, raw: Tensor, features_MD: Tensor) -> Tensor:
+    def diagonal(self, hyper: Hyper, features_MD: Tensor) -> Tensor:
         """Variance of the noise-free objective at each point `[M]`."""
-        relevance_A, variances_C, _, _ = self.unpack(raw)
-        weighted_MD = features_MD**2 * (relevance_A[self.axis_of_column] * self.scale_D)
+        weighted_MD = features_MD**2 * hyper.weight_D
         inner_M = weighted_MD.sum(1)
         total = torch.full_like(inner_M, _MEAN_VARIANCE)
-        for part, variance in zip(self.parts, variances_C, strict=True):
+        for part, variance in zip(self.parts, hyper.variances, strict=True):
             if part == "main":
                 total = total + (variance / self.axes) * inner_M
             elif part == "pairs":
-                norm = self.axes**2 - (relevance_A**2).sum()
-                total = total + (variance / norm) * (inner_M**2 - (weighted_MD**2).sum(1))
+                total = total + (variance / self._norm(hyper)) * (inner_M**2 - (weighted_MD**2).sum(1))
             elif part == "general":
                 total = total + variance
             else:
                 first, second = self.within if part == "within" else self.between
-                weight_D = relevance_A[self.axis_of_column] * self.scale_D
-                pair_P = weight_D[first] * weight_D[second]
+                pair_P = hyper.weight_D[first] * hyper.weight_D[second]
                 squares_MP = (features_MD[:, first] * features_MD[:, second]) ** 2
                 total = total + squares_MP @ (variance / pair_P.sum() * pair_P)
         return total
+
+    def _norm(self, hyper: Hyper) -> Tensor:
+        """Twice the sum of r_a r_b over pairs of axes."""
+        return self.axes**2 - (hyper.relevance_A**2).sum()
 
 
 @dataclass(frozen=True)
@@ -164,7 +183,7 @@ class Model:
 
     family: str
     kernel: Kernel
-    raw: Tensor
+    hyper: Hyper
     features_ND: Tensor
     root_NN: Tensor
     alpha_N: Tensor
@@ -174,23 +193,36 @@ class Model:
 
     def mean(self, features_MD: Tensor) -> Tensor:
         """Posterior mean of the noise-free objective `[M]`."""
-        return self.kernel(self.raw, features_MD, self.features_ND) @ self.alpha_N
+        return self.kernel(self.hyper, features_MD, self.features_ND) @ self.alpha_N
 
     def half(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-covariances `[M, N]`, and `L^-1` of them `[N, M]`: what means and covariances are made of."""
-        cross_MN = self.kernel(self.raw, features_MD, self.features_ND)
+        cross_MN = self.kernel(self.hyper, features_MD, self.features_ND)
         return cross_MN, torch.linalg.solve_triangular(self.root_NN, cross_MN.T, upper=False)
 
     def posterior(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean and variance of the noise-free objective, each `[M]`."""
         cross_MN, half_NM = self.half(features_MD)
-        variance_M = self.kernel.diagonal(self.raw, features_MD) - (half_NM**2).sum(0)
+        variance_M = self.kernel.diagonal(self.hyper, features_MD) - (half_NM**2).sum(0)
         return cross_MN @ self.alpha_N, variance_M.clamp(min=1e-10)
+
+    def believing(self, pending_QD: Tensor) -> Model:
+        """The model after observing its own posterior mean at the pending points: equal means, smaller variances."""
+        if not len(pending_QD):
+            return self
+        features = torch.cat([self.features_ND, pending_QD])
+        noise = torch.tensor(max(self.noise, 1e-6), dtype=torch.float64)
+        root, _, _ = _solve(self.kernel(self.hyper, features, features), noise, torch.zeros(len(features)).double())
+        if root is None:
+            return self
+        # The new residuals are zero, so the new points add nothing to any mean.
+        alpha = torch.cat([self.alpha_N, torch.zeros(len(pending_QD), dtype=torch.float64)])
+        return replace(self, features_ND=features, root_NN=root, alpha_N=alpha)
 
     def joint(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
         """Posterior mean `[M]` and covariance `[M, M]`."""
         cross_MN, half_NM = self.half(features_MD)
-        covariance = self.kernel(self.raw, features_MD, features_MD) - half_NM.T @ half_NM
+        covariance = self.kernel(self.hyper, features_MD, features_MD) - half_NM.T @ half_NM
         return cross_MN @ self.alpha_N, covariance
 
 
@@ -222,7 +254,7 @@ def weighed(models: Sequence[Model]) -> list[Model]:
     kept = [(s, m) for s, m in zip(shares, models, strict=True) if s >= 0.02 * sum(shares)]
     total = sum(s for s, _ in kept)
     ordered = sorted(kept, key=lambda pair: -pair[0])
-    return [Model(**{**m.__dict__, "weight": s / total}) for s, m in ordered]
+    return [replace(m, weight=s / total) for s, m in ordered]
 
 
 def _fitted(family: str, kernel: Kernel, features_ND: Tensor, target_N: Tensor) -> Model | None:
@@ -238,8 +270,8 @@ def _fitted(family: str, kernel: Kernel, features_ND: Tensor, target_N: Tensor) 
 
     def negative_evidence(raw_: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         raw = torch.tensor(raw_, dtype=torch.float64, requires_grad=True)
-        covariance = kernel(raw, x, x)
-        noise = kernel.unpack(raw)[3]
+        hyper = kernel.unpack(raw)
+        covariance, noise = kernel(hyper, x, x), hyper.noise
         with torch.no_grad():
             root, alpha, value = _solve(covariance, noise, y)
             if root is None:
@@ -260,11 +292,11 @@ def _fitted(family: str, kernel: Kernel, features_ND: Tensor, target_N: Tensor) 
     if not math.isfinite(result.fun) or result.fun >= 1e10:
         return None
     raw = torch.tensor(result.x, dtype=torch.float64)
-    noise = kernel.unpack(raw)[3]
-    root, alpha, _ = _solve(kernel(raw, features_ND, features_ND), noise, target_N)
+    hyper = kernel.unpack(raw)
+    root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
     if root is None:
         return None
-    return Model(family, kernel, raw, features_ND, root, alpha, float(noise), -float(result.fun))
+    return Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), -float(result.fun))
 
 
 def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -294,11 +326,11 @@ def _pairs(layers: Sequence[tuple[int | None, int]], apart: int) -> tuple[Tensor
 def unfitted(encoding: Encoding, features_ND: Tensor, target_N: Tensor) -> Model:
     """The general family with the priors' medians: what is left when no fit is finite."""
     kernel = Kernel(encoding, FAMILIES["general"])
-    raw = kernel.start()
-    noise = kernel.unpack(raw)[3]
+    hyper = kernel.unpack(kernel.start())
+    noise = hyper.noise
     for _ in range(8):
-        root, alpha, value = _solve(kernel(raw, features_ND, features_ND), noise, target_N)
+        root, alpha, value = _solve(kernel(hyper, features_ND, features_ND), noise, target_N)
         if root is not None:
-            return Model("general", kernel, raw, features_ND, root, alpha, float(noise), float(value))
+            return Model("general", kernel, hyper, features_ND, root, alpha, float(noise), float(value))
         noise = noise * 10
     raise FitError("the covariance of the observed points has no Cholesky factor even with large noise")

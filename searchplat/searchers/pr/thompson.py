@@ -22,8 +22,7 @@ class PosteriorDraw:
     def __init__(self, model: Model, generator: torch.Generator) -> None:
         self._model = model
         kernel = model.kernel
-        relevance_A, variances_C, rate, noise = kernel.unpack(model.raw)
-        weight_D = relevance_A[kernel.axis_of_column] * kernel.scale_D
+        hyper, weight_D = model.hyper, model.hyper.weight_D
         width = len(weight_D)
 
         def normal(*shape: int) -> Tensor:
@@ -33,11 +32,11 @@ class PosteriorDraw:
         self._linear_D = torch.zeros(width, dtype=torch.float64)
         self._square_DD = torch.zeros((width, width), dtype=torch.float64)
         self._wave_amplitude = torch.zeros((), dtype=torch.float64)
-        for part, variance in zip(kernel.parts, variances_C, strict=True):
+        for part, variance in zip(kernel.parts, hyper.variances, strict=True):
             if part == "main":
                 self._linear_D = normal(width) * (variance / kernel.axes * weight_D).sqrt()
             elif part == "pairs":
-                norm = kernel.axes**2 - (relevance_A**2).sum()
+                norm = kernel.axes**2 - (hyper.relevance_A**2).sum()
                 scale = (2 * variance / norm * torch.outer(weight_D, weight_D)).sqrt()
                 self._square_DD += torch.triu(normal(width, width) * scale, 1)
             elif part == "general":
@@ -46,13 +45,13 @@ class PosteriorDraw:
                 first, second = kernel.within if part == "within" else kernel.between
                 pair_P = weight_D[first] * weight_D[second]
                 self._square_DD[first, second] += normal(len(first)) * (variance / pair_P.sum() * pair_P).sqrt()
-        self._waves_DW = normal(width, _WAVES) * (rate / 2 * weight_D).sqrt()[:, None]
+        self._waves_DW = normal(width, _WAVES) * (hyper.rate / 2 * weight_D).sqrt()[:, None]
         self._phase_W = 2 * torch.pi * torch.rand(_WAVES, generator=generator, dtype=torch.float64)
         self._wave_W = normal(_WAVES)
 
         observed_ND = model.features_ND
         targets = model.root_NN @ (model.root_NN.T @ model.alpha_N)
-        residual = targets - self._prior(observed_ND) - noise.sqrt() * normal(len(observed_ND))
+        residual = targets - self._prior(observed_ND) - hyper.noise.sqrt() * normal(len(observed_ND))
         self._update_N = torch.cholesky_solve(residual[:, None], model.root_NN)[:, 0]
         self._best = model.mean(observed_ND).max()
 
@@ -63,7 +62,7 @@ class PosteriorDraw:
 
     def path(self, features_MD: Tensor) -> Tensor:
         """Values of the sampled objective `[M]`."""
-        cross_MN = self._model.kernel(self._model.raw, features_MD, self._model.features_ND)
+        cross_MN = self._model.kernel(self._model.hyper, features_MD, self._model.features_ND)
         return self._prior(features_MD) + cross_MN @ self._update_N
 
     def __call__(self, features_MD: Tensor) -> Tensor:

@@ -144,7 +144,7 @@ def labs(d: int = 36, noise: float = 0.0) -> Problem:
 
 
 def contamination(d: int = 36, noise: float = 0.0, seed: int = 0) -> Problem:
-    """Contamination control in a food chain of d stages (Hu et al. 2010; as in COMBO, Oh et al. 2019), 100 scenarios."""
+    """Contamination control in a food chain of d stages, 100 scenarios (Hu et al. 2010; Oh et al. 2019)."""
     rng = np.random.default_rng([seed, 20, d])
     scenarios = 100
     start = rng.beta(1, 30, scenarios)
