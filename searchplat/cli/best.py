@@ -62,7 +62,7 @@ def best(
             f"{where} {search!r} has no trial that ended with a value yet; see why with: searchplat trials {search}"
         )
     if yaml:
-        print(fixed_yaml(snapshot.spec, ranked[0]))
+        print(fixed_yaml(ranked[0]))
     elif set_:
         print(text.shell_words(run_command(snapshot, ranked[0])))
     else:

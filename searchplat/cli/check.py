@@ -16,7 +16,10 @@ def check(
     scale: options.Scale = None,
     set_: options.Set = None,
     name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The search whose times the estimate uses.")
+        str | None,
+        typer.Option(
+            "--name", metavar="NAME", help="The search's name; if it ran before, the estimate uses its times."
+        ),
     ] = None,
     runs: options.Runs = None,
     schema: Annotated[
@@ -42,7 +45,7 @@ def check(
         return
     if space is None:
         raise typer.BadParameter("give a space file, or --schema", param_hint="SPACE")
-    spec = load(space, scale=scale, overrides=tuple(set_ or ()))
+    spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     estimate = cost(spec, name, runs)
     if json_:
         content: dict[str, Any] = document(spec, estimate)

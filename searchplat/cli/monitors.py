@@ -12,7 +12,7 @@ from searchplat.cli import text
 from searchplat.cli.snapshot import Snapshot, take
 from searchplat.cli.view import LiveView, Surroundings
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.ledger import Event
+from searchplat.ledger import Event, TrialRecord
 from searchplat.tracking import redact
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class LiveMonitor:
         """Show the newest message in the picture, or write it while there is none."""
         if self._info is None:
             self._console.print(text.visible(message), style="dim")
-        self._notice = message
+        else:
+            self._notice = message
 
     def stop(self, outcome: SearchOutcome) -> None:
         """Take the picture away; the summary follows."""
@@ -98,7 +99,7 @@ class PlainMonitor:
         self._seq = 0
         self._began = time.monotonic()
         self._seen_stages: set[str] = set()
-        self._best: float | None = None
+        self._best: TrialRecord | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress lines", daemon=True)
         self._write_lock = threading.Lock()
@@ -112,7 +113,7 @@ class PlainMonitor:
         self._info, self._seq, self._began = info, info.ledger.seq, time.monotonic()
         snapshot = take(info.name, info.folder, info.ledger, info.spec)
         self._seen_stages = {trial.stage for trial in snapshot.trials if trial.state.final}
-        self._best = snapshot.best.objectives[0] if snapshot.best and snapshot.best.objectives else None
+        self._best = snapshot.best
         spec = info.spec
         scale = f" at scale {spec.scale}" if spec.scale else ""
         done = f", {snapshot.ended} of them ended already" if info.resumed else ""
@@ -168,12 +169,22 @@ class PlainMonitor:
         if trial.cause and not trial.state.scored:
             line += f" ({trial.cause.strip().splitlines()[-1][:160]})"
         snapshot = take(self._info.name, self._info.folder, self._info.ledger, self._info.spec)
-        if snapshot.best is not None and snapshot.best.number == trial.number and value != self._best:
-            self._best = value
+        if self._leads(snapshot, trial):
+            self._best = trial
             line += "; the best so far"
+        ended = sum(t.ended_at is not None and t.ended_at <= event.seq for t in snapshot.trials)
         left = snapshot.seconds_left(self._info.slots)
-        line += f"  [{snapshot.ended}/{snapshot.planned}"
+        line += f"  [{ended}/{snapshot.planned}"
         self._say(line + (f", about {text.duration(left)} left]" if left else "]"))
+
+    def _leads(self, snapshot: Snapshot, trial: TrialRecord) -> bool:
+        """Whether a trial that just ended is the best; one on another share of the users starts a new comparison."""
+        if trial.control is not None or not trial.state.scored or trial.objectives is None:
+            return False
+        best = self._best
+        if best is None or best.objectives is None or best.data_fraction != trial.data_fraction:
+            return True
+        return snapshot.better(trial.objectives[0], best.objectives[0])
 
     def _say(self, line: str) -> None:
         with self._write_lock:

@@ -40,9 +40,6 @@ def cost(spec: SearchSpec, name: str | None = None, runs: Path | None = None) ->
     Args:
         name: The search to measure by; by default that of the space's own name.
         runs: The folder of all searches.
-
-    Raises:
-        InputError: If a search was named that does not exist.
     """
     trials, epochs, weighted = 0, 0, 0.0
     for number, each, fraction in _batches(spec):
@@ -50,7 +47,7 @@ def cost(spec: SearchSpec, name: str | None = None, runs: Path | None = None) ->
         epochs += number * each
         weighted += number * each * fraction
     folder = SearchFolder(runs or runs_root(), name or _default_name(spec))
-    if name is None and not folder.exists():
+    if not folder.exists():
         return Cost(trials, epochs, weighted)
     with folder.read() as ledger:
         ended = [t for t in ledger.trials() if t.seconds > 0 and t.epoch > 0 and t.method == spec.method]
@@ -210,6 +207,7 @@ def _start(spec: SearchSpec) -> str:
     from searchplat.cli.reuse import space_word
 
     words = ["searchplat", "search", space_word(spec)]
+    words += ["--name", spec.name] if spec.name != spec.source.stem else []
     words += ["--scale", spec.scale] if spec.scale else []
     for override in spec.overrides:
         words += ["--set", override]

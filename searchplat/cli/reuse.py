@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from searchplat.cli import text
 from searchplat.cli.snapshot import Snapshot
 from searchplat.errors import InputError
 from searchplat.ledger import TrialRecord
+from searchplat.methods import load_method
 from searchplat.spec import shipped_spaces
 from searchplat.spec.model import SearchSpec
 
 
-def settings(spec: SearchSpec, trial: TrialRecord) -> dict[str, Any]:
-    """Fields in which a trial's config differs from what `searchplat run` would take by itself, searched ones first.
+def configuration(
+    load: Callable[[tuple[str, ...]], SearchSpec], items: Sequence[str]
+) -> tuple[SearchSpec, dict[str, Any]]:
+    """What `searchplat run` trains: the spec with its stages as they are, and the values of the fields that are set.
 
-    Empty `--set`s would train the method's defaults under the file's `fixed` and the last stage's.
+    In a search, the bare name of a field fixes it and drops the stages that search it; here it is one value of
+    one configuration, and stages keep their shares of the users and their own fixed values.
+
+    Args:
+        load: Loads the space with overrides.
+        items: All `--set` items.
+
+    Raises:
+        SpecError: If an item breaks a rule.
     """
-    from searchplat.engine.plan import full_config
+    ordered = sorted(items, key=lambda item: "." not in item.partition("=")[0])  # before stages are dropped
+    everything = load(tuple(ordered))  # finds what is wrong with any of them
+    fields = load_method(everything.method).Config.model_fields
+    names = {item: item.partition("=")[0] for item in items}
+    values = {name: everything.fixed[name] for name in names.values() if name in fields and name in everything.fixed}
+    return load(tuple(item for item in items if names[item] not in values)), values
 
-    searched = [name for name in spec.space.names if name in trial.config]
-    if trial.method != spec.method:
-        return dict(trial.config)
+
+def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
+    """Words of the command that trains a trial's configuration once more, in one process, with the trial's seed."""
+    spec = snapshot.spec
+    words = ["searchplat", "run", space_word(spec)]
+    words += ["--scale", spec.scale] if spec.scale else []
+    given = [word for override in spec.overrides for word in ("--set", override)]
+    base, share = _without_settings(spec)
+    chosen = {key: trial.config[key] for key in spec.space.names if key in trial.config and key in trial.values}
+    chosen |= {key: value for key, value in trial.config.items() if key not in base or base[key] != value}
+    order = sorted(chosen, key=lambda key: spec.space.names.index(key) if key in spec.space.names else 1000)
+    given += [word for key in order for word in ("--set", text.setting(key, chosen[key]))]
+    users = ["--users", f"{trial.data_fraction:g}"] if trial.data_fraction != share else []
+    return [*words, *given, *users, "--seed", str(trial.seed)]
+
+
+def _without_settings(spec: SearchSpec) -> tuple[dict[str, Any], float | None]:
+    """The config and the share of the users that `searchplat run` would take without further settings."""
+    from searchplat.engine.plan import full_config
+    from searchplat.spec import load_text
+
     try:
-        base = full_config(spec.method, {**spec.fixed, **spec.stages[-1].fixed})
+        loaded, values = configuration(
+            lambda items: load_text(spec.text, spec.source, scale=spec.scale, overrides=items, name=spec.name),
+            spec.overrides,
+        )
+        last = loaded.stages[-1]
+        return full_config(spec.method, {**loaded.fixed, **last.fixed, **values}), last.data_fraction
     except (InputError, ValueError):  # the method is not installed here, or another version of it
-        return {name: trial.config[name] for name in searched}
-    missing = object()
-    differing = [name for name, value in trial.config.items() if base.get(name, missing) != value]
-    kept = {*differing, *trial.values}
-    return {name: trial.config[name] for name in dict.fromkeys([*searched, *differing]) if name in kept}
+        return {}, None
 
 
 def space_word(spec: SearchSpec) -> str:
@@ -37,31 +73,12 @@ def space_word(spec: SearchSpec) -> str:
     return spec.source.stem if shipped_spaces().get(spec.source.stem) == spec.source else str(spec.source)
 
 
-def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
-    """Words of the command that trains a trial's configuration once more, in one process."""
-    spec = snapshot.spec
-    words = ["searchplat", "run", space_word(spec)]
-    words += ["--scale", spec.scale] if spec.scale else []
-    for override in spec.overrides:
-        words += ["--set", override]
-    if trial.method != spec.method:
-        words += ["--set", text.setting("method", trial.method)]
-    last = spec.stages[-1]
-    if trial.data_fraction != last.data_fraction:
-        words += ["--set", text.setting(f"stages.{last.name}.data_fraction", trial.data_fraction)]
-    for key, value in settings(spec, trial).items():
-        words += ["--set", text.setting(key, value)]
-    return words
-
-
-def fixed_yaml(spec: SearchSpec, trial: TrialRecord) -> str:
+def fixed_yaml(trial: TrialRecord) -> str:
     """A `fixed:` block for a space file with the trial's whole configuration.
 
     JSON values are YAML values, so whatever a value holds, it is read back as it was.
     """
     lines = [f"# trial {trial.number}"]
-    if trial.method != spec.method:
-        lines.append(f"method: {text.json_word(trial.method)}")
     lines.append("fixed:")
     lines += [f"  {text.visible(key)}: {text.json_word(value)}" for key, value in trial.config.items()]
     return "\n".join(lines)

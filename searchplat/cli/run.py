@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,10 @@ def run(
     set_: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="K=V", help="The value of a field of the method, or of a key of the space file."),
+    ] = None,
+    users: Annotated[
+        float | None,
+        typer.Option("--users", metavar="SHARE", help="Share of the users, in (0, 1]. [default: the last stage's]"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", min=0, help="Of the training. [default: trial 0's]")
@@ -38,9 +43,16 @@ def run(
     """
     from searchplat.cli import text
     from searchplat.cli.output import print_json, show, table
+    from searchplat.cli.reuse import configuration
     from searchplat.engine.local import run_one
+    from searchplat.errors import InputError
+    from searchplat.spec import load
 
-    spec, values = _configuration(space, scale, set_ or [])
+    if users is not None and not 0 < users <= 1:
+        raise InputError(f"--users: must lie in (0, 1], got {users}; 0.2 is a fifth")
+    spec, values = configuration(lambda items: load(space, scale=scale, overrides=items, name="run"), set_ or [])
+    if users is not None:
+        spec = replace(spec, stages=(*spec.stages[:-1], replace(spec.stages[-1], data_fraction=users)))
 
     def progress(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
         parts = [f"{key} {text.metric(number)}" for key, number in metrics.items() if not key.startswith("time/")]
@@ -63,17 +75,3 @@ def run(
     at_best = reports[best_epoch - 1]
     rows: list[Any] = [(key, text.metric(at_best.get(key)), text.metric(final.get(key))) for key in final]
     show(table(("metric", f">best epoch ({best_epoch})", f">last epoch ({len(reports)})"), rows))
-
-
-def _configuration(space: str, scale: str | None, items: list[str]) -> tuple[Any, dict[str, Any]]:
-    """The spec with its stages as they are, and the values of the fields that `--set` names."""
-    from searchplat.methods import load_method
-    from searchplat.spec import load
-
-    everything = load(space, scale=scale, overrides=tuple(items))  # finds what is wrong with any of them
-    fields = load_method(everything.method).Config.model_fields
-    own = {item: item.partition("=")[0] for item in items}
-    # A bare name of a field would fix it and drop the stages that search it; here it is one configuration's value.
-    values = {key: everything.fixed[key] for key in own.values() if key in fields and key in everything.fixed}
-    others = tuple(item for item in items if own[item] not in values)
-    return load(space, scale=scale, overrides=others), values

@@ -68,7 +68,7 @@ def search(
     from searchplat.spec import load
     from searchplat.tracking import DEFAULT_TRACKING_URI, redact
 
-    spec = load(space, scale=scale, overrides=tuple(set_ or ()))
+    spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     with watching(sys.stdout, quiet=quiet) as monitor:
         outcome = run_search(
             spec,
@@ -92,5 +92,5 @@ def search(
             )
         show("", screen)
     if outcome.state != "done":
-        print(visible_lines(f"{outcome.state}: {outcome.message}"), file=sys.stderr)
+        print(visible_lines(("error: " if outcome.state == "failed" else "") + outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)

@@ -155,7 +155,7 @@ def _yaml(item: Any) -> str:
     from searchplat.errors import InputError
     from searchplat.spec.strict_yaml import read_value
 
-    if isinstance(item, str):
+    if isinstance(item, str) and visible(item) == item:
         try:
             if read_value(item, "value").plain() == item:
                 return item

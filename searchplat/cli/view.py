@@ -160,7 +160,8 @@ def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
     if best is None or best.objectives is None:
         return [line(("no trial with a value yet", "dim"))]
     label = text.metric(best.objectives[0])
-    lines = [line("best  ", (label, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}")]
+    share = "" if best.data_fraction == 1 else f", {best.data_fraction:.0%} of users"
+    lines = [line("best  ", (label, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")]
     values = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     drawn = values.pop(layout.name, None) if layout is not None else None
@@ -198,7 +199,7 @@ def controls_table(snapshot: Snapshot) -> RenderableType:
     for control in snapshot.controls:
         assert control.objectives is not None
         value = control.objectives[0]
-        ahead = ""
+        ahead = "-"  # on another share of the users, or nothing to compare with
         if best is not None and best.objectives is not None and best.data_fraction == control.data_fraction:
             ahead = text.change(best.objectives[0], value)
         rows.append((control.control, text.metric(value), ahead))
@@ -213,8 +214,8 @@ def recent_table(snapshot: Snapshot, recent: Sequence[TrialRecord]) -> Renderabl
         what = trial.control if trial.control is not None else text.values_line(own_values(snapshot, trial), 200)
         epochs = f"{trial.epoch}/{trial.config['epochs']}" if "epochs" in trial.config else str(trial.epoch)
         state = cell(trial.state.value, STATE_STYLES[trial.state])
-        rows.append((trial.number, trial.stage, state, epochs, value, what))
-    return table((">trial", "!stage", "!state", ">epoch", f">{_short(snapshot.metric)}", "!values"), rows)
+        rows.append((trial.number, trial.stage, state, epochs, value, _cut(line(what or ""))))
+    return table((">trial", "!stage", "!state", ">epoch", f">{_short(snapshot.metric)}", "values"), rows)
 
 
 def _best_and_controls(snapshot: Snapshot, width: int) -> RenderableType:

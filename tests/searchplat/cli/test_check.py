@@ -1,0 +1,60 @@
+"""`searchplat check`: the plan and its cost, without starting anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from typer.testing import Result
+
+from searchplat.cli.plan import cost
+from searchplat.engine.folder import SearchFolder
+from searchplat.ledger import Ledger
+from searchplat.spec.model import SearchSpec
+
+Run = Callable[..., Result]
+
+
+def test_the_plan_names_axes_stages_controls_and_cost(cli: Run, space: Path) -> None:
+    result = cli("check", str(space))
+    assert result.exit_code == 0
+    for expected in (
+        "12 layers x (causal, context, recommend), each serial or parallel",
+        "6.87e+10",
+        "best of layout",
+        "the method's defaults",
+        "asha, at least 2 epochs, keeps 1 of 2",
+        "16 trials, at most 64 epochs, as much as 38.4 epochs on all users",
+        "not known before a few trials have run",
+        f"searchplat search {space}",
+    ):
+        assert expected in result.stdout
+    assert [path.name for path in Path.cwd().iterdir()] == ["space.yaml"]
+
+
+def test_overrides_change_the_plan(cli: Run, space: Path) -> None:
+    document = json.loads(cli("check", str(space), "--set", "epochs=2", "--set", "kind=a", "--json").stdout)
+    assert document["cost"]["epochs"] == 32
+    assert [axis["name"] for axis in document["space"]["search"]] == ["layout", "x"]
+    assert document["size"] is None  # x has no step, so there is no end of points
+
+
+def test_the_time_is_estimated_from_a_search_that_ran(half_done: tuple[SearchFolder, Ledger], spec: SearchSpec) -> None:
+    estimate = cost(spec, "first")
+    # Whole trials take 5 s for 4 epochs, on all users or (1 s) on a fifth of them.
+    assert estimate.seconds == pytest.approx(38.4 * 5 / 4)
+    assert estimate.measured_by == "14 trials of the search first"
+
+
+def test_the_name_of_a_search_to_be_is_part_of_the_command_to_copy(cli: Run, space: Path) -> None:
+    result = cli("check", str(space), "--name", "mine")
+    assert result.exit_code == 0
+    assert f"searchplat search {space} --name mine" in result.stdout
+
+
+def test_the_schema_accepts_the_space(cli: Run, space: Path) -> None:
+    jsonschema.validate(yaml.safe_load(space.read_text()), json.loads(cli("check", "--schema").stdout))

@@ -1,0 +1,72 @@
+"""`methods`, `data` and `assets`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_methods_are_listed_with_their_papers(cli: Run) -> None:
+    result = cli("methods")
+    assert "darec" in result.stdout
+    assert "rehearsal" in result.stdout
+    listed = {method["name"]: method for method in json.loads(cli("methods", "--json").stdout)}
+    assert "Dynamic Adaption" in listed["darec"]["paper"]
+
+
+def test_a_methods_fields_have_type_default_and_range(cli: Run) -> None:
+    result = cli("methods", "rehearsal")
+    assert "kind         a | b, default a\n" in result.stdout
+    assert "diary        text or null, default null\n" in result.stdout
+    document = json.loads(cli("methods", "rehearsal", "--json").stdout)
+    assert document["config"]["properties"]["x"]["maximum"] == 10
+
+
+def test_data_sets_are_listed_with_whether_they_are_here(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEARCHPLAT_DATA_DIR", str(tmp_path / "data"))
+    listed = {one["name"]: one["available"] for one in json.loads(cli("data", "--json").stdout)}
+    assert listed["toy"] is True
+    assert listed["ml-1m"] is False
+
+
+def test_statistics_of_a_data_set_take_its_options(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    document = json.loads(cli("data", "toy", "--set", "users=30", "--json").stdout)
+    assert document["statistics"]["users"] == 30
+    assert "60 users" in cli("data", "toy").stdout
+
+
+def test_data_that_is_not_here_says_where_to_get_it(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEARCHPLAT_DATA_DIR", str(tmp_path / "data"))
+    result = cli("data", "ml-1m")
+    assert result.exit_code == 2
+    assert "https://grouplens.org/datasets/movielens/1m/" in result.stdout
+    assert "error: " in result.stderr
+
+
+def test_assets_of_an_empty_cache(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEARCHPLAT_OFFLINE", "1")
+    document = json.loads(cli("assets", "--json").stdout)
+    assert document["cache"] == str(tmp_path / "cache")
+    assert not any(asset["cached"] for asset in document["assets"])
+    assert "smollm2-135m" in cli("assets").stdout
+    assert cli("assets", "remove", "ml-100k").stdout == "ml-100k: was not cached\n"
+    refused = cli("assets", "fetch", "ml-100k")
+    assert refused.exit_code == 2
+    assert "SEARCHPLAT_OFFLINE is set" in refused.stderr
+
+
+def test_a_local_folder_is_an_asset(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    assert cli("assets", "fetch", str(tmp_path / "weights")).stdout == f"{tmp_path / 'weights'}\n"

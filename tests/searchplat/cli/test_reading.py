@@ -1,0 +1,122 @@
+"""`status`, `trials` and `best` on a real ledger: what they print, and what comes back from it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import Result
+
+from searchplat.engine.folder import SearchFolder
+from searchplat.ledger import Ledger
+
+Run = Callable[..., Result]
+
+pytestmark = pytest.mark.usefixtures("half_done")
+
+
+def test_status_lists_searches_and_survives_a_broken_one(cli: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "runs" / "broken"
+    broken.mkdir()
+    (broken / "ledger.sqlite").write_text("not a database, and long enough to be looked at" * 9)
+    result = cli("status")
+    assert result.exit_code == 0
+    row = next(line for line in result.stdout.splitlines() if line.startswith("first"))
+    assert row.split()[:4] == ["first", "paused", "14/16", "0.3500"]
+    assert "broken: " in result.stdout
+    assert "is not a ledger" in result.stdout
+    listed = json.loads(cli("status", "--json").stdout)
+    assert {one["name"] for one in listed} == {"first", "broken"}
+
+
+def test_status_of_one_search(cli: Run) -> None:
+    result = cli("status", "first")
+    for expected in ("no driver is at work now", "12 finished", "best    valid/mrr 0.3500", "beaten by +16.7 %"):
+        assert expected in result.stdout
+    document = json.loads(cli("status", "first", "--json").stdout)
+    assert document["states"] == {"running": 1, "finished": 12, "stopped": 1, "diverged": 1}
+    assert document["best"] == {"trial": 11, "value": pytest.approx(0.35), "stage": "weights"}
+    assert document["running"] is False
+
+
+def test_status_says_that_a_driver_is_at_work(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    with half_done[0].held():
+        assert "a driver is at work now" in cli("status", "first").stdout
+
+
+def test_searches_elsewhere_are_named_in_the_commands_to_copy(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert cli("status", "first").exit_code == 2
+    result = cli("status", "first", "--runs", str(tmp_path / "runs"))
+    assert f"searchplat best first --top 5 --runs {tmp_path / 'runs'}" in result.stdout
+
+
+def test_trials_can_be_chosen_and_sorted(cli: Run) -> None:
+    def numbers(*words: str) -> list[int]:
+        return [trial["number"] for trial in json.loads(cli("trials", "first", "--json", *words).stdout)]
+
+    assert numbers() == list(range(15))
+    assert numbers("--stage", "controls") == [0, 1]
+    assert numbers("--state", "stopped") == [13]
+    assert numbers("--stage", "weights", "--sort", "value") == [11, 14, 10, 13, 12]
+    assert numbers("--sort", "seconds")[-1] == 12
+
+
+@pytest.mark.parametrize("words", [("--stage", "nope"), ("--state", "nope")])
+def test_an_unknown_stage_or_state_lists_the_known_ones(cli: Run, words: tuple[str, str]) -> None:
+    result = cli("trials", "first", *words)
+    assert result.exit_code == 2
+    assert f"{words[0]}: must be one of " in result.stderr
+
+
+def test_what_trials_say_is_shown_not_obeyed(cli: Run) -> None:
+    result = cli("trials", "first", "--state", "diverged", "--causes")
+    assert "\x1b" not in result.stdout
+    assert result.stdout.count("boom \\x1b[31mred\\x1b[0m [bold]not markup[/bold] \\u202e") == 2
+
+
+def test_best_shows_the_ranking_and_leaves_other_shares_out(cli: Run) -> None:
+    result = cli("best", "first", "--top", "2")
+    assert "8 trials of layout on another share of the users left out" in result.stdout
+    assert "all with kind=a layout=011-110" in result.stdout
+    assert [t["number"] for t in json.loads(cli("best", "first", "--json").stdout)] == [11, 10, 13]
+    layout = json.loads(cli("best", "first", "--stage", "layout", "--top", "1", "--json").stdout)
+    assert [trial["number"] for trial in layout] == [9]
+
+
+def test_best_as_yaml_is_the_trials_config(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    written = yaml.safe_load(cli("best", "first", "--yaml").stdout)
+    assert written == {"fixed": half_done[1].trial(11).config}
+
+
+def test_the_command_of_best_trains_the_same_configuration(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    _, *words = shlex.split(cli("best", "first", "--set").stdout)
+    document = json.loads(cli(*words, "--json").stdout)
+    assert document["values"] == {k: half_done[1].trial(11).config[k] for k in ("layout", "x", "kind")}
+
+
+def test_the_command_of_an_earlier_stages_best_keeps_its_share_of_the_users(cli: Run) -> None:
+    command = cli("best", "first", "--stage", "layout", "--set").stdout
+    assert "--set layout=011-110" in command
+    assert "--users 0.2 --seed 7" in command
+    assert cli(*shlex.split(command)[1:]).exit_code == 0
+
+
+@pytest.mark.usefixtures("half_done")
+def test_without_a_scored_trial_there_is_no_best(cli: Run, tmp_path: Path, spec: object) -> None:
+    folder = SearchFolder(tmp_path / "runs", "bare")
+    folder.path.mkdir()
+    with SearchFolder(tmp_path / "runs", "first").read() as first:
+        Ledger.create(folder.ledger_path, first.document(), first.objectives).close()
+    result = cli("best", "bare")
+    assert result.exit_code == 1
+    assert "no trial that ended with a value yet" in result.stderr
+    assert json.loads(cli("best", "bare", "--json").stdout) == []
+    assert "no trial ended with a value" in cli("status", "bare").stdout

@@ -1,0 +1,56 @@
+"""`searchplat run`: one configuration, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_progress_goes_to_stderr_and_the_result_to_stdout(cli: Run, space: Path) -> None:
+    result = cli("run", str(space), "--set", "x=0.7", "--set", "epochs=3")
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[0] == "rehearsal on toy: x=0.7 epochs=3"
+    assert result.stderr.splitlines()[-1].startswith("epoch 3/3  valid/mrr 0.4667")
+    assert "valid/mrr" in result.stdout
+    assert "epoch 1" not in result.stdout
+
+
+def test_values_that_are_set_leave_the_stages_as_they_are(cli: Run, space: Path) -> None:
+    words = ("--set", "x=0.3", "--set", "kind=b", "--set", "stages.weights.data_fraction=0.5", "--json")
+    result = cli("run", str(space), *words)
+    assert "(50% of the users)" in result.stderr
+    document = json.loads(result.stdout)
+    assert document["values"] == {"x": 0.3, "kind": "b"}
+    assert len(document["epochs"]) == 4
+    assert all({"valid/mrr", "train/loss"} <= set(epoch) for epoch in document["epochs"])
+
+
+def test_a_share_of_the_users_outside_its_range_is_refused(cli: Run, space: Path) -> None:
+    result = cli("run", str(space), "--users", "1.5")
+    assert result.exit_code == 2
+    assert "--users: must lie in (0, 1]" in result.stderr
+
+
+def test_a_wrong_value_is_refused_before_training(cli: Run, space: Path) -> None:
+    result = cli("run", str(space), "--set", "x=33")
+    assert result.exit_code == 2
+    assert "--set x=33" in result.stderr
+    assert "epoch" not in result.stdout
+
+
+def test_a_training_that_diverges_fails_the_command(cli: Run, space: Path) -> None:
+    result = cli("run", str(space), "--set", "fault=nan")
+    assert result.exit_code == 1
+    assert "diverged in epoch 2" in result.stderr
+
+
+def test_a_folder_keeps_what_was_trained(cli: Run, space: Path, tmp_path: Path) -> None:
+    words = ("run", str(space), "--folder", str(tmp_path / "kept"), "--set", f"diary={tmp_path / 'diary'}")
+    assert cli(*words, "--set", "epochs=2").exit_code == 0
+    assert cli(*words, "--set", "epochs=3").exit_code == 0
+    assert (tmp_path / "diary").read_text().splitlines() == ["None 1", "None 2", "None 3"]
