@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -24,7 +23,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.engine.plan import CONTROLS, Plan, full_config
+from searchplat.engine.plan import Plan, full_config
 from searchplat.engine.work import Order, quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
@@ -328,17 +327,15 @@ def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
         fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
         values = {**fixed, **control.values}
         wanted[_key(name, values, control.data_fraction)] = (name, values, control.data_fraction)
+    said = set()
     for method_name, values, fraction in wanted.values():
-        began = time.perf_counter()
         method = load_method(method_name)
         request = DataRequest(spec.data.name, spec.data.options, fraction, spec.seed)
-        monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
+        if (method_name, fraction) not in said:
+            said.add((method_name, fraction))
+            monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
         method.prepare(method.Config(**values), request, assets)
-        monitor.event(f"prepared {method_name} on {fraction:.0%} of the users in {time.perf_counter() - began:.1f} s")
 
 
 def _key(method: str, values: dict[str, Any], fraction: float) -> str:
     return json.dumps([method, values, fraction], sort_keys=True)
-
-
-__all__ = ["CONTROLS", "run_search"]

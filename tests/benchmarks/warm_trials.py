@@ -9,6 +9,7 @@ one trial to the end of the next, less the seconds spent training and evaluating
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -90,7 +91,7 @@ def plain(folder: Path) -> list[tuple[float, float]]:
 def overheads(rows: list[tuple[float, float]]) -> list[float]:
     """Seconds from one end to the next, less training."""
     rows = sorted(rows)
-    return [end - before - spent for (before, _), (end, spent) in zip(rows[:-1], rows[1:], strict=True)]
+    return [end - before - spent for (before, _), (end, spent) in itertools.pairwise(rows)]
 
 
 def main() -> None:
