@@ -163,4 +163,4 @@ def _safe_root(covariance: Tensor, jitter: Tensor) -> Tensor:
         root, failed = torch.linalg.cholesky_ex(covariance + jitter * 10.0**power * eye)
         if not int(failed) and bool(torch.isfinite(root).all()):
             return root
-    return covariance.diagonal().clamp(min=1e-9).sqrt().diag()
+    return torch.diag(covariance.diagonal().clamp(min=1e-9).sqrt())
