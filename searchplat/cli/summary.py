@@ -30,7 +30,7 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
 
     parts: list[RenderableType] = [*best_block(snapshot), ""]
     if snapshot.controls:
-        parts += [comparison(snapshot), ""]
+        parts += [comparison(snapshot), line(("one training each: the best of many trials is partly luck", "dim")), ""]
     states = ", ".join(f"{number} {state}" for state, number in snapshot.states.items())
     parts.append(line(("trials  ", "dim"), f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none'}"))
     parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
