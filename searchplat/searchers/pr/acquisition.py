@@ -160,6 +160,7 @@ def _safe_root(covariance: Tensor, jitter: Tensor) -> Tensor:
     """Cholesky factor with as little jitter as it takes, in factors of ten."""
     eye = torch.eye(len(covariance), dtype=covariance.dtype)
     for power in range(8):
+        root: Tensor
         root, failed = torch.linalg.cholesky_ex(covariance + jitter * 10.0**power * eye)
         if not int(failed) and bool(torch.isfinite(root).all()):
             return root
