@@ -28,13 +28,13 @@ def decoder_layers(name: str) -> int:
     """Number of layers of a decoder, without fetching it.
 
     Args:
-        name: A name of `DECODER_LAYERS`, or a local folder with a config.json.
+        name: A name of `DECODER_LAYERS` (a revision after `@` is ignored), or a local folder with a config.json.
 
     Raises:
         InputError: If it is neither.
     """
-    if name in DECODER_LAYERS:
-        return DECODER_LAYERS[name]
+    if (known := DECODER_LAYERS.get(name.partition("@")[0])) is not None:
+        return known
     path = Path(name).expanduser() / "config.json"
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import pytest
 import torch
 from transformers import AutoModel, GPT2Config, LlamaConfig, OPTConfig
 
+from searchplat.assets import AssetStore
 from searchplat.errors import InputError
 from trials.backbones.decoder_lm import load_decoder
 from trials.backbones.decoder_parts import ARCHITECTURES, DecoderParts
@@ -222,3 +223,17 @@ def test_weights_that_are_not_safetensors_are_refused(tmp_path: Path) -> None:
 def test_folder_without_config(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"needs a readable config\.json"):
         load_decoder(str(tmp_path), Disk())
+
+
+@torch.no_grad()
+def test_first_layers_of_smollm2_are_the_pretrained_ones() -> None:
+    store = AssetStore()
+    if not store.cached("smollm2-135m"):
+        pytest.skip("smollm2-135m is not in the cache; fetch it with `searchplat assets fetch smollm2-135m`")
+    lm = load_decoder("smollm2-135m", store, num_layers=2)
+    assert (lm.hidden_size, lm.vocab_size, lm.num_layers) == (576, 49152, 2)
+    (ids,) = lm.tokenize(["title Toy Story genres Animation"])
+    model = AutoModel.from_pretrained(store.fetch("smollm2-135m"), num_hidden_layers=2, local_files_only=True).eval()
+    theirs = model(input_ids=torch.tensor([ids]), use_cache=False).last_hidden_state[0]
+    ours = run_parts(lm.parts, torch.tensor(ids), [len(ids)])
+    torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)

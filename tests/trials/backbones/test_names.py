@@ -14,6 +14,7 @@ from trials.backbones.names import decoder_layers
 def test_known_name() -> None:
     assert decoder_layers("smollm2-135m") == 30
     assert decoder_layers("facebook/opt-125m") == 12
+    assert decoder_layers("facebook/opt-125m@main") == 12
 
 
 @pytest.mark.parametrize("key", ["num_hidden_layers", "n_layer"])
