@@ -7,7 +7,7 @@ whose condition it breaks leave with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from searchplat.spec.errors import Problems, SpecError, suggest
@@ -131,7 +131,18 @@ def _fix(root: Node, override: Override) -> Node:
         entries["search"] = _replace(entries["search"], left)
     if "stages" in entries and isinstance(entries["stages"].content, list):
         entries = _thin_stages(entries, override.key, gone)
+    if "controls" in entries and isinstance(entries["controls"].content, list):
+        entries["controls"] = _without_uniform_layouts(entries)
     return _replace(root, entries)
+
+
+def _without_uniform_layouts(entries: Mapping[str, Node]) -> Node:
+    """The controls, less those with `all:` once no layout is searched any more: all would be the same."""
+    controls = entries["controls"]
+    axes = entries["search"].fields.values() if "search" in entries else ()
+    if any(axis.at(["type"]).content == "layout" for axis in axes if "type" in axis.fields):
+        return controls
+    return _replace(controls, [control for control in controls.items if "all" not in control.fields])
 
 
 def _gone(search: Node | None, key: str, value: Node) -> set[str]:

@@ -146,3 +146,11 @@ def test_overrides_may_mend_what_the_file_leaves_open() -> None:
 def test_bare_field_of_a_method_that_was_overridden() -> None:
     text = "method: probe\ndata: {name: toy}\nobjective: {metric: valid/mrr, direction: maximize}\n"
     assert load_text(text, overrides=["method=plain", "size=3"]).fixed == {"size": 3}
+
+
+def test_fixing_the_layout_takes_the_controls_of_one_choice_away() -> None:
+    from searchplat.spec import find_space, load
+
+    spec = load(find_space("darec"), scale="smoke", overrides=["layout=010-111"])
+    assert "layout" not in spec.space
+    assert {control.name for control in spec.controls} == {"popularity", "default", "random"}
