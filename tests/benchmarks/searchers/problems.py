@@ -1,14 +1,16 @@
-"""Problems with a known best value, for comparing searchers. All are maximised and, where noisy, cheap to evaluate.
+"""Problems with a known best value, for comparing searchers. All are maximised.
 
-Each problem is a space, a noise-free function of its values, the standard deviation of the noise that a searcher
-sees on top, and the noise-free value of the best known point and of random search's expectation, so that regret can be
-stated on one scale: 0 is the best known, 1 is the mean of random points.
+Each problem is a space, a noise-free function of its points, the standard deviation of the noise that a searcher sees on
+top, and the values of the best known point and of random points, so that regret can be stated on one scale: 0 is the
+best known, 1 is the mean of random points. Where a problem is drawn at random, every seed has an instance of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ import numpy as np
 from searchplat.spec.model import Float, Layout, Space
 
 Bits = np.ndarray[Any, Any]
+TABLE = Path(__file__).with_name("darec_layouts.csv")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Problem:
         noise: Standard deviation of the noise added to what a searcher sees.
         best: The largest known noise-free value.
         mean: Mean noise-free value of uniformly random points.
+        draw: Replaces value plus normal noise as what a searcher sees.
     """
 
     name: str
@@ -37,9 +41,12 @@ class Problem:
     noise: float
     best: float
     mean: float
+    draw: Callable[[Mapping[str, Any], np.random.Generator], float] | None = None
 
     def observe(self, values: Mapping[str, Any], rng: np.random.Generator) -> float:
-        """What a searcher sees: the value plus noise."""
+        """What a searcher sees."""
+        if self.draw is not None:
+            return self.draw(values, rng)
         return self.value(values) + self.noise * float(rng.normal())
 
     def regret(self, value: float) -> float:
@@ -57,42 +64,48 @@ def _layout(layers: int, roles: int = 3) -> Layout:
     return Layout("layout", layers, tuple(f"r{i}" for i in range(roles)), ("serial", "parallel"))
 
 
-def _climb(value_of: Callable[[Bits], float], d: int, rng: np.random.Generator, restarts: int) -> float:
-    """Best value over restarts of steepest ascent by flips and, where stuck, by pairs of flips."""
-    best = -np.inf
-    for _ in range(restarts):
-        z = rng.integers(0, 2, d).astype(float)
-        current = value_of(z)
-        improved = True
-        while improved:
-            improved = False
-            for i in rng.permutation(d):
-                z[i] = 1 - z[i]
-                new = value_of(z)
-                if new > current + 1e-12:
-                    current, improved = new, True
-                else:
-                    z[i] = 1 - z[i]
-        best = max(best, current)
-    return best
+def _climb(values_of: Callable[[Bits], Bits], d: int, rng: np.random.Generator, starts: int) -> float:
+    """Best value met by steepest ascent over flips from many starts side by side, each kicked again and again."""
+    flips = np.eye(d)
+    z = rng.integers(0, 2, (starts, d)).astype(float)
+    kept, best_M = z.copy(), values_of(z)
+    for _ in range(30):
+        current_M = values_of(z)
+        while True:
+            near = np.abs(z[:, None] - flips)
+            values_MD = values_of(near.reshape(-1, d)).reshape(starts, d)
+            chosen_M = values_MD.argmax(1)
+            better_M = values_MD[np.arange(starts), chosen_M] > current_M + 1e-12
+            if not better_M.any():
+                break
+            z[better_M] = near[better_M, chosen_M[better_M]]
+            current_M = np.where(better_M, values_MD.max(1), current_M)
+        improved_M = current_M > best_M
+        kept[improved_M], best_M = z[improved_M], np.maximum(best_M, current_M)
+        z = np.abs(kept - (rng.random((starts, d)) < 4 / d))
+    return float(best_M.max())
 
 
 def _finish(
-    name: str, space: Space, value_of: Callable[[Bits], float], noise_share: float, seed: int, best: float | None = None
+    name: str,
+    layers: int,
+    values_of: Callable[[Bits], Bits],
+    noise: float,
+    seed: int,
+    best: float | None = None,
+    starts: int = 64,
 ) -> Problem:
-    """A problem over a layout alone; noise in units of the standard deviation of random points' values."""
-    layout = space["layout"]
-    assert isinstance(layout, Layout)
+    """A problem over a layout alone, from a function of rows of bits; noise in units of random values' deviation."""
+    space = Space((_layout(layers),))
+    d = 3 * layers
     rng = np.random.default_rng([seed, 1])
-    random_values = np.array([value_of(rng.integers(0, 2, layout.bits).astype(float)) for _ in range(2000)])
-    if best is None:
-        best = _climb(value_of, layout.bits, rng, 60)
+    random_values = values_of(rng.integers(0, 2, (4000, d)).astype(float))
     return Problem(
         name,
         space,
-        lambda values: value_of(_bits(space, values)),
-        noise_share * float(random_values.std()),
-        float(best),
+        lambda values: float(values_of(_bits(space, values)[None])[0]),
+        noise * float(random_values.std()),
+        _climb(values_of, d, rng, starts) if best is None else best,
         float(random_values.mean()),
     )
 
@@ -103,44 +116,54 @@ def layers(d: int = 36, noise: float = 0.3, seed: int = 0) -> Problem:
     n = d // 3
     depth = np.exp(-np.arange(n) / n)
     main = rng.normal(size=(n, 3)) * depth[:, None] * 0.7
-    within = rng.normal(size=(n, 3, 3)) * depth[:, None, None] * 0.5
+    within = np.triu(np.ones((3, 3)), 1) * rng.normal(size=(n, 3, 3)) * depth[:, None, None] * 0.5
     between = rng.normal(size=(n - 1, 3, 3)) * depth[1:, None, None] * 0.5
 
-    def value_of(z: Bits) -> float:
-        s = (2 * z - 1).reshape(n, 3)
-        upper = np.triu(np.ones((3, 3)), 1)
-        return float(
-            (main * s).sum()
-            + np.einsum("la,lb,lab,ab->", s, s, within, upper)
-            + np.einsum("la,lb,lab->", s[:-1], s[1:], between)
-        )
+    def values_of(z: Bits) -> Bits:
+        s = (2 * z - 1).reshape(-1, n, 3)
+        pairs = ((s[:, :, None] @ within)[:, :, 0] * s).sum((1, 2))
+        chain = ((s[:, :-1, None] @ between)[:, :, 0] * s[:, 1:]).sum((1, 2))
+        total: Bits = (main * s).sum((1, 2)) + pairs + chain
+        return total
 
     name = f"layers-{d}" + ("" if noise else "-exact")
-    return _finish(name, Space((_layout(n),)), value_of, noise, seed, _chain_best(main, within, between))
+    return _finish(name, n, values_of, noise, seed, _chain_best(main, within, between))
 
 
 def _chain_best(main: Bits, within: Bits, between: Bits) -> float:
     """The best value of `layers`, exactly, by dynamic programming over the 8 states of each layer."""
     states = np.array([[(k >> b & 1) * 2 - 1 for b in range(3)] for k in range(8)], dtype=float)
-    upper = np.triu(np.ones((3, 3)), 1)
-    own = states @ main.T + np.einsum("ka,kb,lab,ab->kl", states, states, within, upper)
+    own = states @ main.T + np.einsum("ka,kb,lab->kl", states, states, within)
     best: Bits = own[:, 0]
     for layer in range(1, len(main)):
         best = (best[:, None] + states @ between[layer - 1] @ states.T).max(0) + own[:, layer]
     return float(best.max())
 
 
+def pairs(d: int = 18, noise: float = 0.3, seed: int = 0) -> Problem:
+    """Pairs of bits alone, any with any: no bit says anything by itself."""
+    rng = np.random.default_rng([seed, 50, d])
+    weights = np.triu(rng.normal(size=(d, d)), 1)
+
+    def values_of(z: Bits) -> Bits:
+        s = 2 * z - 1
+        total: Bits = ((s @ weights) * s).sum(1)
+        return total
+
+    return _finish(f"pairs-{d}", d // 3, values_of, noise, seed)
+
+
 def labs(d: int = 36, noise: float = 0.0) -> Problem:
     """Low-autocorrelation binary sequences: the merit factor d^2 / (2 sum_k C_k^2), rugged and of order four."""
 
-    def value_of(z: Bits) -> float:
+    def values_of(z: Bits) -> Bits:
         s = 2 * z - 1
-        energy = sum(float(s[: d - k] @ s[k:]) ** 2 for k in range(1, d))
-        return d * d / (2 * energy)
+        energy = sum((s[:, : d - k] * s[:, k:]).sum(1) ** 2 for k in range(1, d))
+        merit: Bits = d * d / (2 * energy)
+        return merit
 
-    known = {30: 7.63, 36: 7.20, 48: 8.23, 60: 8.11}  # optimal merit factors (Packebusch and Mertens 2016, table 1)
-    name = f"labs-{d}" + ("-noisy" if noise else "")
-    return _finish(name, Space((_layout(d // 3),)), value_of, noise, 0, known.get(d))
+    known = {30: 7.627, 36: 7.2, 48: 8.229, 60: 8.108}  # optimal merit factors (Packebusch and Mertens 2016, table 1)
+    return _finish(f"labs-{d}" + ("-noisy" if noise else ""), d // 3, values_of, noise, 0, known.get(d))
 
 
 def contamination(d: int = 36, noise: float = 0.0, seed: int = 0) -> Problem:
@@ -151,16 +174,18 @@ def contamination(d: int = 36, noise: float = 0.0, seed: int = 0) -> Problem:
     spread = rng.beta(1, 17.0 / 3.0, (d, scenarios))
     restore = rng.beta(1, 3.0 / 7.0, (d, scenarios))
 
-    def value_of(z: Bits) -> float:
-        x = start
-        excess = 0.0
+    def values_of(z: Bits) -> Bits:
+        x = np.broadcast_to(start, (len(z), scenarios))
+        excess = np.zeros(len(z))
         for i in range(d):
-            x = spread[i] * (1 - z[i]) * (1 - x) + (1 - restore[i] * z[i]) * x
-            excess += float((x > 0.1).mean() - 0.05)
-        return -(float(z.sum()) + excess + 0.01 * float(z.sum()))
+            on = z[:, i, None]
+            x = spread[i] * (1 - on) * (1 - x) + (1 - restore[i] * on) * x
+            excess = excess + (x > 0.1).mean(1) - 0.05
+        total: Bits = -(1.01 * z.sum(1) + excess)
+        return total
 
     name = f"contamination-{d}" + ("-noisy" if noise else "")
-    return _finish(name, Space((_layout(d // 3),)), value_of, noise, seed)
+    return _finish(name, d // 3, values_of, noise, seed, starts=4)  # slow to evaluate, and easy: all starts agree
 
 
 def nk(d: int = 36, k: int = 3, noise: float = 0.3, seed: int = 0) -> Problem:
@@ -170,10 +195,11 @@ def nk(d: int = 36, k: int = 3, noise: float = 0.3, seed: int = 0) -> Problem:
     table = rng.random((d, 2 ** (k + 1)))
     powers = 2 ** np.arange(k + 1)
 
-    def value_of(z: Bits) -> float:
-        return float(table[np.arange(d), (z[others] @ powers).astype(int)].mean())
+    def values_of(z: Bits) -> Bits:
+        total: Bits = table[np.arange(d), (z[:, others] @ powers).astype(int)].mean(1)
+        return total
 
-    return _finish(f"nk-{d}-{k}", Space((_layout(d // 3),)), value_of, noise, seed)
+    return _finish(f"nk-{d}-{k}", d // 3, values_of, noise, seed)
 
 
 def ackley(noise: float = 0.0) -> Problem:
@@ -192,18 +218,57 @@ def ackley(noise: float = 0.0) -> Problem:
 
     rng = np.random.default_rng(40)
     random_values = np.array([value(space.sample(rng)) for _ in range(2000)])
-    return Problem("ackley-13", space, value, noise * float(random_values.std()), 0.0, float(random_values.mean()))
+    deviation, mean = float(random_values.std()), float(random_values.mean())
+    return Problem("ackley-13" + ("-noisy" if noise else ""), space, value, noise * deviation, 0.0, mean)
 
 
-PROBLEMS: dict[str, Callable[[], Problem]] = {
-    "layers-36": layers,
-    "layers-36-exact": lambda: layers(noise=0.0),
-    "layers-96": lambda: layers(96),
-    "labs-36": labs,
-    "labs-36-noisy": lambda: labs(noise=0.3),
-    "contamination-36": contamination,
-    "contamination-36-noisy": lambda: contamination(noise=0.3),
-    "nk-36-3": nk,
-    "ackley-13": ackley,
+def darec_table(path: Path = TABLE) -> Problem:
+    """Real trainings: every layout of three DALayers with at least two seeds, as `darec_layouts.py` writes them.
+
+    The value of a layout is the mean over its seeds; a searcher sees one of them, so the noise is that of training.
+
+    Raises:
+        FileNotFoundError: If the table was not made yet.
+    """
+    with path.open() as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    seen: dict[str, list[float]] = {}
+    for row in rows:
+        seen.setdefault(row["layout"], []).append(float(row["valid_mrr"]))
+    means = {layout: float(np.mean(values)) for layout, values in seen.items()}
+    deviations = [np.var(values, ddof=1) for values in seen.values() if len(values) > 1]
+    noise = float(np.sqrt(np.mean(deviations))) if deviations else 0.0
+    roles = ("causal", "context", "recommend")
+    space = Space((Layout("layout", 3, roles, ("serial", "parallel")),))
+    return Problem(
+        "darec-table",
+        space,
+        lambda values: means[values["layout"]],
+        noise,
+        max(means.values()),
+        float(np.mean(list(means.values()))),
+        lambda values, rng: float(rng.choice(seen[values["layout"]])),
+    )
+
+
+PROBLEMS: dict[str, Callable[[int], Problem]] = {
+    "layers-36": lambda seed: layers(seed=seed),
+    "layers-36-exact": lambda seed: layers(noise=0.0, seed=seed),
+    "layers-60": lambda seed: layers(60, seed=seed),
+    "layers-96": lambda seed: layers(96, seed=seed),
+    "pairs-18": lambda seed: pairs(seed=seed),
+    "nk-36-3": lambda seed: nk(seed=seed),
+    "labs-30": lambda _: labs(30),
+    "labs-30-noisy": lambda _: labs(30, noise=0.3),
+    "contamination-36": lambda seed: contamination(seed=seed),
+    "contamination-36-noisy": lambda seed: contamination(noise=0.3, seed=seed),
+    "ackley-13": lambda _: ackley(),
+    "ackley-13-noisy": lambda _: ackley(noise=0.3),
+    "darec-table": lambda _: darec_table(),
 }
-"""Every problem of the benchmark by name, made on use."""
+"""Every problem of the benchmark by name, from a seed that draws its instance where it has several."""
+
+
+def available() -> Sequence[str]:
+    """Names of the problems that can be made here: all but the table, which may not be there yet."""
+    return [name for name in PROBLEMS if name != "darec-table" or TABLE.exists()]

@@ -1,0 +1,172 @@
+"""Train every layout of three DALayers for real, at a small scale: the table behind the problem `darec-table`.
+
+    python tests/benchmarks/searchers/darec_layouts.py --workers 2            all 512 layouts, 2 seeds, or what is missing
+    python tests/benchmarks/searchers/darec_layouts.py --limit 8              the first 8 missing trainings, to see the cost
+    python tests/benchmarks/searchers/darec_layouts.py --summary              spread between layouts and between seeds
+
+Each training is a line of `darec_layouts.csv`, appended when it ends, so the command may be stopped and started again at
+any time. A seed sets weights, batches and dropped-in negatives; the users are the same for all. The order is shuffled
+once, seeds outside, so that an unfinished table is a fair sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import multiprocessing
+import os
+import platform
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"  # before NumPy and torch read them
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import numpy as np
+
+TABLE = Path(__file__).with_name("darec_layouts.csv")
+COLUMNS = ("layout", "seed", "valid_mrr", "valid_ndcg_at_10", "valid_recall_at_10", "train_seconds", "seconds")
+DATA: dict[str, Any] = {"name": "ml-100k", "options": {"attributes": ["title"]}, "fraction": 0.1, "seed": 1}
+SETTINGS: dict[str, Any] = {
+    # As the space's scale `quick`, with fewer users.
+    "backbone": "smollm2-135m",
+    "num_layers": 3,
+    "epochs": 2,
+    "max_items": 20,
+    "windows": "random",
+    "max_sentence_tokens": 8,
+    "item_bias": "popularity",
+    "num_negatives": 2,
+    "align_batch_size": 4,
+    "learning_rate": 1e-3,
+}
+
+
+def layouts(count: int = 512) -> list[str]:
+    """All layouts, such as 010-000-111, in one shuffled order."""
+    groups = [f"{k:09b}" for k in np.random.default_rng(0).permutation(512)[:count]]
+    return ["-".join(bits[i : i + 3] for i in (0, 3, 6)) for bits in groups]
+
+
+def header() -> str:
+    """What a reader needs to make the table again."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "numpy"))
+    return (
+        "# DARec on every layout: python tests/benchmarks/searchers/darec_layouts.py\n"
+        f"# data {DATA}\n# settings {SETTINGS}\n"
+        f"# python {platform.python_version()}, {versions}, {platform.machine()}, one CPU thread a training\n"
+    )
+
+
+_warm: Any = None  # a process's frozen backbone, tokens and hard items
+
+
+def train(task: tuple[str, int, dict[str, Any]]) -> dict[str, Any]:
+    """Train one layout with one seed; its line of the table."""
+    layout, seed, data = task
+    from searchplat.assets import AssetStore
+    from searchplat.contract import DataRequest, TrialJob, WarmCache
+    from trials.darec import DARec
+
+    global _warm
+    _warm = _warm or WarmCache()
+    began = time.perf_counter()
+    method = DARec()
+    config = method.Config(**{**SETTINGS, "layout": layout})
+    with tempfile.TemporaryDirectory() as folder:
+        job = TrialJob(None, config, DataRequest(**data), seed, Path(folder), AssetStore(), _warm)
+        loop = method.start(job)
+        spent = 0.0
+        while loop.epoch < loop.epochs:
+            spent += loop.run_epoch()["time/train_seconds"]
+    metrics = loop.metrics
+    return {
+        "layout": layout, "seed": seed, "valid_mrr": round(metrics["valid/mrr"], 6),
+        "valid_ndcg_at_10": round(metrics["valid/ndcg@10"], 6),
+        "valid_recall_at_10": round(metrics["valid/recall@10"], 6),
+        "train_seconds": round(spent, 2), "seconds": round(time.perf_counter() - began, 2),
+    }  # fmt: skip
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The lines that are there."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def summary(path: Path) -> str:
+    """How much the layouts differ, how much the seeds do, and what a training costs."""
+    seen: dict[str, list[float]] = {}
+    for row in rows(path):
+        seen.setdefault(row["layout"], []).append(float(row["valid_mrr"]))
+    several = [values for values in seen.values() if len(values) > 1]
+    seconds = [float(row["seconds"]) for row in rows(path)]
+    if len(several) < 2:
+        return f"{len(seconds)} trainings; too few layouts with two seeds for a summary"
+    within = float(np.mean([np.var(values, ddof=1) for values in several]))
+    means = np.array([np.mean(values) for values in several])
+    repeats = float(np.mean([len(values) for values in several]))
+    between = max(0.0, float(means.var(ddof=1)) - within / repeats)
+    return (
+        f"{len(seconds)} trainings of {len(seen)} layouts, median {np.median(seconds):.1f} s; valid/mrr of the layouts' "
+        f"means {means.min():.4f} to {means.max():.4f}, standard deviation between layouts {between**0.5:.4f} (less the "
+        f"seeds' share), between seeds {within**0.5:.4f}"
+    )
+
+
+def main() -> int:
+    """Train what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--limit", type=int, default=None, help="at most so many trainings")
+    parser.add_argument("--layouts", type=int, default=512, help="only the first so many of the shuffled layouts")
+    parser.add_argument("--fraction", type=float, default=DATA["fraction"], help="share of users, to see what it costs")
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--summary", action="store_true", help="only say what the table holds")
+    arguments = parser.parse_args()
+    if arguments.summary:
+        print(summary(arguments.table))
+        return 0
+    if arguments.fraction != DATA["fraction"] and arguments.table == TABLE:
+        parser.error("--fraction: the table holds one share of users; give another --table too")
+    there = {(row["layout"], int(row["seed"])) for row in rows(arguments.table)}
+    data = {**DATA, "fraction": arguments.fraction}
+    missing = [
+        (layout, seed, data)
+        for seed in range(arguments.seeds)
+        for layout in layouts(arguments.layouts)
+        if (layout, seed) not in there
+    ][: arguments.limit]
+    print(f"{len(there)} trainings there, {len(missing)} to do", flush=True)
+    if not missing:
+        return 0
+    from searchplat.assets import AssetStore
+    from searchplat.contract import DataRequest
+    from trials.darec import DARec
+
+    # Once, before any worker: what all trainings share must not be fetched twice.
+    DARec().prepare(DARec.Config(**SETTINGS), DataRequest(**data), AssetStore())
+    if not arguments.table.exists():
+        arguments.table.write_text(header() + ",".join(COLUMNS) + "\n")
+    began = time.time()
+    with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
+        for done, row in enumerate(pool.imap_unordered(train, missing), 1):
+            with arguments.table.open("a", newline="") as file:
+                csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
+            left = (time.time() - began) / done * (len(missing) - done)
+            print(f"{row['layout']} seed {row['seed']}: mrr {row['valid_mrr']}, {left / 60:.0f} min left", flush=True)
+    print(summary(arguments.table))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""What `results.csv` says: a table of regrets and a picture of them against the number of evaluations.
+
+    python tests/benchmarks/searchers/report.py                       the table as Markdown
+    python tests/benchmarks/searchers/report.py --picture regrets.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from run import CHECKPOINTS, RANDOM_POINTS, RESULTS, SEARCHERS, curve, finished
+
+Curves = dict[tuple[str, str], dict[int, np.ndarray[Any, Any]]]
+"""By problem and searcher, then by seed."""
+
+
+def curves(results: Path, column: str) -> Curves:
+    """All finished runs of the searchers as they are; variants get a name of their own."""
+    found: Curves = {}
+    for (problem, searcher, seed, variant), row in finished(results).items():
+        name = f"{searcher} {variant}" if variant else searcher
+        found.setdefault((problem, name), {})[seed] = curve(row[column])
+    return found
+
+
+def at(runs: Mapping[int, np.ndarray[Any, Any]], evaluations: int) -> dict[int, float]:
+    """Regret of every seed that got so far. A space that was used up before keeps its last."""
+    index = evaluations - RANDOM_POINTS
+    return {seed: float(c[index]) for seed, c in runs.items() if len(c) > index}
+
+
+def table(found: Curves) -> str:
+    """A row a problem and checkpoint: mean regret ± standard error over the seeds that all searchers have.
+
+    The last columns divide PR's mean by the best other's, and count the seeds on which PR is better than that one.
+    """
+    problems = list(dict.fromkeys(problem for problem, _ in found))
+    names = list(dict.fromkeys(name for _, name in found))
+    names.sort(key=lambda name: list(SEARCHERS).index(name) if name in SEARCHERS else 99)
+    lines = [
+        "| problem | evaluations | seeds | " + " | ".join(names) + " | pr / best other | pr better |",
+        "|---|---|---|" + "---|" * (len(names) + 2),
+    ]
+    for problem in problems:
+        for evaluations in CHECKPOINTS:
+            here = {name: at(found.get((problem, name), {}), evaluations) for name in names}
+            here = {name: runs for name, runs in here.items() if runs}
+            shared = sorted(set.intersection(*(set(runs) for runs in here.values()))) if here else []
+            if not shared:
+                continue
+            values = {name: np.array([runs[seed] for seed in shared]) for name, runs in here.items()}
+            cells = [_cell(values.get(name)) for name in names]
+            lines.append(
+                f"| {problem} | {evaluations} | {len(shared)} | " + " | ".join(cells) + " | " + _compared(values) + " |"
+            )
+    return "\n".join(lines)
+
+
+def _cell(values: np.ndarray[Any, Any] | None) -> str:
+    if values is None:
+        return ""
+    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return f"{values.mean():.3f} ± {error:.3f}"
+
+
+def _compared(values: Mapping[str, np.ndarray[Any, Any]]) -> str:
+    others = {name: runs for name, runs in values.items() if name in SEARCHERS and name != "pr"}
+    if "pr" not in values or not others:
+        return " | "
+    best = min(others, key=lambda name: others[name].mean())
+    mine, theirs = values["pr"], others[best]
+    ratio = mine.mean() / theirs.mean() if theirs.mean() > 0 else float("nan")
+    return f"{ratio:.2f} ({best}) | {int((mine < theirs).sum())} of {len(mine)}"
+
+
+def picture(found: Curves, path: Path) -> None:
+    """Mean regret of the best observed point against evaluations, with a band of one standard error, a panel a problem."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    problems = list(dict.fromkeys(problem for problem, _ in found))
+    columns = min(4, len(problems))
+    rows = -(-len(problems) // columns)
+    figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.8 * rows), squeeze=False)
+    names: Sequence[str] = [name for name in SEARCHERS if any(n == name for _, n in found)]
+    colours = dict(zip(SEARCHERS, ("#888888", "#e0a030", "#3080c0", "#40a060", "#c03040"), strict=True))
+    for panel, problem in zip(panels.flat, problems, strict=False):
+        for name in names:
+            runs = list(found.get((problem, name), {}).values())
+            if not runs:
+                continue
+            length = min(map(len, runs))
+            stacked = np.stack([c[:length] for c in runs])
+            x = np.arange(RANDOM_POINTS, RANDOM_POINTS + length)
+            mean, error = stacked.mean(0), stacked.std(0, ddof=min(1, len(runs) - 1)) / len(runs) ** 0.5
+            panel.plot(x, mean, label=f"{name} ({len(runs)})", color=colours[name], linewidth=1.4)
+            panel.fill_between(x, mean - error, mean + error, color=colours[name], alpha=0.2, linewidth=0)
+        panel.set_title(problem, fontsize=9)
+        panel.tick_params(labelsize=7)
+        panel.set_ylim(bottom=0)
+        panel.legend(fontsize=6, frameon=False)
+    for panel in panels.flat[len(problems) :]:
+        panel.set_visible(False)
+    figure.supxlabel("evaluations", fontsize=9)
+    figure.supylabel("regret of the best observed point (1: mean random point)", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+
+
+def main() -> int:
+    """Print the table; draw the picture if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, nargs="+", default=[RESULTS])
+    parser.add_argument("--column", choices=["observed", "visited"], default="observed")
+    parser.add_argument("--picture", type=Path)
+    arguments = parser.parse_args()
+    found: Curves = {}
+    for path in arguments.results:
+        for identity, runs in curves(path, arguments.column).items():
+            found.setdefault(identity, {}).update(runs)
+    print(table(found))
+    if arguments.picture:
+        picture(found, arguments.picture)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
