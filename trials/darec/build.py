@@ -18,11 +18,11 @@ from trials.darec.inputs import PROMPT, SentenceTokens
 from trials.darec.layout import parse_layout
 from trials.darec.model import DARecModel
 from trials.darec.ragged import Ragged
-from trials.data.dataset import SearchData
+from trials.data.dataset import IntArray, SearchData
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
 
-CENTRE_USERS = 16
-"""Users, evenly spread, whose histories centre the item projection: enough for a mean of some hundred states."""
+CENTRE_USERS, CENTRE_ITEMS = 16, 64
+"""Users and items, evenly spread, whose states centre the item projection: enough for a mean, and quickly done."""
 
 
 def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
@@ -65,8 +65,9 @@ def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
     )
     model = DARecModel(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
     if config.centre_states:
-        users = batcher.users[np.linspace(0, len(batcher.users) - 1, min(CENTRE_USERS, len(batcher.users)), dtype=int)]
-        model.centre(users, Ragged.of([data.history(user)[-config.max_items :] for user in users]))
+        users = _spread(batcher.users, CENTRE_USERS)
+        histories = Ragged.of([data.history(user)[-config.max_items :] for user in users])
+        model.centre(users, histories, _spread(np.arange(data.num_items), CENTRE_ITEMS))
     return model
 
 
@@ -121,6 +122,11 @@ def check_fit(config: DARecConfig, data: SearchData, lm: DecoderLM, sentences: S
             f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
             f"selected users has them; raise the share of users"
         )
+
+
+def _spread(values: IntArray, count: int) -> IntArray:
+    """At most `count` of the values, evenly spread."""
+    return values[np.linspace(0, len(values) - 1, min(count, len(values)), dtype=np.int64)]
 
 
 def _collaborative(

@@ -80,8 +80,8 @@ class DARecConfig(LoopConfig):
 
     centre_states: bool = Field(
         True,
-        description="write W_item h + b_item as W (h - m) / s + b, m and s being mean and spread of the [SEQ] states "
-        "before training: the same functions, which Adam learns several times faster (ours)",
+        description="read W_item h + b_item as W (h - m) / s + b, with m the mean of a special token's states before "
+        "training and s the spread of [SEQ]'s, which Adam learns several times faster (ours)",
     )
 
     # Losses

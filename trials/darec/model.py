@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from trials.backbones.decoder_lm import DecoderLM
 from trials.darec.batches import Batch, Batcher
 from trials.darec.config import DARecConfig
-from trials.darec.inputs import SentenceTokens, Tokens
+from trials.darec.inputs import ALIGN, SEQ, SentenceTokens, Tokens
 from trials.darec.layer import BaseLayer, DALayer, FrozenLayer, Source, scenes
 from trials.darec.layout import parse_layout
 from trials.darec.projection import ItemProjection
@@ -88,7 +88,7 @@ class DARecModel(Recommender):
         users_B = torch.from_numpy(batch.users_B).to(device)
         h_RD = self.hidden(self.sentences.sequences(batch.histories, device), self._users(users_B), "user")
         targets_R = torch.from_numpy(batch.targets_R).to(device)
-        losses = {"seq": F.cross_entropy(self.items(h_RD), targets_R)}
+        losses = {"seq": F.cross_entropy(self.items(h_RD, SEQ), targets_R)}
 
         contrast = batch.contrast
         wanted = [batch.align_A]
@@ -97,13 +97,13 @@ class DARecModel(Recommender):
         # An item that several losses ask for goes through the language model once.
         items_A, rows = np.unique(np.concatenate(wanted), return_inverse=True)
         if len(items_A):
-            e_AW = None if self.cf is None else self.cf.item_vectors(torch.from_numpy(items_A).to(device))
-            h_AD = self.hidden(self.sentences.alignments(items_A, device), e_AW, "item")
+            h_AD = self._aligned(items_A)
             rows_A = torch.from_numpy(rows).to(device)
             count = len(batch.align_A)
             if count:
                 targets_A = torch.from_numpy(batch.align_A).to(device)
-                losses["align"] = config.lambda_align * F.cross_entropy(self.items(h_AD[rows_A[:count]]), targets_A)
+                logits_AN = self.items(h_AD[rows_A[:count]], ALIGN)
+                losses["align"] = config.lambda_align * F.cross_entropy(logits_AN, targets_A)
             if contrast is not None:
                 pairs = len(contrast.positive_P)
                 anchors_PD = h_RD[torch.from_numpy(contrast.read_P).to(device)]
@@ -116,11 +116,12 @@ class DARecModel(Recommender):
         return losses
 
     @torch.no_grad()
-    def centre(self, users_B: IntArray, histories: Ragged) -> None:
-        """Centre the item projection on the [SEQ] states of some histories; before training, and on the device."""
+    def centre(self, users_B: IntArray, histories: Ragged, items_A: IntArray) -> None:
+        """Centre the item projection on the states of some histories and items; before training, on the device."""
         device = self.special_2D.device
         e_BW = self._users(torch.from_numpy(users_B).to(device))
-        self.items.centre(self.hidden(self.sentences.sequences(histories, device), e_BW, "user"))
+        h_RD = self.hidden(self.sentences.sequences(histories, device), e_BW, "user")
+        self.items.centre(h_RD, self._aligned(items_A))
 
     def hidden(self, tokens: Tokens, collaborative_BW: Tensor | None, source: Source) -> Tensor:
         """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm."""
@@ -150,7 +151,7 @@ class DARecModel(Recommender):
         for rows in _chunks(lengths, _EVAL_TOKENS):
             tokens = self.sentences.sequences(Ragged.of([histories[b] for b in rows]), device, last=True)
             rows_C = torch.from_numpy(rows).to(device)
-            scores_BN[rows_C] = self.items(self.hidden(tokens, self._users(users_B[rows_C]), "user"))
+            scores_BN[rows_C] = self.items(self.hidden(tokens, self._users(users_B[rows_C]), "user"), SEQ)
         return scores_BN
 
     def start_evaluation(self) -> None:
@@ -162,6 +163,12 @@ class DARecModel(Recommender):
         """`router/layer<k>`: mean β1, the weight of the causal branch, in DALayer k over the last evaluation."""
         shares = [layer.causal_share() for layer in self._dalayers()]
         return {f"router/layer{k}": share for k, share in enumerate(shares) if share is not None}
+
+    def _aligned(self, items_A: IntArray) -> Tensor:
+        """`h_ALIGN`, `[A, D]`."""
+        device = self.special_2D.device
+        e_AW = None if self.cf is None else self.cf.item_vectors(torch.from_numpy(items_A).to(device))
+        return self.hidden(self.sentences.alignments(items_A, device), e_AW, "item")
 
     def _users(self, users_B: Tensor) -> Tensor | None:
         """`e_user`, `[B, W]`; the mean over all users where a user is unknown (negative row)."""

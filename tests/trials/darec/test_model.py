@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trials.darec.batches import Batch
+from trials.darec.inputs import SEQ
 from trials.darec.model import DARecModel
 from trials.darec.ragged import Ragged
 from trials.data.dataset import UNKNOWN_USER, Queries, SearchData
@@ -68,9 +69,9 @@ def test_losses_against_the_equations(make_model: Any, backbone: str) -> None:
     assert isinstance(model.cf, CFModel)
     with torch.no_grad():
         got = {name: value.item() for name, value in model.loss(batch).items()}
-        # W (h - m) / s + b is the paper's W_item h + b_item with these two.
+        # W (h - m) / s + b is the paper's W_item h + b_item with these.
         w_item = model.items.linear.weight / model.items.scale
-        b_item = model.items.linear.bias - w_item @ model.items.centre_D
+        b_align, b_seq = (model.items.linear.bias - w_item @ m for m in model.items.centre_2D)
 
         def h_align(i: int) -> Tensor:
             e = model.cf.item_vectors(torch.tensor([i]))
@@ -83,9 +84,9 @@ def test_losses_against_the_equations(make_model: Any, backbone: str) -> None:
             h = model.hidden(model.sentences.sequences(Ragged.of([items]), "cpu"), e, "user")
             targets = batch.targets_R[batch.histories.offsets[b] : batch.histories.offsets[b + 1]]
             for j, target in enumerate(targets):
-                seq_terms.append(-math.log(torch.softmax(w_item @ h[j] + b_item, 0)[target]))
+                seq_terms.append(-math.log(torch.softmax(w_item @ h[j] + b_seq, 0)[target]))
                 h_seq.append(h[j])
-        align_terms = [-math.log(torch.softmax(w_item @ h_align(int(i)) + b_item, 0)[int(i)]) for i in batch.align_A]
+        align_terms = [-math.log(torch.softmax(w_item @ h_align(int(i)) + b_align, 0)[int(i)]) for i in batch.align_A]
 
         def f(one: Tensor, other: Tensor) -> float:
             return math.exp(torch.cosine_similarity(one, other, dim=0).item() / 0.5)
@@ -101,6 +102,15 @@ def test_losses_against_the_equations(make_model: Any, backbone: str) -> None:
     assert got["align"] == pytest.approx(0.3 * np.mean(align_terms), rel=1e-4)
     assert got["cl"] == pytest.approx(0.7 * np.mean(cl_terms), rel=1e-4)
     assert got["cf"] == pytest.approx(0.2 * cf, rel=1e-4)
+
+
+def test_without_centring_the_projection_is_the_papers(make_model: Any) -> None:
+    model = make_model(centre_states=False)
+    shake(model)
+    h = torch.randn(3, model.lm.hidden_size)
+    expected = h @ model.items.linear.weight.T + model.items.linear.bias
+    torch.testing.assert_close(model.items(h, SEQ), expected)
+    torch.testing.assert_close(model.items(h, 1 - SEQ), expected)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +253,7 @@ def test_scores_are_the_last_position_of_the_latest_items(make_model: Any, varia
     with torch.no_grad():
         e = None if model.cf is None else model.cf.user_vectors(torch.tensor([2]))
         tokens = model.sentences.sequences(Ragged.of([history[-4:]]), "cpu")
-        expected = model.items(model.hidden(tokens, e, "user"))[-1]
+        expected = model.items(model.hidden(tokens, e, "user"), SEQ)[-1]
     torch.testing.assert_close(got[0], expected, atol=1e-5, rtol=1e-5)
 
 
