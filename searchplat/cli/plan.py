@@ -139,7 +139,7 @@ def _stages_table(spec: SearchSpec) -> RenderableType:
 
 def _facts(spec: SearchSpec, estimate: Cost) -> list[tuple[str, str]]:
     resources = spec.resources
-    gpu = "a measured share of a GPU where there is one" if resources.gpu is None else f"{resources.gpu:g} GPU"
+    gpu = "a GPU where there is one" if resources.gpu is None else f"{resources.gpu:g} GPU"
     most = f", at most {resources.concurrent} at once" if resources.concurrent else ""
     trials = text.plural(estimate.trials, "trial")
     weight = f", as much as {estimate.user_epochs:.4g} epochs on all users"

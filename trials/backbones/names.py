@@ -35,11 +35,11 @@ def decoder_layers(name: str) -> int:
     """
     if (known := DECODER_LAYERS.get(name.partition("@")[0])) is not None:
         return known
-    path = Path(name).expanduser() / "config.json"
     try:
+        path = Path(name).expanduser() / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         return int(config.get("num_hidden_layers", config.get("n_layer")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError) as error:  # RuntimeError: ~ of an unknown user
         raise InputError(
             f"num_layers: the depth of backbone {name!r} is not known before it is fetched; set num_layers "
             f"(known depths: {', '.join(DECODER_LAYERS)})"

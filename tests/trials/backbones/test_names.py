@@ -26,3 +26,8 @@ def test_local_folder(key: str, tmp_path: Path) -> None:
 def test_unknown_name_says_what_to_set() -> None:
     with pytest.raises(InputError, match=r"depth of backbone 'someone/else' is not known .* set num_layers"):
         decoder_layers("someone/else")
+
+
+def test_a_home_folder_that_does_not_exist_is_an_unknown_depth() -> None:
+    with pytest.raises(InputError, match="num_layers: the depth of backbone '~nosuchuser/x' is not known"):
+        decoder_layers("~nosuchuser/x")
