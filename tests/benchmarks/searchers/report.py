@@ -1,7 +1,7 @@
 """What `results.csv` says: a table of regrets and a picture of them against the number of evaluations.
 
-    python tests/benchmarks/searchers/report.py                       the table as Markdown
-    python tests/benchmarks/searchers/report.py --picture regrets.png
+python tests/benchmarks/searchers/report.py                       the table as Markdown
+python tests/benchmarks/searchers/report.py --picture regrets.png
 """
 
 from __future__ import annotations

@@ -189,7 +189,9 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=0, help="tuning uses 100 and up, so that 0 to 99 stay unseen")
     parser.add_argument("--evaluations", type=int, default=max(CHECKPOINTS))
     parser.add_argument("--workers", type=int, default=1, help="processes, one a core")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many; unfinished runs remain")
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="stop after so many; unfinished runs remain"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument(
         "--working", type=Path, default=Path(tempfile.gettempdir()) / "searcher-runs", help="folder of unfinished runs"
