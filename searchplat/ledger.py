@@ -164,7 +164,7 @@ class Ledger:
         """Open an existing ledger for writing."""
         if not path.exists():
             raise InputError(f"{path}: there is no such ledger")
-        return cls(path, _connect(path))
+        return cls._opened(path, _connect(path))
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
@@ -174,10 +174,18 @@ class Ledger:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=20
         )
+        return cls._opened(path, connection)
+
+    @classmethod
+    def _opened(cls, path: Path, connection: sqlite3.Connection) -> Ledger:
         try:
             return cls(path, connection)
         except sqlite3.DatabaseError as error:
+            connection.close()
             raise InputError(f"{path}: is not a ledger ({error})") from error
+        except InputError:
+            connection.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ MRR = Objective("valid/mrr", maximize=True)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger.create(tmp_path / "ledger.sqlite", {"method": "toy"}, [MRR])
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.create(tmp_path / "ledger.sqlite", {"method": "toy"}, [MRR]) as opened:
+        yield opened
 
 
 def suggest(ledger: Ledger, stage: str = "layout", **changes: object) -> TrialRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,13 @@ def spec(space: Path) -> SearchSpec:
 
 
 @pytest.fixture
-def empty(spec: SearchSpec, tmp_path: Path) -> tuple[SearchFolder, Ledger]:
+def empty(spec: SearchSpec, tmp_path: Path) -> Iterator[tuple[SearchFolder, Ledger]]:
     """A search that was opened and has no trial."""
     folder = SearchFolder(tmp_path / "runs", "first")
     folder.path.mkdir(parents=True)
-    ledger = Ledger.create(folder.ledger_path, to_document(spec), spec.objectives)
-    ledger.note("opened", {"pid": 1, "resumed": False})
-    return folder, ledger
+    with Ledger.create(folder.ledger_path, to_document(spec), spec.objectives) as ledger:
+        ledger.note("opened", {"pid": 1, "resumed": False})
+        yield folder, ledger
 
 
 @pytest.fixture(scope="session")
@@ -87,12 +87,13 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def half_done(_template: Path, tmp_path: Path) -> tuple[SearchFolder, Ledger]:
+def half_done(_template: Path, tmp_path: Path) -> Iterator[tuple[SearchFolder, Ledger]]:
     """All of stage `layout`, some of `weights`, with every kind of ending on the way."""
     folder = SearchFolder(tmp_path / "runs", "first")
     folder.path.mkdir(parents=True)
     shutil.copy(_template / "ledger.sqlite", folder.ledger_path)
-    return folder, Ledger.open(folder.ledger_path)
+    with Ledger.open(folder.ledger_path) as ledger:
+        yield folder, ledger
 
 
 def _fill(ledger: Ledger) -> None:
