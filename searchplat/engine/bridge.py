@@ -21,6 +21,9 @@ from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import StageSpec
 
+_PATIENCE_S = 0.02
+_PATIENCE_ALONE_S = 5.0
+
 
 class Bridge(DriverOnly, TuneSearcher):
     """The searcher that Tune sees.
@@ -68,7 +71,9 @@ class Bridge(DriverOnly, TuneSearcher):
         if isinstance(turn, Ask):
             self._thinking = threading.Thread(target=self._think, args=(turn.stage,), name="suggestion", daemon=True)
             self._thinking.start()
-            return None
+            # While trials run, Tune must get back to them; while none does, it would sleep before it asks again.
+            self._thinking.join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
+            return None if self._thinking.is_alive() else self.suggest(trial_id)
         assert isinstance(turn, TrialRecord)
         self._numbers[trial_id] = turn.number
         self._handed.add(turn.number)
