@@ -1,10 +1,10 @@
 """Train every layout of three DALayers for real, at a small scale: the table behind the problem `darec-table`.
 
-    python tests/benchmarks/searchers/darec_layouts.py --workers 2            all 512 layouts, 2 seeds, or what is missing
-    python tests/benchmarks/searchers/darec_layouts.py --limit 8              the first 8 missing trainings, to see the cost
+    python tests/benchmarks/searchers/darec_layouts.py --workers 2   all 512 layouts, 2 seeds
+    python tests/benchmarks/searchers/darec_layouts.py --limit 8     the first 8 that are missing
     python tests/benchmarks/searchers/darec_layouts.py --summary              spread between layouts and between seeds
 
-Each training is a line of `darec_layouts.csv`, appended when it ends, so the command may be stopped and started again at
+Each training is a line of `darec_layouts.csv`, appended when it ends, so it may be stopped and started again at
 any time. A seed sets weights, batches and dropped-in negatives; the users are the same for all. The order is shuffled
 once, seeds outside, so that an unfinished table is a fair sample.
 """
@@ -116,8 +116,8 @@ def summary(path: Path) -> str:
     repeats = float(np.mean([len(values) for values in several]))
     between = max(0.0, float(means.var(ddof=1)) - within / repeats)
     return (
-        f"{len(seconds)} trainings of {len(seen)} layouts, median {np.median(seconds):.1f} s; valid/mrr of the layouts' "
-        f"means {means.min():.4f} to {means.max():.4f}, standard deviation between layouts {between**0.5:.4f} (less the "
+        f"{len(seconds)} trainings of {len(seen)} layouts, median {np.median(seconds):.1f} s; valid/mrr of "
+        f"layouts' means {means.min():.4f} to {means.max():.4f}, deviation between layouts {between**0.5:.4f} (less the "
         f"seeds' share), between seeds {within**0.5:.4f}"
     )
 

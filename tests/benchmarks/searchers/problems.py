@@ -1,6 +1,6 @@
 """Problems with a known best value, for comparing searchers. All are maximised.
 
-Each problem is a space, a noise-free function of its points, the standard deviation of the noise that a searcher sees on
+Each problem is a space, a noise-free function of its points, the deviation of the noise that a searcher sees on
 top, and the values of the best known point and of random points, so that regret can be stated on one scale: 0 is the
 best known, 1 is the mean of random points. Where a problem is drawn at random, every seed has an instance of its own.
 """

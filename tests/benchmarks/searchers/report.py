@@ -79,7 +79,7 @@ def _compared(values: Mapping[str, np.ndarray[Any, Any]]) -> str:
 
 
 def picture(found: Curves, path: Path) -> None:
-    """Mean regret of the best observed point against evaluations, with a band of one standard error, a panel a problem."""
+    """Mean regret of the best observed point against evaluations, with one standard error, a panel a problem."""
     import matplotlib
 
     matplotlib.use("agg")

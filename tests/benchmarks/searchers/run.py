@@ -5,7 +5,7 @@
     python tests/benchmarks/searchers/report.py                              the table and the picture
 
 Every (problem, searcher, seed) is a run of its own. A finished run is a line of `results.csv` and is not repeated
-unless more evaluations are asked for; an unfinished one is continued from its working file, for a searcher is a function
+unless more evaluations are asked for; an unfinished one is continued from its working file, as a searcher is a function
 of its history. So it may be stopped at any time. One process a worker, one thread each.
 """
 
@@ -88,7 +88,7 @@ def random_points(problem: Problem, seed: int) -> list[dict[str, Any]]:
 def carry_out(task: Task, folder: Path, until: float = float("inf")) -> dict[str, Any] | None:
     """Run or continue a task; its line of the results, or None if the time is up before its end.
 
-    The noise of an evaluation depends on seed and number alone, so equal points at equal numbers are seen equally by all.
+    The noise of an evaluation depends on seed and number alone, so all see equal points alike.
     """
     import torch
 
