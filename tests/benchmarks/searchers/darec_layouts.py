@@ -116,9 +116,9 @@ def summary(path: Path) -> str:
     repeats = float(np.mean([len(values) for values in several]))
     between = max(0.0, float(means.var(ddof=1)) - within / repeats)
     return (
-        f"{len(seconds)} trainings of {len(seen)} layouts, median {np.median(seconds):.1f} s; valid/mrr of "
-        f"layouts' means {means.min():.4f} to {means.max():.4f}, deviation between layouts {between**0.5:.4f} (less the "
-        f"seeds' share), between seeds {within**0.5:.4f}"
+        f"{len(seconds)} trainings of {len(seen)} layouts, median {np.median(seconds):.1f} s; valid/mrr of the "
+        f"layouts' means {means.min():.4f} to {means.max():.4f}, deviations: between layouts {between**0.5:.4f} (less "
+        f"the seeds' share), between seeds {within**0.5:.4f}"
     )
 
 
