@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ def test_time_between_drivers_is_not_work(empty: Search, tmp_path: Path) -> None
     ledger.note("opened")
     ledger.note("closed")
     ledger.close()
-    with sqlite3.connect(ledger.path) as file:
+    with closing(sqlite3.connect(ledger.path)) as file, file:
         for seq, at in enumerate((100, 110, 1000, 1005, 2000, 2001), start=1):
             file.execute("UPDATE events SET at = ? WHERE seq = ?", (at, seq))
     with Ledger.read(ledger.path) as again:
