@@ -1,4 +1,4 @@
-"""How long the driver works on one report: writing it durably, judging it, handing out what follows.
+"""How long the driver works on one report: writing it durably and judging it. Tune's own event loop is not in it.
 
     python tests/benchmarks/reports.py
 

@@ -1,6 +1,6 @@
 """What a trial costs beside its training: ours in a warm actor, and as a plain Ray Tune function.
 
-    python tests/benchmarks/warm_trials.py            DARec, 3 layers of SmolLM2, ML-100K
+    python tests/benchmarks/warm_trials.py            DARec, 2 layers of SmolLM2, ML-100K
 
 Both train the same configurations with the same code on one slot, ours through `run_search`, plain as a function
 trainable that loads the same data and backbone and reports each epoch. Overhead is the wall time from the end of
