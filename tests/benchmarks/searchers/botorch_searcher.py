@@ -11,6 +11,7 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.optim.optimize_mixed import optimize_acqf_mixed_alternating
+from botorch.sampling.normal import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from searchplat.searchers.contract import History, Suggestion
@@ -19,9 +20,14 @@ from searchplat.searchers.pr.encoding import Kind
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.spec.model import Space
 
+_ITERATIONS = 100
+_SAMPLES = 128
 
 class BoTorchSearcher:
-    """`SingleTaskGP` with all its defaults, `qLogNoisyExpectedImprovement`, `optimize_acqf_mixed_alternating`.
+    """`SingleTaskGP` with its defaults, `qLogNoisyExpectedImprovement`, `optimize_acqf_mixed_alternating`.
+
+    Two limits keep a suggestion near a second: 128 posterior samples (the default is 512) and 100 iterations of the fit
+    (the default has no limit, and spends hundreds on the last digits of the likelihood).
 
     The acquisition cannot avoid tried points; where it ends at one, the next of its redraws, else a random point is
     taken, as for Optuna's samplers.
@@ -60,8 +66,10 @@ class BoTorchSearcher:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # remarks on ill-conditioned fits, which are then repeated
             model = SingleTaskGP(X, (y - y.mean()) / y.std(), outcome_transform=None)
-            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-            acquisition: Any = qLogNoisyExpectedImprovement(model, X_baseline=X, prune_baseline=True)
+            limits = {"options": {"maxiter": _ITERATIONS}}
+            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs=limits)
+            sampler = SobolQMCNormalSampler(torch.Size([_SAMPLES]))
+            acquisition: Any = qLogNoisyExpectedImprovement(model, X_baseline=X, sampler=sampler, prune_baseline=True)
             candidates, _ = optimize_acqf_mixed_alternating(acquisition, bounds, discrete_dims=bits)
         best: torch.Tensor = candidates[0].detach()
         return best
