@@ -75,8 +75,8 @@ class PROptions(Options):
     acquisition: Literal["ei", "ucb", "thompson"] = Field(
         default="ei", description="what a point is worth: noisy expected improvement, upper bound, or a posterior draw"
     )
-    surrogate: Literal["auto", "general", "pairs", "layers"] = Field(
-        default="auto", description="the Gaussian process's kernel; auto averages all by their evidence"
+    surrogate: Literal["auto", "general", "pairs", "layers", "full"] = Field(
+        default="auto", description="parts of the Gaussian process's kernel; auto has all that the space allows"
     )
     beta: float = Field(default=2.0, gt=0, description="ucb: standard deviations above the mean")
     restarts: int = Field(default=8, ge=1, description="distributions optimised side by side")

@@ -57,9 +57,11 @@ class NoisyEI:
     def __init__(self, model: Model, observed_ND: Tensor, pending_QD: Tensor, seed: int) -> None:
         best = model.mean(observed_ND).topk(min(_BASELINE, len(observed_ND))).indices
         self._model = model
-        self._base_BD = torch.cat([observed_ND[best], pending_QD])
-        mean_B, covariance_BB = model.joint(self._base_BD)
-        _, self._half_NB = model.half(self._base_BD)
+        base_BD = torch.cat([observed_ND[best], pending_QD])
+        mean_B, covariance_BB = model.joint(base_BD)
+        _, self._half_NB = model.half(base_BD)
+        # One call for the covariances with observed and baseline points: they share most of the work.
+        self._covariance = model.kernel.against(model.hyper, torch.cat([model.features_ND, base_BD]))
         jitter = 1e-6 * covariance_BB.diagonal().mean().clamp(min=1e-6)
         root_BB = _safe_root(covariance_BB, jitter)
         uniform = sobol(len(mean_B), _DRAWS, seed)
@@ -72,8 +74,9 @@ class NoisyEI:
 
     def __call__(self, features_MD: Tensor) -> Tensor:
         model = self._model
-        cross_MN, half_NM = model.half(features_MD)
-        with_base_MB = model.kernel(model.hyper, features_MD, self._base_BD) - half_NM.T @ self._half_NB
+        cross_MN, base_MB = torch.split(self._covariance(features_MD), [len(model.alpha_N), len(self._root_BB)], 1)
+        half_NM = torch.linalg.solve_triangular(model.root_NN, cross_MN.T, upper=False)
+        with_base_MB = base_MB - half_NM.T @ self._half_NB
         prior_M = model.kernel.diagonal(model.hyper, features_MD)
         explained_BM = torch.linalg.solve_triangular(self._root_BB, with_base_MB.T, upper=False)
         variance_M = prior_M - (half_NM**2).sum(0) - (explained_BM**2).sum(0)

@@ -161,12 +161,21 @@ def _by_model(
         "acquisition": options.acquisition if len(models_J) == 1 else "hypervolume",
         "log_value": round(found.value, 6),
         "noise": [round(models[0].noise, 6) for models in models_J],
-        "kernels": {m.family: round(m.weight, 4) for m in models_J[0]},
+        "kernels": _parts(models_J[0]),
         "optimise_seconds": round(time.perf_counter() - fit_done, 4),
     }
     if region is not None:
         info["radius"] = region.radius
     return Proposal(found.code_A, info)
+
+
+def _parts(models: Sequence[Model]) -> dict[str, float]:
+    """Variance of each kernel part, averaged over the models: what the surrogate makes of the objective."""
+    variances: dict[str, float] = {}
+    for model in models:
+        for part, variance in zip(model.kernel.parts, model.hyper.variances, strict=True):
+            variances[part] = variances.get(part, 0.0) + model.weight * float(variance)
+    return {part: round(variance, 4) for part, variance in variances.items()}
 
 
 def _bounded(options: PROptions) -> bool:
@@ -175,11 +184,10 @@ def _bounded(options: PROptions) -> bool:
 
 def _families(encoding: Encoding, options: PROptions) -> list[str]:
     layered = sum(axis.layer is not None for axis in encoding.axes) > 1
-    if options.surrogate != "auto":
-        return [options.surrogate if layered or options.surrogate != "layers" else "pairs"]
-    if encoding.width < 2:
-        return ["general"]
-    return ["general", "pairs", "layers"] if layered else ["general", "pairs"]
+    name = "full" if options.surrogate == "auto" else options.surrogate
+    if name in ("layers", "full") and not layered:
+        name = "pairs"
+    return ["general" if encoding.width < 2 else name]
 
 
 def _models(

@@ -42,7 +42,7 @@ class PosteriorDraw:
             elif part == "general":
                 self._wave_amplitude = (2 * variance / _WAVES).sqrt()
             else:
-                first, second = kernel.within if part == "within" else kernel.between
+                first, second = kernel.pairs_of[part]
                 pair_P = weight_D[first] * weight_D[second]
                 self._square_DD[first, second] += normal(len(first)) * (variance / pair_P.sum() * pair_P).sqrt()
         self._waves_DW = normal(width, _WAVES) * (hyper.rate / 2 * weight_D).sqrt()[:, None]
@@ -62,7 +62,7 @@ class PosteriorDraw:
 
     def path(self, features_MD: Tensor) -> Tensor:
         """Values of the sampled objective `[M]`."""
-        cross_MN = self._model.kernel(self._model.hyper, features_MD, self._model.features_ND)
+        cross_MN = self._model.covariance(features_MD)
         return self._prior(features_MD) + cross_MN @ self._update_N
 
     def __call__(self, features_MD: Tensor) -> Tensor:

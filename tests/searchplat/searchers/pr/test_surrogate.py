@@ -8,7 +8,8 @@ from torch import Tensor
 
 from searchplat.searchers.pr import surrogate
 from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
-from searchplat.searchers.pr.surrogate import FAMILIES, FitError, Hyper, Kernel, fit, unfitted
+from searchplat.searchers.pr.kernel import FAMILIES, Hyper, Kernel
+from searchplat.searchers.pr.surrogate import FitError, fit, unfitted
 
 LAYOUT = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(12)])
 MIXED = Encoding(
@@ -127,6 +128,33 @@ def test_evidence_prefers_the_family_that_made_the_data() -> None:
         assert abs(sum(m.weight for m in models) - 1) < 1e-9
 
 
+def test_free_relevances_are_for_data_that_ask_for_them() -> None:
+    """A few axes that do all, seen often, want free relevances; few points of an even function do not."""
+    wide = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(36)])
+    f = points(wide, 120)
+    few = f[:, 0] + f[:, 1] * f[:, 2] + f[:, 20] * f[:, 0]
+    shares = []
+    for features, y in ((f, few), (f[:25], f[:25].sum(1))):
+        y = y + 0.3 * y.std() * normal(len(y))
+        models = fit(wide, features, (y - y.mean()) / y.std(), ["full"])
+        even = [m.weight for m in models if float(m.hyper.relevance_A.max() / m.hyper.relevance_A.min()) < 2]
+        shares.append(sum(even))
+
+    assert shares[0] < 0.1
+    assert shares[1] > 0.2
+
+
+def test_the_fitted_variances_tell_which_parts_made_the_data() -> None:
+    f = points(LAYOUT, 150)
+    far_apart = f[:, 0] * f[:, 9] + f[:, 1] * f[:, 10] - f[:, 2] * f[:, 11] + f[:, 3] * f[:, 8] + 0.1 * normal(150)
+    nearby = f[:, 0] * f[:, 1] + f[:, 2] * f[:, 4] - f[:, 6] * f[:, 7] + f[:, 8] * f[:, 10] + 0.1 * normal(150)
+
+    for y, structured in ((far_apart, False), (nearby, True)):
+        model = fit(LAYOUT, f, (y - y.mean()) / y.std(), ["full"])[0]
+        variance = dict(zip(model.kernel.parts, map(float, model.hyper.variances), strict=True))
+        assert (variance["within"] + variance["between"] > variance["pairs"]) == structured
+
+
 def test_repeats_of_a_point_enter_with_their_variance() -> None:
     """Repeats in separate rows give the posterior of one row with the mean and a share of the noise."""
     f = points(LAYOUT, 10)
@@ -157,27 +185,29 @@ def test_posterior_agrees_with_its_joint_form() -> None:
     torch.testing.assert_close(variance, covariance.diagonal())
 
 
-def test_the_gradient_of_the_evidence_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoding", [LAYOUT, MIXED], ids=["layout", "mixed"])
+def test_the_gradient_of_the_evidence_is_right(encoding: Encoding, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hand-made gradient against finite differences, through the optimiser that receives it."""
-    checked = []
+    checked = 0
 
     def check(function, start, **_):  # type: ignore[no-untyped-def]
-        value, gradient = function(start)
-        for i in (0, 5, 12, 15, 17, 18, 19):
+        nonlocal checked
+        at = start + 0.3 * normal(len(start)).numpy()
+        value, gradient = function(at)
+        for i in range(len(at)):
             step = 1e-5
-            up, down = start.copy(), start.copy()
+            up, down = at.copy(), at.copy()
             up[i] += step
             down[i] -= step
-            assert abs((function(up)[0] - function(down)[0]) / (2 * step) - gradient[i]) < 1e-4 * max(
-                1, abs(gradient[i])
-            )
-            checked.append(i)
+            slope = (function(up)[0] - function(down)[0]) / (2 * step)
+            assert abs(slope - gradient[i]) < 1e-4 * max(1, abs(gradient[i]))
+            checked += 1
         return type("Result", (), {"x": start, "fun": value})
 
     monkeypatch.setattr(surrogate, "minimize", check)
-    fit(LAYOUT, points(LAYOUT, 20), normal(20), ["layers"])
+    fit(encoding, points(encoding, 20), normal(20), ["full"])
 
-    assert len(checked) == 7
+    assert checked == 2 * Kernel(encoding, FAMILIES["full"]).size  # with nearly equal and with free relevances
 
 
 def test_a_fit_of_nonsense_says_so_and_the_prior_serves() -> None:
