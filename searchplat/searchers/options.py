@@ -82,4 +82,7 @@ class PROptions(Options):
     restarts: int = Field(default=8, ge=1, description="distributions optimised side by side")
     samples: int = Field(default=32, ge=4, description="Monte-Carlo samples a distribution and step; an even number")
     steps: int = Field(default=40, ge=0, description="Adam steps")
-    trust_region: bool = Field(default=False, description="stay within a Hamming radius of the best that adapts")
+    trust_region: Literal["alternate", "always", "never"] = Field(
+        default="alternate",
+        description="stay within a Hamming radius of the best that adapts: every second trial, always, or never",
+    )

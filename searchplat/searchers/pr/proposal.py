@@ -91,7 +91,7 @@ def propose(
         if len(known.scored_NA) < startup_of(encoding, options):
             proposal = _design(encoding, known, seed, accept)
         else:
-            proposal = _by_model(encoding, known, own, options, accept)
+            proposal = _by_model(encoding, known, own, options, accept, _bounded(options, number))
         if proposal is None:
             proposal = _at_random(encoding, known, own, accept)
     if proposal is not None:
@@ -129,7 +129,12 @@ def _at_random(encoding: Encoding, known: Known, seed: int, accept: Callable[[Te
 
 
 def _by_model(
-    encoding: Encoding, known: Known, seed: int, options: PROptions, accept: Callable[[Tensor], bool]
+    encoding: Encoding,
+    known: Known,
+    seed: int,
+    options: PROptions,
+    accept: Callable[[Tensor], bool],
+    bounded: bool,
 ) -> Proposal | None:
     generator = torch.Generator().manual_seed(seed)
     features_ND = encoding.features(known.scored_NA)
@@ -143,7 +148,7 @@ def _by_model(
     acquisition = _acquisition(encoding, known, features_ND, models_J, seed, options, generator)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     order = mean_N.argsort(descending=True)
-    region = TrustRegion.from_values(encoding, known.scored_NA, mean_N, known.values_NJ) if _bounded(options) else None
+    region = TrustRegion.from_values(encoding, known.scored_NA, mean_N, known.values_NJ) if bounded else None
     tried_NA = known.tried
     found: Found | None = None
     for _ in range(3):  # more than once only where rounding makes new codes of old points
@@ -178,8 +183,12 @@ def _parts(models: Sequence[Model]) -> dict[str, float]:
     return {part: round(variance, 4) for part, variance in variances.items()}
 
 
-def _bounded(options: PROptions) -> bool:
-    return options.trust_region
+def _bounded(options: PROptions, number: int) -> bool:
+    """Whether this trial stays near the best.
+
+    By turns by default: the region finds the top of a hill sooner, the whole space finds other hills.
+    """
+    return options.trust_region == "always" or (options.trust_region == "alternate" and number % 2 == 0)
 
 
 def _families(encoding: Encoding, options: PROptions) -> list[str]:

@@ -45,7 +45,7 @@ def test_the_startup_grows_with_the_space_up_to_ten(axes: int, expected: int) ->
 
 def test_the_startup_is_a_design_and_then_comes_the_model() -> None:
     assert proposed(known(3)).info["route"] == "design"
-    info = proposed(known(4)).info
+    info = proposed(known(4), trust_region="never").info
     assert info["route"] == "pr"
     assert set(info) == {"route", "acquisition", "log_value", "noise", "kernels", "optimise_seconds", "seconds"}
 
@@ -133,9 +133,18 @@ def test_the_trust_region_is_kept_shrinks_and_restarts() -> None:
     assert TrustRegion.from_values(ENCODING, codes[:12], rising, rising[:, None]).radius == 18
 
 
+def test_every_second_trial_stays_near_the_best() -> None:
+    history = known(12)
+    bounded = {number: "radius" in proposed(history, number).info for number in (12, 13, 14)}
+
+    assert bounded == {12: True, 13: False, 14: True}
+    assert "radius" in proposed(history, 13, trust_region="always").info
+    assert "radius" not in proposed(history, 12, trust_region="never").info
+
+
 def test_the_trust_region_bounds_proposals() -> None:
     history = known(30)
-    found = proposed(history, trust_region=True)
+    found = proposed(history, trust_region="always")
     distance = (history.scored_NA != found.code_A).sum(1).min()
 
     assert found.info["radius"] >= 1
