@@ -1,9 +1,9 @@
 """A space as PR's arithmetic sees it: a row of codes a point, and a row of features for the surrogate.
 
 Shapes: `M` points, `A` axes, `D` feature columns. A code is 0 or 1 on a bit, the level's index on an ordinal or
-categorical axis, a position in [0, 1] on a real one. Features are centred so that 0 says nothing: bits are -1 and +1,
-ordinals and reals lie in [-1, 1], a categorical axis has a column a level; inactive axes are 0 throughout, and so are
-those that an observed point lacks (code NaN).
+categorical axis, a position in [0, 1] on a real one. Features of 0 say nothing: bits are -1 and +1, ordinals and reals
+lie on the half circle through them (sine and cosine), a categorical axis has a centred column a level; inactive axes are
+0 throughout, and so are those that an observed point lacks (code NaN).
 Next: `surrogate` (what is believed of points) and `reparameterization` (how points are drawn).
 """
 
@@ -103,8 +103,13 @@ class Encoding:
                 # sqrt(2), less the mean: two levels are as far apart as a flipped bit's.
                 one_hot = codes_MA[:, a, None] == torch.arange(axis.levels)
                 column = 2**0.5 * (one_hot.to(codes_MA.dtype) - 1.0 / axis.levels)
+            elif axis.kind is Kind.BIT:
+                column = 2 * codes_MA[:, a, None] - 1
             else:
-                column = (2 * codes_MA[:, a, None] / top_A[a]) - 1
+                # A half circle: every point has the same length, so a linear kernel is as unsure of the middle as of
+                # the ends, and what lies between may be better than both.
+                angle_M1 = (torch.pi / 2) * ((2 * codes_MA[:, a, None] / top_A[a]) - 1)
+                column = torch.cat([angle_M1.sin(), angle_M1.cos()], 1)
             columns.append(column if active_MA is None else column * active_MA[:, a, None])
         return torch.cat(columns, dim=1)
 
@@ -199,7 +204,7 @@ def _where(kinds: list[Kind], kind: Kind) -> Tensor:
 
 
 def _width(axis: Axis) -> int:
-    return axis.levels if axis.kind is Kind.CATEGORICAL else 1
+    return {Kind.CATEGORICAL: axis.levels, Kind.BIT: 1}.get(axis.kind, 2)
 
 
 def _limited(bits_MN: Tensor, order_MN: Tensor, low: int, high: int) -> Tensor:

@@ -33,12 +33,26 @@ def test_features_are_centred_and_inactive_axes_say_nothing() -> None:
 
     features = MIXED.features(codes)
 
-    third = 2**0.5 / 3
+    third, half = 2**0.5 / 3, 0.5**0.5
     expected = torch.tensor(
-        [[1, -third, -third, 2 * third, 1, 0.5, -1], [-1, -third, 2 * third, -third, -1, 0, 0]], dtype=torch.float64
+        [
+            [1, -third, -third, 2 * third, 1, 0, half, half, -1, 0],
+            [-1, -third, 2 * third, -third, -1, 0, 0, 0, 0, 0],
+        ],
+        dtype=torch.float64,
     )
     torch.testing.assert_close(features, expected)
-    assert MIXED.axis_of_column.tolist() == [0, 1, 1, 1, 2, 3, 4]
+    assert MIXED.axis_of_column.tolist() == [0, 1, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_all_points_of_a_numeric_axis_are_equally_uncertain_beforehand() -> None:
+    """A feature that grows towards the ends would make every linear kernel look there first."""
+    encoding = Encoding([Axis("size", Kind.ORDINAL, 5), Axis("rate", Kind.REAL, 0)])
+    features = encoding.features(torch.tensor([[k, k / 4] for k in range(5)], dtype=torch.float64))
+
+    torch.testing.assert_close((features**2).sum(1), torch.full((5,), 2.0, dtype=torch.float64))
+    ends = (features[0] - features[-1]).reshape(2, 2)
+    torch.testing.assert_close((ends**2).sum(1), torch.full((2,), 4.0, dtype=torch.float64))  # as a flipped bit
 
 
 def test_two_levels_of_a_categorical_axis_are_as_far_apart_as_a_flipped_bit() -> None:
