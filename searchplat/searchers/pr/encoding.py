@@ -2,8 +2,8 @@
 
 Shapes: `M` points, `A` axes, `D` feature columns. A code is 0 or 1 on a bit, the level's index on an ordinal or
 categorical axis, a position in [0, 1] on a real one. Features of 0 say nothing: bits are -1 and +1, ordinals and reals
-lie on the half circle through them (sine and cosine), a categorical axis has a centred column a level; inactive axes are
-0 throughout, and so are those that an observed point lacks (code NaN).
+lie on the half circle through them (sine and cosine), a categorical axis has a centred column a level; inactive axes
+are 0 throughout, and so are those that an observed point lacks (code NaN).
 Next: `surrogate` (what is believed of points) and `reparameterization` (how points are drawn).
 """
 
