@@ -17,6 +17,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
+from searchplat.firewall import sealed
 from searchplat.methods import load_method
 
 TIMEOUT_TRACE = "timeout.txt"
@@ -114,7 +115,7 @@ class Work:
             stacks = trace.read_text(errors="replace")[-4000:]
             return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
         try:
-            with _Watchdog(trace, self._order.timeout_s):
+            with sealed(), _Watchdog(trace, self._order.timeout_s):
                 return self._step()
         except Exception as error:  # every failure is sorted here, so that the worker stays warm
             self._training = None
