@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
 from trials.darec.config import DARecConfig
+from trials.darec.published import PUBLISHED
 from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
 
@@ -30,6 +31,7 @@ class DARec(RecommenderMethod):
         "for Enhancing LLM-Based Sequential Recommendation, 2024"
     )
     Config: ClassVar[type[LoopConfig]] = DARecConfig
+    published: ClassVar[tuple[Published, ...]] = PUBLISHED
 
     def layout_layers(self, config: Any) -> int | None:
         """Number of DALayers: `floor(layers / replace_every)`.

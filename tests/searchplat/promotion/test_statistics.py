@@ -165,7 +165,9 @@ def null_differences(families: int, size: int, users: int) -> np.ndarray:
 
 @pytest.mark.parametrize("name", TESTS)
 @pytest.mark.parametrize("correct", [benjamini_hochberg, holm])
-def test_without_an_effect_at_most_5_percent_are_rejected(null_p: dict, name: str, correct: object) -> None:
+def test_without_an_effect_at_most_5_percent_are_rejected(
+    null_p: dict[str, np.ndarray], name: str, correct: object
+) -> None:
     """1,000 families of four comparisons with one reference: any rejection in a family is a false one."""
     adjusted = np.stack([correct(family) for family in null_p[name].reshape(1000, 4)])  # type: ignore[operator]
     wrong = int((adjusted <= 0.05).any(axis=1).sum())
@@ -175,11 +177,11 @@ def test_without_an_effect_at_most_5_percent_are_rejected(null_p: dict, name: st
 
 
 @pytest.fixture(scope="module")
-def null_p() -> dict:
+def null_p() -> dict[str, np.ndarray]:
     return dict(paired_tests(null_differences(1000, 4, 150), resamples=2000).p)
 
 
 @pytest.mark.parametrize("name", TESTS)
-def test_without_an_effect_or_a_correction_5_percent_are_rejected(null_p: dict, name: str) -> None:
+def test_without_an_effect_or_a_correction_5_percent_are_rejected(null_p: dict[str, np.ndarray], name: str) -> None:
     first = null_p[name].reshape(1000, 4)[:, 0]  # one of each family: independent
     assert stats.binom.ppf(0.001, 1000, 0.05) <= (first <= 0.05).sum() <= stats.binom.ppf(0.999, 1000, 0.05)

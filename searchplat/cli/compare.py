@@ -1,0 +1,167 @@
+"""`searchplat compare`: one table over the promotions of several searches."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.contract import Published
+    from searchplat.promotion.table import Cell, Table
+
+
+class Format(StrEnum):
+    """How the table is written."""
+
+    TERMINAL = "terminal"
+    MARKDOWN = "markdown"
+    LATEX = "latex"
+    CSV = "csv"
+
+
+class PairedTest(StrEnum):
+    """Which test the marks follow."""
+
+    T = "t"
+    WILCOXON = "wilcoxon"
+    BOOTSTRAP = "bootstrap"
+
+
+def compare(
+    searches: Annotated[list[str], typer.Argument(metavar="SEARCH...", help="Names of promoted searches.")],
+    format_: Annotated[Format, typer.Option("--format", help="How to write the table.")] = Format.TERMINAL,
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", metavar="NAME", help="A row to test against, beside the best control; repeatable."),
+    ] = None,
+    test: Annotated[PairedTest, typer.Option("--test", help="The paired test that marks follow.")] = PairedTest.T,
+    alpha: Annotated[float, typer.Option("--alpha", metavar="P", help="Level of significance.")] = 0.05,
+    all_: Annotated[bool, typer.Option("--all", help="Also candidates that did not win.")] = False,
+    interval: Annotated[
+        bool, typer.Option("--interval", help="95 % confidence intervals over seeds instead of standard deviations.")
+    ] = False,
+    runs: options.Runs = None,
+    json_: options.Json = False,
+) -> None:
+    """Compare promoted searches: quality over seeds, significance per user, and cost.
+
+    A row is a search's winner or one of its controls, from the search's newest promotion. Rows are tested against each
+    other only where they were tested on the same users. CSV and JSON hold all three tests, plain and corrected.
+
+    \b
+    Examples:
+      searchplat compare darec-quick sasrec-quick
+      searchplat compare darec-quick --against popularity --test wilcoxon
+      searchplat compare darec-quick sasrec-quick --format latex > table.tex
+    """
+    from searchplat.cli.output import print_json, show
+    from searchplat.engine.folder import SearchFolder, runs_root
+    from searchplat.errors import InputError
+    from searchplat.promotion import formats
+    from searchplat.promotion.record import load_promotion
+    from searchplat.promotion.table import make_table
+
+    if not 0 < alpha < 1:
+        raise InputError(f"--alpha: must lie in (0, 1), got {alpha:g}; 0.05 is usual")
+    promotions = []
+    for name in dict.fromkeys(searches):
+        folder = SearchFolder(runs or runs_root(), name)
+        folder.read().close()  # says which searches there are
+        promotions.append(load_promotion(folder.path))
+    table = make_table(
+        promotions,
+        against=against or [],
+        published=_published({run.method for promotion in promotions for run in promotion.runs}),
+        all_candidates=all_,
+        test=test.value,
+        alpha=alpha,
+    )
+    beside: formats.Shown = "interval" if interval else "sd"
+    if json_:
+        print_json(formats.document(table))
+    elif format_ is Format.MARKDOWN:
+        print(formats.markdown(table, beside))
+    elif format_ is Format.LATEX:
+        print(formats.latex(table, beside))
+    elif format_ is Format.CSV:
+        print(formats.csv_text(table))
+    else:
+        show(screen(table, beside))
+
+
+def screen(table: Table, beside: Any) -> Any:
+    """The table, what was tested, and notes."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from searchplat.cli import output
+    from searchplat.promotion import formats
+
+    def styled(cell: Cell | None) -> Any:
+        if cell is None:
+            return output.line("-")
+        style = {1: "bold", 2: "underline"}.get(cell.place, "")
+        return Text.assemble((formats.figure(cell.spread, beside), style), f"{table.mark(cell):<2}")
+
+    columns = ("method", *(f">{metric}  " for metric in table.metrics), *(f">{name}" for name in formats.COST_HEADINGS))
+    parts: list[Any] = []
+    for section in table.sections:
+        rows: list[Any] = [
+            (row.label, *(styled(row.cells.get(metric)) for metric in table.metrics), *formats.costs(row))
+            for row in section.rows
+        ]
+        for paper in section.published:
+            printed = [paper.metrics.get(metric) for metric in table.metrics]
+            cells = ["-" if value is None else f"{value:.4f}  " for value in printed]
+            rows.append((output.described(paper.method, paper.source), *cells, "", "", "", ""))
+        heading = f"{section.title}, {section.users:,} test users"
+        parts += ([""] if parts else []) + [output.table(columns, rows, heading)]
+    if table.comparisons:
+        parts += ["", _tests(table)]
+    parts.append("")
+    parts += [output.line((note, "dim")) for note in formats.notes(table)]
+    return Group(*parts)
+
+
+def _tests(table: Table) -> Any:
+    """Every comparison: the difference, and the corrected p-values of the chosen test beside the plain ones of all."""
+    from searchplat.cli import output
+    from searchplat.promotion.statistics import TESTS
+
+    rows = [
+        (
+            section.title,
+            row.label,
+            one.reference,
+            metric,
+            f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]",
+            *(f"{one.p[name]:.2g}" for name in TESTS),
+            f"{one.bh[table.test]:.2g}",
+            f"{one.holm[table.test]:.2g}",
+        )
+        for section in table.sections
+        for row in section.rows
+        for metric, cell in row.cells.items()
+        for one in cell.comparisons
+    ]
+    named = [f">p {name}" for name in TESTS]
+    columns = ("data", "method", "against", "metric", ">difference [95 %]", *named, ">BH", ">Holm")
+    return output.table(columns, rows, "per user")
+
+
+def _published(methods: set[str]) -> list[Published]:
+    """What the papers of these methods print; a method that is no longer installed has nothing to say."""
+    from searchplat.errors import InputError
+    from searchplat.methods import load_method
+
+    found: list[Published] = []
+    for name in sorted(methods):
+        try:
+            found += getattr(load_method(name), "published", ())
+        except InputError:
+            continue
+    return list({(p.method, p.data, p.source): p for p in found}.values())
