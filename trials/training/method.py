@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.data.dataset import SearchData
+    from trials.training.final import FinalLoop
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
 
@@ -60,10 +61,28 @@ class RecommenderMethod(ABC):
         Raises:
             TypeError: If `job.config` is not an instance of this method's `Config`.
         """
+        from trials.training.loop import Loop
+
+        model, data = self._ready(job)
+        return Loop(model, data, job.config, seed=job.seed, folder=job.folder)  # type: ignore[arg-type]
+
+    def start_final(self, job: FinalJob) -> FinalLoop:
+        """The same for final training: early stopping, several workers, one test.
+
+        Raises:
+            InputError: If there are several workers and the model cannot share a batch among them.
+            TypeError: As `start`.
+        """
+        from trials.training.final import FinalLoop
+
+        model, data = self._ready(job.trial)
+        return FinalLoop(model, data, job, self.name)
+
+    def _ready(self, job: TrialJob) -> tuple[Recommender, SearchData]:
+        """The model on its device, and its data."""
         import torch
 
         from trials.data import open_search
-        from trials.training.loop import Loop
         from trials.training.seeds import seed_everything
 
         if not isinstance(job.config, self.Config):
@@ -75,7 +94,7 @@ class RecommenderMethod(ABC):
         data = job.warm.get(data_key(job.data), lambda: open_search(job.data, job.assets))
         seed_everything(job.seed)  # after opening, so that a warm start draws the same weights as a cold one
         model = self.build(job.config, data, job)
-        return Loop(model.to(job.device), data, job.config, seed=job.seed, folder=job.folder)
+        return model.to(job.device), data
 
 
 def data_key(request: DataRequest) -> Hashable:
