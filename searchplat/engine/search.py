@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
 from searchplat.engine.folder import SearchFolder, runs_root
@@ -79,6 +80,7 @@ def run_search(
         ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
         if trials is not None:
             ledger.set_meta("trials", str(trials))
+        lineage.record(ledger, lineage.now(spec, AssetStore()))
         total = ledger.meta("trials")
         run = _Run(spec, folder, ledger, Plan(spec, ledger, None if total is None else int(total)), monitor)
         return run.to_its_end(address, tracking_uri, resumed)

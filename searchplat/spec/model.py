@@ -375,11 +375,21 @@ class Resources:
 
 @dataclass(frozen=True)
 class PromotionSpec:
-    """`promotion:` — how winners are retrained and tested."""
+    """`promotion:` — how winners are retrained and tested.
+
+    Args:
+        top: Configurations of the search; controls come on top.
+        seeds: Final trainings of each.
+        epochs: At most; the configuration's own if None.
+        patience: Epochs without a better validation after which a training ends.
+        data_fraction: Share of the users.
+        test: Metrics measured on the test split.
+    """
 
     top: int = 3
     seeds: int = 5
     epochs: int | None = None
+    patience: int = 5
     data_fraction: float = 1.0
     test: tuple[str, ...] = ("mrr", "recall@10", "ndcg@10")
 
