@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["DARec", "DARecConfig"]
 
 
+ANSWERING = {"lambda_cl": 0.0, "centre_states": False, "cf_epochs": 0}
+"""What `build` need not look for when a model only answers. Past validation on purpose: 0 epochs train nothing."""
+
+
 class DARec(RecommenderMethod):
     """Dynamic adaption of a language model: two attention masks, adapters chosen layer by layer, a CF model."""
 
@@ -58,3 +62,8 @@ class DARec(RecommenderMethod):
         from trials.darec.build import build
 
         return build(config, data, job)
+
+    def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Likewise, without hard items, centring, or training of a frozen CF model: the weights hold what they gave."""
+        assert isinstance(config, DARecConfig)
+        return self.build(config.model_copy(update=ANSWERING), data, job)

@@ -67,6 +67,7 @@ class SearchData:
         sentences: `[N]` item sentences, `key value key value ...` (DARec, section 2.2.1).
         titles: `[N]` item titles.
         fingerprint: Hex digest of everything above; equal data has equal fingerprints.
+        keys: `[N]` what the data set's files call the items; empty where nobody asks for it.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SearchData:
     sentences: Sequence[str]
     titles: Sequence[str]
     fingerprint: str
+    keys: Sequence[str] = ()
 
     @property
     def num_users(self) -> int:

@@ -32,7 +32,7 @@ from trials.data.sentences import item_sentences, item_titles
 from trials.data.source import Source, find_source
 from trials.data.texts import TextColumn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raise it when the same source files and options would give another prepared folder."""
 
 META = "meta.json"
@@ -139,6 +139,7 @@ def _open(folder: Path, request: DataRequest) -> SearchData:
         num_items=int(meta["statistics"]["items"]),
         sentences=TextColumn.open(folder / "sentences"),
         titles=TextColumn.open(folder / "titles"),
+        keys=TextColumn.open(folder / "keys"),
         fingerprint=fingerprint,
     )
 
@@ -196,6 +197,7 @@ def _write(folder: Path, source: Source, options: DataOptions, interactions: Int
     np.save(folder / TEST_FILE, cut.test_U)
     TextColumn.write(sentences, folder / "sentences")
     TextColumn.write(titles, folder / "titles")
+    TextColumn.write(interactions.item_keys, folder / "keys")
     meta = {
         "name": source.name,
         "format": FORMAT_VERSION,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from trials.training.final import FinalLoop
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
+    from trials.training.serving import ServedModel
 
 
 class RecommenderMethod(ABC):
@@ -44,6 +46,30 @@ class RecommenderMethod(ABC):
             data: Training sequences and validation targets.
             job: For `assets`, `warm` (frozen parts are kept there between trials), `device` and `seed`.
         """
+
+    def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Make the model again, for its trained weights to be loaded into it and to answer histories only.
+
+        A method whose `build` learns or looks for anything in the training sequences overrides this and leaves it
+        out; parameters and persistent buffers must have the same names and shapes.
+
+        Args:
+            data: The items, and as many users as in training, but made-up sequences: a served model carries nobody's
+                history.
+        """
+        return self.build(config, data, job)
+
+    def pack(self, folder: Path, target: Path, assets: AssetSource) -> None:
+        """Write a package of a final training's model; see `searchplat.contract.ServingMethod`."""
+        from trials.training.serving import pack
+
+        pack(folder, target, assets)
+
+    def load(self, folder: Path, assets: AssetSource) -> ServedModel:
+        """Make a trained model ready to answer; see `searchplat.contract.ServingMethod`."""
+        from trials.training.serving import load
+
+        return load(self, folder, assets)
 
     def layout_layers(self, config: Any) -> int | None:
         """Number of layers that a layout covers under `config`; None where a method has no layout."""
