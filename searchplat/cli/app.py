@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from searchplat import __version__
-from searchplat.cli import assets, best, check, compare, data, methods, run, search, status, text, trials
+from searchplat.cli import assets, best, check, compare, data, methods, predict, run, search, status, text, trials
 from searchplat.errors import SearchplatError
 
 INTERRUPTED = 130
@@ -89,6 +89,7 @@ app.command("trials")(trials.trials)
 app.command("best")(best.best)
 app.command("run")(run.run)
 app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 app.add_typer(assets.app, name="assets")
