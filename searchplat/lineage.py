@@ -18,13 +18,13 @@ from searchplat.contract import AssetSource
 from searchplat.errors import AssetError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_dataset, load_method
-from searchplat.spec import to_document
 from searchplat.spec.model import SearchSpec
-from searchplat.spec.record import NO_EFFECT
+from searchplat.spec.record import digest
 
 META = "lineage"
 HASHES = ("space", "data", "code")
 _PACKAGES = ("torch", "transformers", "numpy", "ray", "searchplat")
+_LENGTH = 16
 
 Lineage = dict[str, str]
 """`space`, `data` and `code` as short hashes, then versions by package."""
@@ -42,7 +42,7 @@ def now(spec: SearchSpec, assets: AssetSource) -> Lineage:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {"space": _space(spec), "data": _data(spec, assets), "code": _code(sorted(names)), **versions}
+    return {"space": digest(spec)[:_LENGTH], "data": _data(spec, assets), "code": _code(sorted(names)), **versions}
 
 
 def recorded(ledger: Ledger) -> list[Lineage]:
@@ -76,11 +76,6 @@ def _order(name: str) -> tuple[int, str]:
     return (HASHES.index(name) if name in HASHES else len(HASHES)), name
 
 
-def _space(spec: SearchSpec) -> str:
-    document = {key: value for key, value in to_document(spec).items() if key not in NO_EFFECT}
-    return _hash([json.dumps(document, sort_keys=True).encode()])
-
-
 def _data(spec: SearchSpec, assets: AssetSource) -> str:
     try:
         return _hash([load_dataset(spec.data.name).fingerprint(assets, spec.data.options).encode()])
@@ -102,4 +97,4 @@ def _hash(parts: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(f"{len(part)}\n".encode() + part)
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()[:_LENGTH]
