@@ -93,8 +93,11 @@ class Drive:
         """Of which phases runs are handed out now."""
 
     def begin(self) -> None:
-        """Take up what an earlier driver left: what was running or had failed waits again."""
-        open_again = [run for run in self._runs.values() if run.state in (RUNNING, FAILED)]
+        """Take up what an earlier driver left: what was running or had failed waits again, but not in a past race."""
+        raced = any(run.phase == FINAL for run in self._runs.values())
+        open_again = [
+            run for run in self._runs.values() if run.state in (RUNNING, FAILED) and not (raced and run.phase == RACE)
+        ]
         self._put(*(replace(run, state=WAITING, cause=None) for run in open_again))
         if not self._runs:
             self._plan(RACE, self._sizes.race, list(self._candidates))
