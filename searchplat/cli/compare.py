@@ -11,7 +11,7 @@ from searchplat.cli import options
 
 if TYPE_CHECKING:
     from searchplat.contract import Published
-    from searchplat.promotion.table import Cell, Table
+    from searchplat.promotion.table import Cell, Section, Table
 
 
 class Format(StrEnum):
@@ -94,8 +94,33 @@ def compare(
 
 
 def screen(table: Table, beside: Any) -> Any:
-    """The table, what was tested, and notes."""
+    """The table, what was tested, and notes; on a narrow terminal cost stands below quality."""
     from rich.console import Group
+
+    from searchplat.cli import output
+    from searchplat.promotion import formats
+
+    parts: list[Any] = []
+    for section in table.sections:
+        heading = f"{section.title}, {section.users:,} test users"
+        columns, rows = _quality(table, section, beside)
+        costs = [formats.costs(row) for row in section.rows] + [("", "", "", "")] * len(section.published)
+        whole = [(*row, *cost) for row, cost in zip(rows, costs, strict=True)]
+        one = output.table((*columns, *(f">{name}" for name in formats.COST_HEADINGS)), whole, heading)
+        parts += [""] if parts else []
+        if _fits(one):
+            parts.append(one)
+            continue
+        cost_rows = [(row.label, *cost) for row, cost in zip(section.rows, costs, strict=False)]
+        names = ("method", *(f">{name}" for name in formats.COST_HEADINGS))
+        parts += [output.table(columns, rows, heading), "", output.table(names, cost_rows)]
+    parts += [*_tests(table), ""]
+    parts += [output.line((note, "dim")) for note in formats.notes(table)]
+    return Group(*parts)
+
+
+def _quality(table: Table, section: Section, beside: Any) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Columns and rows of one section, without cost."""
     from rich.text import Text
 
     from searchplat.cli import output
@@ -103,54 +128,51 @@ def screen(table: Table, beside: Any) -> Any:
 
     def styled(cell: Cell | None) -> Any:
         if cell is None:
-            return output.line("-")
+            return output.line("-  ")
         style = {1: "bold", 2: "underline"}.get(cell.place, "")
         return Text.assemble((formats.figure(cell.spread, beside), style), f"{table.mark(cell):<2}")
 
-    columns = ("method", *(f">{metric}  " for metric in table.metrics), *(f">{name}" for name in formats.COST_HEADINGS))
-    parts: list[Any] = []
-    for section in table.sections:
-        rows: list[Any] = [
-            (row.label, *(styled(row.cells.get(metric)) for metric in table.metrics), *formats.costs(row))
-            for row in section.rows
-        ]
-        for paper in section.published:
-            printed = [paper.metrics.get(metric) for metric in table.metrics]
-            cells = ["-" if value is None else f"{value:.4f}  " for value in printed]
-            rows.append((output.described(paper.method, paper.source), *cells, "", "", "", ""))
-        heading = f"{section.title}, {section.users:,} test users"
-        parts += ([""] if parts else []) + [output.table(columns, rows, heading)]
-    if table.comparisons:
-        parts += ["", _tests(table)]
-    parts.append("")
-    parts += [output.line((note, "dim")) for note in formats.notes(table)]
-    return Group(*parts)
+    rows: list[tuple[Any, ...]] = [
+        (row.label, *(styled(row.cells.get(metric)) for metric in table.metrics)) for row in section.rows
+    ]
+    for paper in section.published:
+        printed = [paper.metrics.get(metric) for metric in table.metrics]
+        cells = ["-  " if value is None else f"{value:.4f}  " for value in printed]
+        rows.append((output.described(paper.method, paper.source), *cells))
+    return ("method", *(f">{metric}  " for metric in table.metrics)), rows
 
 
-def _tests(table: Table) -> Any:
-    """Every comparison: the difference, and the corrected p-values of the chosen test beside the plain ones of all."""
+def _fits(made: Any) -> bool:
+    """Whether a table is shown on this terminal without breaking its cells."""
+    from rich.measure import Measurement
+
+    from searchplat.cli import output
+
+    out = output.console()
+    return Measurement.get(out, out.options.update(max_width=10_000), made).maximum <= out.width
+
+
+def _tests(table: Table) -> list[Any]:
+    """For each pair: the differences, the plain p-values of all tests, and the corrected ones of the chosen test."""
     from searchplat.cli import output
     from searchplat.promotion.statistics import TESTS
 
-    rows = [
-        (
-            section.title,
-            row.label,
-            one.reference,
-            metric,
-            f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]",
-            *(f"{one.p[name]:.2g}" for name in TESTS),
-            f"{one.bh[table.test]:.2g}",
-            f"{one.holm[table.test]:.2g}",
-        )
-        for section in table.sections
-        for row in section.rows
-        for metric, cell in row.cells.items()
-        for one in cell.comparisons
-    ]
-    named = [f">p {name}" for name in TESTS]
-    columns = ("data", "method", "against", "metric", ">difference [95 %]", *named, ">BH", ">Holm")
-    return output.table(columns, rows, "per user")
+    pairs: dict[str, list[tuple[str, ...]]] = {}
+    for section in table.sections:
+        for row in section.rows:
+            for metric, cell in row.cells.items():
+                for one in cell.comparisons:
+                    difference = f"{one.difference:+.4f} [{one.low:.4f}, {one.high:.4f}]"
+                    numbers = [*(one.p[name] for name in TESTS), one.bh[table.test], one.holm[table.test]]
+                    heading = f"{row.label} less {one.reference}, {section.title}, mean over users"
+                    line = (metric, difference, *map(_p, numbers))
+                    pairs.setdefault(heading, []).append(line)
+    columns = ("metric", ">difference [95 %]", *(f">{name}" for name in TESTS), ">BH", ">Holm")
+    return [part for heading, rows in pairs.items() for part in ("", output.table(columns, rows, heading))]
+
+
+def _p(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
 
 
 def _published(methods: set[str]) -> list[Published]:

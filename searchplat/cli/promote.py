@@ -167,6 +167,7 @@ def document(outcome: PromotionOutcome) -> dict[str, Any]:
         },
         "candidates": rows(promotion),
         "unsent_runs": outcome.unsent_runs,
+        "model": None if outcome.registered is None else outcome.registered.uri,
     }
 
 
@@ -209,7 +210,14 @@ def screen(outcome: PromotionOutcome) -> Any:
                 f"has not got {text.plural(outcome.unsent_runs, 'run')}; the same command sends them",
             )
         )
-    parts += ["", line(("next", "bold")), command(text.shell_words(["searchplat", "compare", promotion.search]))]
+    next_ = [["searchplat", "compare", promotion.search]]
+    if outcome.registered is not None:
+        champion = f"models:/{outcome.registered.name}@champion"
+        parts.append(
+            line(("model   ", "dim"), f"{outcome.registered.uri}, registered in MLflow; see its alias champion")
+        )
+        next_.append(["searchplat", "predict", champion, "--history", "TITLE OR ID"])
+    parts += ["", line(("next", "bold")), *(command(text.shell_words(words)) for words in next_)]
     return Group(*parts)
 
 

@@ -32,6 +32,7 @@ from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import DEFAULT_TRACKING_URI
 from searchplat.tracking.finals import FinalsSink
+from searchplat.tracking.models import Registered, register_winner
 
 RACE_SEEDS = 3
 """Fresh seeds of a race unless asked otherwise: enough to stop somebody after two."""
@@ -45,6 +46,7 @@ class PromotionOutcome:
         state: `done`, `interrupted`.
         exit_code: 0, or 128 + the signal.
         unsent_runs: Runs that MLflow has not got; the same command sends them.
+        registered: The winner as a registered model; None if it could not be registered.
     """
 
     promotion: Promotion
@@ -52,6 +54,7 @@ class PromotionOutcome:
     exit_code: int
     message: str
     unsent_runs: int = 0
+    registered: Registered | None = None
 
 
 def run_promotion(
@@ -173,7 +176,8 @@ class _Promoting:
             raise SearchFailedError(
                 f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
             )
-        return PromotionOutcome(promotion, "done", 0, "done", unsent)
+        registered = register_winner(self._ledger, promotion, uri)
+        return PromotionOutcome(promotion, "done", 0, "done", unsent, registered)
 
     def _train(self, drive: Drive, address: str | None, workers: int) -> None:
         self._prepare()

@@ -77,7 +77,7 @@ class FinalsSink:
     def _unsent(self, promotion: Promotion) -> list[FinalRun]:
         known = self._ledger.sink_runs(SINK)
         ended = [run for run in promotion.runs if run.state == "finished"]
-        return [run for run in ended if _key(promotion, run) not in known]
+        return [run for run in ended if final_key(promotion, run) not in known]
 
     def _send(self, promotion: Promotion, waiting: list[FinalRun]) -> None:
         if not self._connected:
@@ -135,7 +135,7 @@ class FinalsSink:
                 if path.exists():
                     client.log_artifact(run_id, str(path))
         client.set_terminated(run_id, "FINISHED", now_ms)
-        self._ledger.set_sink_run(SINK, _key(promotion, run), run_id)
+        self._ledger.set_sink_run(SINK, final_key(promotion, run), run_id)
 
 
 def final_tags(promotion: Promotion, run: FinalRun, search_id: str, parent: str) -> dict[str, str]:
@@ -181,6 +181,6 @@ def final_metrics(run: FinalRun) -> dict[str, float]:
     return {names.key(name): value for name, value in rows.items() if math.isfinite(value)}
 
 
-def _key(promotion: Promotion, run: FinalRun) -> str:
+def final_key(promotion: Promotion, run: FinalRun) -> str:
     """How the ledger notes a run's identifier, apart from trials' numbers."""
     return json.dumps([run.phase, promotion.number, run.candidate, run.seed])

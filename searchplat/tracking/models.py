@@ -18,19 +18,20 @@ from typing import Any
 from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource, Served, ServingMethod
 from searchplat.errors import InputError
+from searchplat.ledger import Ledger
 from searchplat.methods import load_method
 from searchplat.promotion.record import FinalRun, Promotion
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
-from searchplat.tracking.address import Address
+from searchplat.tracking.address import Address, redact
+from searchplat.tracking.finals import CANDIDATE, PROMOTION, SEARCH_NAME, SEED, final_key
+from searchplat.tracking.runs import SINK, ensure_experiment
 
 ALIAS = "champion"
-PROMOTION = "searchplat.promotion"
-SEED = "searchplat.seed"
-CANDIDATE = "searchplat.candidate"
 ALIASED = "searchplat.aliased"
 """Set once the alias points, or pointed, to a version: from then on it is people who move it."""
 
+_log = logging.getLogger(__name__)
 _FOLDER = "model"
 _PACKAGE = "package"
 _NOISY = ("mlflow.pyfunc", "mlflow.models", "mlflow.utils", "mlflow.store", "mlflow.types", "alembic.runtime.migration")
@@ -102,6 +103,36 @@ def register(
             client.set_registered_model_alias(name, ALIAS, version.version)
             client.set_model_version_tag(name, version.version, ALIASED, "true")
         return Registered(name, str(version.version), created)
+
+
+def register_winner(ledger: Ledger, promotion: Promotion, tracking_uri: str) -> Registered | None:
+    """Register the winner of a promotion whose final runs MLflow has; never raises, for the promotion is done.
+
+    Args:
+        ledger: The search's; it knows the identity of the search and the MLflow run of the winner.
+
+    Returns:
+        The version; None where MLflow has not got the winner's run (what is missing is sent, and registered, by the
+        next call), or where the method cannot be served. The reason is logged.
+    """
+    winner = promotion.winner()
+    if winner is None:
+        return None
+    search_id, run_id = ledger.meta("search_id"), ledger.sink_runs(SINK).get(final_key(promotion, winner))
+    if not isinstance(load_method(winner.method), ServingMethod):
+        _log.warning("method %s has no `pack` and `load`, so its winner is not registered as a model", winner.method)
+        return None
+    if search_id is None or run_id is None:
+        _log.warning("MLflow has not got the winner's run yet; the same command sends it, and registers the model")
+        return None
+    try:
+        return register(promotion, winner, search_id=search_id, tracking_uri=tracking_uri, run_id=run_id)
+    except Exception as error:
+        _log.warning(
+            "the winner could not be registered at %s: %s; the same command tries again",
+            Address.parse(tracking_uri).shown, redact(" ".join(str(error).split())),
+        )  # fmt: skip
+        return None
 
 
 def fetch_package(uri: str, tracking_uri: str, folder: Path) -> Path:
@@ -192,9 +223,7 @@ def _ensure_model(client: Any, name: str, promotion: Promotion) -> None:
 
 def _own_run(client: Any, address: Address, promotion: Promotion, wanted: Mapping[str, str]) -> str:
     """A run to hold the files where the winner has none; that of an earlier, interrupted call if there is one."""
-    from searchplat.tracking.runs import _experiment
-
-    experiment = _experiment(client, address, promotion.search)
+    experiment = ensure_experiment(client, address, promotion.search)
     tags = {names.KIND: "model", **wanted}
     found = client.search_runs([experiment], " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()))
     if found:
@@ -224,7 +253,7 @@ def _resolve(client: Any, uri: str, address: Address) -> Any:
 def _tags(promotion: Promotion, winner: FinalRun) -> dict[str, str]:
     tags = {
         names.KIND: "model",
-        "searchplat.search": promotion.search,
+        SEARCH_NAME: promotion.search,
         names.METHOD: winner.method,
         CANDIDATE: winner.candidate,
         SEED: str(winner.seed),

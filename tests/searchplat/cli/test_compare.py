@@ -62,6 +62,17 @@ def test_the_table_on_a_terminal(cli: Run, promoted: SearchFolder) -> None:
     assert max(map(len, lines[:6])) <= 120
 
 
+def test_on_a_narrow_terminal_cost_stands_below_quality(
+    cli: Run, promoted: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searchplat.cli.output._UNCUT", 78)
+    lines = cli("compare", "first").output.split("\n")
+    assert lines[1].split() == ["method", "mrr", "recall@10"]
+    assert lines[6].split()[:2] == ["method", "seeds"]
+    tests = lines[lines.index("rehearsal trial-11 less rehearsal default, toy, mean over users") + 1 :][:3]
+    assert [line.split()[0] for line in tests] == ["metric", "mrr", "recall@10"]
+
+
 def test_json_and_files(cli: Run, promoted: SearchFolder) -> None:
     found = json.loads(cli("compare", "first", "--json").output)
     assert [row["label"] for row in found["data"][0]["rows"]] == [

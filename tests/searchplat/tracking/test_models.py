@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +22,12 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TestPermit, TrialJob, WarmCache
 from searchplat.errors import InputError
 from searchplat.firewall import ISSUER
+from searchplat.ledger import Ledger
 from searchplat.promotion.record import FINAL, FINISHED, FinalRun, Promotion
 from searchplat.tracking.address import Address
 from searchplat.tracking.client import connect
-from searchplat.tracking.models import fetch_package, load_package, register
+from searchplat.tracking.finals import final_key
+from searchplat.tracking.models import fetch_package, load_package, register, register_winner
 from trials.sasrec import SASRec, SASRecConfig
 
 HISTORY = ["toy-3", "toy-8", "toy-13"]
@@ -132,6 +139,35 @@ def test_a_method_that_cannot_be_served_is_refused(promotion: Promotion, winner:
         register(promotion, replace(winner, method="rehearsal"), search_id="id-1", tracking_uri=store)
 
 
+def test_a_promotions_winner_is_registered_with_the_run_that_the_ledger_knows(
+    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert register_winner(ledger, promotion, store) is None
+    assert "MLflow has not got the winner's run yet" in caplog.text
+    run = mlflow.create_run(mlflow.create_experiment(promotion.search)).info.run_id
+    ledger.set_meta("search_id", "id-1")
+    ledger.set_sink_run("mlflow", final_key(promotion, winner), run)
+    made = register_winner(ledger, promotion, store)
+    assert made is not None
+    assert mlflow.get_model_version(made.name, made.version).run_id == run
+    assert register_winner(ledger, replace(promotion, runs=()), store) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"method": "rehearsal"}, "has no `pack` and `load`"), ({"folder": Path("gone")}, "could not be registered")],
+)
+def test_what_hinders_registration_does_not_hinder_promotion(
+    promotion: Promotion, winner: FinalRun, store: str, ledger: Ledger, caplog: pytest.LogCaptureFixture,
+    change: dict[str, Any], message: str,
+) -> None:  # fmt: skip
+    changed = replace(winner, **change)
+    ledger.set_meta("search_id", "id-1")
+    ledger.set_sink_run("mlflow", final_key(promotion, changed), "unknown")
+    assert register_winner(ledger, replace(promotion, runs=(changed,)), store) is None
+    assert message in caplog.text
+
+
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -175,6 +211,55 @@ def test_mlflow_predicts_the_same_in_a_process_of_its_own(
     (answer,) = json.loads((tmp_path / "out.json").read_text())["predictions"]
     assert answer["items"] == trained_top(winner)
     assert len(answer["titles"]) == len(answer["scores"]) == 10
+
+
+@pytest.mark.slow
+def test_mlflow_serves_it_from_a_process_of_its_own(promotion: Promotion, winner: FinalRun, store: str) -> None:
+    register(promotion, winner, search_id="id-1", tracking_uri=store)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "--port", str(port),
+            "--model-uri", f"models:/{promotion.search}@champion",
+        ],
+        # As in an activated environment: MLflow finds uvicorn on the path.
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": store,
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        body = json.dumps({"dataframe_records": [{"history": HISTORY}], "params": {"k": 10}}).encode()
+        answer = json.loads(ask(f"http://127.0.0.1:{port}/invocations", body, server))["predictions"][0]
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+    assert answer["items"] == trained_top(winner)
+
+
+def ask(url: str, body: bytes, server: subprocess.Popen[bytes], patience_s: float = 90) -> bytes:
+    """The answer of a server that may still be starting."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request, timeout=60) as response:
+                content: bytes = response.read()
+                return content
+        except ConnectionError:
+            refused = True
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from error
+        except urllib.error.URLError as error:
+            refused = isinstance(error.reason, ConnectionError)
+        assert refused
+        assert server.poll() is None
+        assert time.monotonic() < until
+        time.sleep(0.5)
 
 
 def test_the_model_loads_as_a_pyfunc_with_its_parameters(
