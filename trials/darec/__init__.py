@@ -64,6 +64,10 @@ class DARec(RecommenderMethod):
         return build(config, data, job)
 
     def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
-        """Likewise, without hard items, centring, or training of a frozen CF model: the weights hold what they gave."""
+        """Likewise, without hard items, centring, or training of a frozen CF model: the weights hold what they gave.
+
+        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly.
+        """
         assert isinstance(config, DARecConfig)
-        return self.build(config.model_copy(update=ANSWERING), data, job)
+        precision = "float32" if job.device == "cpu" else config.precision
+        return self.build(config.model_copy(update={**ANSWERING, "precision": precision}), data, job)

@@ -21,6 +21,7 @@ SMALL = CASES["darec-llama"].values
         {"variant": "llmrec"},
         {"variant": "darec-base", "item_bias": "popularity"},
         {"variant": "variation-2", "centre_states": True},
+        {"precision": "bfloat16"},
     ],
     ids=str,
 )
@@ -36,6 +37,7 @@ def test_a_rebuilt_model_answers_as_the_trained_one_and_looks_for_nothing(
     for expensive in ("load_hard_items", "train_cf"):
         monkeypatch.setattr(f"trials.darec.build.{expensive}", forbidden if expensive == "load_hard_items" else at_once)
     served = bench.method.load(tmp_path / "package", bench.assets)
+    assert served._model.config.precision == "float32"
     own = {name: value.detach() for name, value in training.model.named_parameters() if value.requires_grad}
     for name, value in served._model.named_parameters():
         if value.requires_grad:
