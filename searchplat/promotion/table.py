@@ -129,9 +129,9 @@ def make_table(
     """Put promotions side by side.
 
     The reference of every comparison is the section's best control on that metric, judged by the test means
-    themselves: a choice in the control's favour, so that it makes no winner look significant. What is tested are the
-    winners (and candidates, if they are shown); all comparisons of the table, on all metrics and data sets, are
-    corrected as one family.
+    themselves: a choice in the control's favour, so that it makes no winner look better than it is (and, for the same
+    reason, marks a winner as worse a little too soon). What is tested are the winners (and candidates, if they are
+    shown); all comparisons of the table, on all metrics and data sets, are corrected as one family.
 
     Args:
         against: Further references: labels, candidates or methods of rows.

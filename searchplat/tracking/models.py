@@ -62,9 +62,9 @@ def register(
 ) -> Registered:
     """Register a promotion's winner under the search's name; calling it again finds what is there.
 
-    The version carries the tags of search and promotion from the moment it exists, so a process that is killed at any
-    point leaves none or one, and the same call afterwards completes it. A newer promotion's version takes the alias
-    over; one that people moved is left where they put it.
+    The version carries the tags of search, promotion and winner from the moment it exists, so a process that is
+    killed at any point leaves none or one, and the same call afterwards completes it. A newer version takes the alias
+    over; an alias that people moved is left where they put it.
 
     Args:
         winner: A finished final run.
@@ -81,6 +81,7 @@ def register(
     with mlflow_client.impatient(address), _quiet():
         client = mlflow_client.connect(address)
         name, wanted = promotion.search, {names.SEARCH_ID: search_id, PROMOTION: str(promotion.number)}
+        wanted |= {CANDIDATE: winner.candidate, SEED: str(winner.seed)}  # a run that failed may yet win when repeated
         version = _find(client, name, wanted)
         created = version is None
         if version is None:
@@ -255,8 +256,6 @@ def _tags(promotion: Promotion, winner: FinalRun) -> dict[str, str]:
         names.KIND: "model",
         SEARCH_NAME: promotion.search,
         names.METHOD: winner.method,
-        CANDIDATE: winner.candidate,
-        SEED: str(winner.seed),
         "searchplat.data": promotion.data,
         "searchplat.data_fingerprint": promotion.data_fingerprint,
     }

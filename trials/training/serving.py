@@ -1,7 +1,8 @@
 """A trained model that answers: from a final training's folder, or from a package that needs no data set.
 
 A package holds the training's `model.safetensors` and `model.json`, and `items.json`: names, titles and sentences of
-all items. It holds no user's history; frozen pretrained weights stay assets, by their name in the config.
+all items. It holds no user's history (what a model learnt of its users, DARec's user vectors, is among the weights);
+frozen pretrained weights stay assets, by their name in the config.
 `trials.training.final` writes the training's folder.
 """
 

@@ -129,6 +129,15 @@ def test_a_newer_promotion_takes_the_alias_and_people_may_give_it_back(
     assert str(mlflow.get_model_version_by_alias(promotion.search, "champion").version) == "1"
 
 
+def test_a_promotion_that_has_another_winner_when_it_is_gone_on_with_has_another_champion(
+    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any
+) -> None:
+    register(promotion, winner, search_id="id-1", tracking_uri=store)
+    register(promotion, replace(winner, seed=2), search_id="id-1", tracking_uri=store)
+    version = mlflow.get_model_version_by_alias(promotion.search, "champion")
+    assert (str(version.version), version.tags["searchplat.seed"]) == ("2", "2")
+
+
 def test_another_search_of_the_same_name_is_another_version(promotion: Promotion, winner: FinalRun, store: str) -> None:
     versions = [register(promotion, winner, search_id=i, tracking_uri=store).version for i in ("id-1", "id-2")]
     assert versions == ["1", "2"]
