@@ -179,7 +179,7 @@ def screen(outcome: PromotionOutcome) -> Any:
     from searchplat.cli.output import command, line, table
 
     promotion = outcome.promotion
-    winner = promotion.winner()
+    winner = promotion.winner() if outcome.state == "done" else None
     lines = []
     for row in rows(promotion):
         best = winner is not None and row["candidate"] == winner.candidate

@@ -31,11 +31,14 @@ from searchplat.promotion.record import FINAL, FINISHED, RACE, FinalRun, Promoti
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import DEFAULT_TRACKING_URI
+from searchplat.tracking.address import Address
 from searchplat.tracking.finals import FinalsSink
 from searchplat.tracking.models import Registered, register_winner
 
 RACE_SEEDS = 3
 """Fresh seeds of a race unless asked otherwise: enough to stop somebody after two."""
+
+_THEN = " then "
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ def run_promotion(
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    Address.parse(uri)  # wrong input is found before anything is written
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())
         block = spec.promotion
@@ -293,9 +297,9 @@ def _refuse_changes(
 
 
 def _mixed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
-    """A promotion's lineage when it goes on: `a+b` where it ran under both."""
+    """A promotion's lineage when it goes on: `a then b` where it ran under both."""
     return {
-        name: "+".join(dict.fromkeys([*old.get(name, "none").split("+"), new.get(name, "none")]))
+        name: _THEN.join(dict.fromkeys([*old.get(name, "none").split(_THEN), new.get(name, "none")]))
         for name in {**old, **new}
     }
 

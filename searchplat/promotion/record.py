@@ -116,7 +116,6 @@ class Promotion:
     maximize: bool = True
     data_fraction: float = 1.0
     data_seed: int = 0
-    space: dict[str, Any] = field(default_factory=dict)
 
     def finals(self, candidate: str | None = None) -> list[FinalRun]:
         """Finished final runs, of one candidate or of all."""
