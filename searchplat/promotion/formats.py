@@ -60,8 +60,10 @@ def legend(table: Table) -> list[str]:
     ]
     lines = ["Best in bold, second underlined, within each data set."]
     if table.comparisons:
+        controls = any(row.role == "control" for section in table.sections for row in section.rows)
+        reference = "the best control" if controls else "the first reference"
         lines.append(
-            f"* better (- worse) than the best control by Benjamini-Hochberg, ** (--) also by Holm: {test} per user, "
+            f"* better (- worse) than {reference} by Benjamini-Hochberg, ** (--) also by Holm: {test} per user, "
             f"{table.alpha:g} two-sided, {table.comparisons} comparisons corrected together."
         )
     return lines
