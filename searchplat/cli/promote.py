@@ -30,8 +30,9 @@ def promote(
         typer.Option("--epochs", metavar="N", min=1, help="Epochs of a final training at most. [default: the space's]"),
     ] = None,
     race: Annotated[
-        int, typer.Option("--race", metavar="N", min=0, help="Fresh seeds of the race before; 0 for no race.")
-    ] = 3,
+        int | None,
+        typer.Option("--race", metavar="N", min=0, help="Seeds of the race before; 0 for none. [default: the space's]"),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", metavar="N", min=1, help="Processes that train each final run together.")
     ] = 1,

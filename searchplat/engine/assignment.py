@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from searchplat.contract import FinalJob, FinalMethod, FinalTraining, WarmCache
@@ -42,9 +42,9 @@ class Assignment:
     test: tuple[str, ...]
 
 
-def race_run(assignment: Assignment, warm: WarmCache, ask: Answer) -> None:
+def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Answer) -> None:
     """Train as a trial of the search would, on another seed."""
-    work = Work(assignment.order, warm)
+    work = Work(replace(assignment.order, gpu=device != "cpu"), warm)
     while True:
         message = work.step()
         if message.kind != "report":

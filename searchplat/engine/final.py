@@ -182,7 +182,7 @@ def train_loop(config: dict[str, Any]) -> None:
         elif assignment.final:
             final_run(assignment, warm, device, rank, workers, ask, ask_once)
         elif rank == 0:
-            race_run(assignment, warm, ask)
+            race_run(assignment, warm, device, ask)
 
 
 def shared(value: Any, rank: int, workers: int) -> Any:

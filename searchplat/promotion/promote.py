@@ -35,9 +35,6 @@ from searchplat.tracking.address import Address
 from searchplat.tracking.finals import FinalsSink
 from searchplat.tracking.models import Registered, register_winner
 
-RACE_SEEDS = 3
-"""Fresh seeds of a race unless asked otherwise: enough to stop somebody after two."""
-
 _THEN = " then "
 
 
@@ -65,7 +62,7 @@ def run_promotion(
     *,
     top: int | None = None,
     seeds: int | None = None,
-    race: int = RACE_SEEDS,
+    race: int | None = None,
     epochs: int | None = None,
     workers: int = 1,
     again: bool = False,
@@ -79,8 +76,7 @@ def run_promotion(
 
     Args:
         search: The search's name.
-        top, seeds, epochs: Instead of the space's `promotion:`.
-        race: Fresh seeds at the search's scale before; 0 for no race.
+        top, seeds, race, epochs: Instead of the space's `promotion:`.
         workers: Processes that train each final run together.
         again: Begin another promotion although there was one.
         allow_changed: Go on although space, data, code or packages are not those of the search.
@@ -104,7 +100,7 @@ def run_promotion(
         block = spec.promotion
         sizes = Sizes(
             block.top if top is None else top,
-            race,
+            block.race if race is None else race,
             block.seeds if seeds is None else seeds,
             block.epochs if epochs is None else epochs,
             block.patience,
