@@ -241,6 +241,8 @@ class Drive:
         self._end(done, f"{self._said_valid(run)}; test {test}")
 
     def _fail(self, run: FinalRun, cause: str) -> None:
+        if run.state != RUNNING:  # another worker of the same training was quicker to say so
+            return
         self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
 
     def _end(self, run: FinalRun, text: str) -> None:

@@ -113,6 +113,8 @@ def run_promotion(
         now = lineage.now(spec, AssetStore())
         before = [*lineage.recorded(ledger), *([] if number is None else [store.load(number).lineage])]
         _refuse_changes(search, before, now, allow_changed, say)
+        if open_ := sum(not trial.state.final for trial in ledger.trials()):
+            say(f"{search} has not ended: {open_} of its trials are open and cannot be chosen")
         if number is None:
             number = _create(store, search, spec, candidates, sizes, now)
             _announce(store, search, number, say)

@@ -196,10 +196,12 @@ def test_what_failed_in_every_race_is_not_trained(make: Make) -> None:
     assert make(race=1).waiting == 0
 
 
-def test_what_failed_is_tried_again_by_the_next_command(make: Make, store: PromotionStore) -> None:
+def test_what_failed_is_tried_again_by_the_next_command(make: Make, store: PromotionStore, said: list[str]) -> None:
     drive = make(race=0)
     work = ask(drive)
     fail(drive, work)
+    fail(drive, work)  # its other worker says so too
+    assert [line for line in said if "failed" in line] == ["final  1/6  good, seed 1 of 2: failed, story"]
     assert store.load().runs[0].cause == "a long\nstory"
     assert ask(make(race=0)).key == work.key
     assert store.load().runs[0].cause is None
