@@ -11,9 +11,7 @@ of the driver could make unsaid. Read `assignment` for what travels, `searchplat
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,27 +78,23 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
     Raises:
         SearchFailedError: If a lane cannot be kept running.
     """
-    for name in ("ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative folders of the space stay what they are
     desk = ray.remote(num_cpus=0, max_concurrency=10_000)(Desk).remote()
-    failures: list[Exception] = []
-    threads = [
-        threading.Thread(target=_lane, args=(number, plan, desk, failures), name=f"lane-{number}", daemon=True)
-        for number in range(plan.count)
-    ]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
+    # In processes of their own: a thread that waits for Ray cannot be left behind when this one disconnects.
+    run = ray.remote(num_cpus=0, max_retries=0)(_lane)
+    running = [run.remote(number, plan, desk) for number in range(plan.count)]
+    while running:
         if stopped():
             return
         taken = ray.get(desk.take.remote(_POLL_S))
         if taken is not None:
             number, message = taken
             ray.get(desk.put.remote(number, answer(message)))
+        ended, running = ray.wait(running, num_returns=len(running), timeout=0)
+        try:
+            ray.get(ended)
+        except ray.exceptions.RayError as error:
+            raise SearchFailedError(f"final training could not be kept running: {error}") from error
     ray.kill(desk)
-    if failures:
-        raise SearchFailedError(f"final training could not be kept running: {failures[0]}") from failures[0]
 
 
 class Desk:
@@ -136,25 +130,21 @@ class Desk:
             future.set_result(answer)
 
 
-def _lane(number: int, plan: Lanes, desk: Any, failures: list[Exception]) -> None:
+def _lane(number: int, plan: Lanes, desk: Any) -> None:
+    """Keep one lane's workers running until they were told to stop."""
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # relative folders of the space stay what they are
     resources = {"CPU": plan.cpu, **({"GPU": plan.gpu} if plan.gpu else {})}
-    trainer = TorchTrainer(
+    TorchTrainer(
         train_loop,
         train_loop_config={"desk": desk, "lane": number},
         torch_config=TorchConfig(timeout_s=_PATIENCE_S),
-        scaling_config=ScalingConfig(
-            num_workers=plan.workers, use_gpu=plan.gpu > 0, resources_per_worker=resources
-        ),
+        scaling_config=ScalingConfig(num_workers=plan.workers, use_gpu=plan.gpu > 0, resources_per_worker=resources),
         run_config=RunConfig(
             name=f"lane-{number}",
             storage_path=str(plan.scratch),
             failure_config=FailureConfig(max_failures=_MAX_RESTARTS),
         ),
-    )  # fmt: skip
-    try:
-        trainer.fit()
-    except Exception as error:
-        failures.append(error)
+    ).fit()
 
 
 def train_loop(config: dict[str, Any]) -> None:

@@ -166,8 +166,7 @@ class _Promoting:
         )
         drive.begin()
         if drive.waiting:
-            with self._signals():
-                self._train(drive, address, workers)
+            self._train(drive, address, workers)
         unsent = sink.send(load, last=True)
         promotion = self._store.load(self._number)
         if self._signal is not None:
@@ -188,7 +187,8 @@ class _Promoting:
         from searchplat.engine.final import lanes, run_lanes
 
         scratch = self._folder.scratch
-        with connected(address, quiet_environment()):
+        # Ray's start sets a handler of its own for SIGTERM, which ends the process with a dump.
+        with connected(address, quiet_environment()), self._signals():
             lanes(self._spec.resources, 1, workers, scratch)  # refuses before the race what will not fit after it
             # One worker does both in turn; several train only the final runs together.
             rounds = [((RACE, FINAL), 1)] if workers == 1 else [((RACE,), 1), ((FINAL,), workers)]

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -60,7 +61,7 @@ def test_the_same_command_goes_on_where_the_promotion_was_killed(
         assert len(mlflow.MlflowClient().search_model_versions(f"name = '{model.name}'")) == 1
 
 
-def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         assert process.poll() is None, "the promotion ended before it could be killed"
@@ -72,3 +73,18 @@ def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[bytes]
             return
         time.sleep(0.02)
     raise AssertionError("no final run ended")
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_in_good_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    folder = ended_search(Path("runs"), "killed", sasrec_spec(epochs=60, patience=60))
+    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _wait_until_some_are_finished(folder.path, process)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, err
+    assert err.strip() == "interrupted; the same command goes on from here"
+    assert "chosen on validation" not in out
+    states = Counter(run.state for run in load_promotion(folder.path).runs)
+    assert 2 <= states[FINISHED] < FINALS
