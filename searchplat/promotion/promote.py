@@ -183,6 +183,8 @@ class _Promoting:
     def _train(self, drive: Drive, address: str | None, workers: int) -> None:
         self._prepare()
         self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
+        # Ray prints to stdout what befalls its processes; who follows a promotion is told of it in our own words.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         from searchplat.engine.cluster import connected
         from searchplat.engine.final import lanes, run_lanes
 
