@@ -8,12 +8,16 @@ Ray, MLflow or the ledger. Most methods never see this file: they subclass
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
+
+from searchplat.firewall import TEST_FILE as TEST_FILE
+from searchplat.firewall import TestPermit as TestPermit
+from searchplat.firewall import refuse_if_sealed as refuse_if_sealed
 
 T = TypeVar("T")
 
@@ -146,6 +150,92 @@ class Training(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FinalJob:
+    """Everything that one final training needs.
+
+    Args:
+        trial: Which config to train, on which data and seed, where; its `config` has the epochs of promotion.
+        objective: The metric that early stopping goes by, e.g. `valid/mrr`; never one of the test split.
+        maximize: Whether more of it is better.
+        patience: Epochs without a new best after which training ends, >= 1.
+        rank: This process's number among those that train the model together, from 0.
+        workers: How many there are; with more than one, the default group of `torch.distributed` connects them.
+    """
+
+    trial: TrialJob
+    objective: str
+    maximize: bool = True
+    patience: int = 5
+    rank: int = 0
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The one test of a final training.
+
+    Args:
+        metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`.
+        num_users: Users tested.
+        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item.
+    """
+
+    metrics: Mapping[str, float]
+    num_users: int
+    ranks: Path
+
+
+@runtime_checkable
+class FinalTraining(Training, Protocol):
+    """A training with early stopping, driven like a trial until it is `done`, then tested once.
+
+    With several workers each of them is driven in step with the others; only rank 0 writes files.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are completed, or validation has not improved for too long."""
+        ...
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, whose weights are kept; 0 before the first."""
+        ...
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """Metrics of the best epoch."""
+        ...
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained parameters."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data trained on; equal data has equal fingerprints."""
+        ...
+
+    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Tested:
+        """Measure the best epoch's weights on the test split, and leave them in the job's folder.
+
+        Afterwards the folder holds `model.safetensors` (trained parameters and persistent buffers), `model.json`
+        (method, config, data, seed, best epoch) and the ranks.
+        """
+        ...
+
+
+@runtime_checkable
+class FinalMethod(Protocol):
+    """What a `Method` needs beyond it to be promoted."""
+
+    def start_final(self, job: FinalJob) -> FinalTraining:
+        """Build the model and return it ready to train in full."""
+        ...
+
+
 class Method(Protocol):
     """A method, found through the entry-point group `searchplat.methods`.
 
@@ -178,6 +268,85 @@ class Method(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Recommended:
+    """One item of a list of recommendations: what the data set's files call it, its title, the model's score."""
+
+    item: str
+    title: str
+    score: float
+
+
+class Served(Protocol):
+    """A trained model that answers histories; nothing in it trains."""
+
+    def top(
+        self,
+        histories: Sequence[Sequence[str | int]],
+        k: int = 10,
+        *,
+        exclude_history: bool = True,
+        requests: Sequence[str] | None = None,
+    ) -> list[list[Recommended]]:
+        """The k best items for each history, best first; of equal scores the earlier item first.
+
+        Args:
+            histories: Items, oldest first, each by its name in the data set's files or by its title.
+            exclude_history: Recommend nothing that is in the history.
+            requests: What each user asks for, in words, for methods that read it.
+
+        Raises:
+            InputError: If an item is not known or a title not unique, or the method cannot answer an empty history
+                or a request.
+        """
+        ...
+
+
+@runtime_checkable
+class ServingMethod(Protocol):
+    """What a `Method` needs beyond it to be registered as a model and asked for recommendations."""
+
+    def pack(self, folder: Path, target: Path, assets: AssetSource) -> None:
+        """Copy what a model needs to answer from a final training's folder into `target`, a new folder.
+
+        Holds weights as safetensors and JSON, and no user's history. Pretrained weights stay assets, by name.
+
+        Raises:
+            InputError: If the folder holds no such training, or the data is not that of the training.
+        """
+        ...
+
+    def load(self, folder: Path, assets: AssetSource) -> Served:
+        """Make the model that `pack` wrote, or the one of a final training's folder, ready to answer.
+
+        Raises:
+            InputError: As `pack`, and if the weights do not fit the model.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a paper prints for a method on a data set; a method lists such figures as `published`.
+
+    Figures stand beside ours only where the data is the same: name and number of users agree.
+
+    Args:
+        method: As the paper calls it.
+        data: Our name of the data set.
+        users, items: Of the paper's data, after its filters.
+        metrics: By our names, in [0, 1], e.g. `{"ndcg@10": 0.1162}`.
+        source: Where they are printed.
+    """
+
+    method: str
+    data: str
+    users: int
+    items: int
+    metrics: Mapping[str, float]
+    source: str
+
+
 class DataSource(Protocol):
     """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class)."""
 
@@ -192,4 +361,8 @@ class DataSource(Protocol):
 
     def statistics(self, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
         """Users, items, interactions, average length and so on after filtering; fetches if need be."""
+        ...
+
+    def fingerprint(self, assets: AssetSource, options: Mapping[str, Any]) -> str:
+        """Equal for equal data, different otherwise; covers all users and all splits."""
         ...

@@ -5,6 +5,7 @@ SearchplatError
 │   ├── SpecError         one or more errors of a space file, each with its place
 │   ├── AssetError        data or weights cannot be had, with every way to get them
 │   └── DataError         a data file breaks its format
+├── TestSplitError        code of a search reached for the test split       exit 1
 ├── SearchFailedError     the search ended without a usable result        exit 1
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
 """
@@ -28,6 +29,12 @@ class AssetError(InputError):
 
 class DataError(InputError):
     """A data file breaks its published format; the text names file and line."""
+
+
+class TestSplitError(SearchplatError):
+    """Code that is no promotion reached for the test split."""
+
+    __test__ = False  # not a test of pytest's
 
 
 class SearchFailedError(SearchplatError):

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -308,7 +309,18 @@ class Ledger:
         with self._write():
             self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """For the tables of other parts, which own them: what is executed within is committed whole, or not at all."""
+        with self._write():
+            yield self._connection
+
     # ------------------------------------------------------------------ reading
+
+    def select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """All rows of a query on the tables of other parts."""
+        with self._lock:
+            return list(self._connection.execute(query, values).fetchall())
 
     @property
     def objectives(self) -> tuple[Objective, ...]:

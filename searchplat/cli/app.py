@@ -10,7 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 from searchplat import __version__
-from searchplat.cli import assets, best, check, data, methods, run, search, status, text, trials
+from searchplat.cli import (
+    assets,
+    best,
+    check,
+    compare,
+    data,
+    methods,
+    predict,
+    promote,
+    run,
+    search,
+    status,
+    text,
+    trials,
+)
 from searchplat.errors import SearchplatError
 
 INTERRUPTED = 130
@@ -88,6 +102,9 @@ app.command("status")(status.status)
 app.command("trials")(trials.trials)
 app.command("best")(best.best)
 app.command("run")(run.run)
+app.command("promote")(promote.promote)
+app.command("compare")(compare.compare)
+app.command("predict")(predict.predict)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 app.add_typer(assets.app, name="assets")

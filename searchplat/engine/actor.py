@@ -8,6 +8,7 @@ from ray import tune
 
 from searchplat.contract import WarmCache
 from searchplat.engine.work import Order, Work
+from searchplat.firewall import seal
 
 ORDER = "order"
 MESSAGE = "message"
@@ -21,7 +22,8 @@ class TrialActor(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin in a new process."""
+        """Begin in a new process, in which the test split is out of reach."""
+        seal()
         self._warm = WarmCache()
         self._work = Work(Order.from_json(config[ORDER]), self._warm)
 

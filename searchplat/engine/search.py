@@ -19,11 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.engine.plan import Plan, full_config
+from searchplat.engine.plan import Plan, Turn, full_config
 from searchplat.engine.work import Order, quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
@@ -80,7 +81,10 @@ def run_search(
         if trials is not None:
             ledger.set_meta("trials", str(trials))
         total = ledger.meta("trials")
-        run = _Run(spec, folder, ledger, Plan(spec, ledger, None if total is None else int(total)), monitor)
+        plan = Plan(spec, ledger, None if total is None else int(total))
+        if plan.next() is not Turn.DONE:  # a search that is only looked at again gets no figures from this code
+            lineage.record(ledger, lineage.now(spec, AssetStore()))
+        run = _Run(spec, folder, ledger, plan, monitor)
         return run.to_its_end(address, tracking_uri, resumed)
 
 

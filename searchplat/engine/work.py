@@ -17,6 +17,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
+from searchplat.firewall import sealed
 from searchplat.methods import load_method
 
 TIMEOUT_TRACE = "timeout.txt"
@@ -60,6 +61,24 @@ class Order:
     def data_request(self) -> DataRequest:
         """Which data the trial trains on."""
         return DataRequest(self.data, self.data_options, self.data_fraction, self.data_seed)
+
+    def job(self, warm: WarmCache, device: str | None = None) -> TrialJob:
+        """What the method gets.
+
+        Args:
+            device: A torch device name; by default that of `gpu`.
+        """
+        return TrialJob(
+            number=self.number,
+            config=load_method(self.method).Config(**self.config),
+            data=self.data_request,
+            seed=self.seed,
+            folder=Path(self.folder),
+            assets=AssetStore(),
+            warm=warm,
+            device=device or ("cuda" if self.gpu else "cpu"),
+            threads=self.threads,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,11 +133,11 @@ class Work:
             stacks = trace.read_text(errors="replace")[-4000:]
             return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
         try:
-            with _Watchdog(trace, self._order.timeout_s):
+            with sealed(), _Watchdog(trace, self._order.timeout_s):
                 return self._step()
         except Exception as error:  # every failure is sorted here, so that the worker stays warm
             self._training = None
-            if _out_of_memory(error):
+            if out_of_memory(error):
                 self._warm.clear()
                 return Message("infeasible", cause=f"out of memory: {error}")
             return Message("bug", cause=traceback.format_exc())
@@ -135,21 +154,7 @@ class Work:
         return self._epoch(self._training, {})
 
     def _start(self) -> Training:
-        order = self._order
-        method = load_method(order.method)
-        return method.start(
-            TrialJob(
-                number=order.number,
-                config=method.Config(**order.config),
-                data=order.data_request,
-                seed=order.seed,
-                folder=Path(order.folder),
-                assets=AssetStore(),
-                warm=self._warm,
-                device="cuda" if order.gpu else "cpu",
-                threads=order.threads,
-            )
-        )
+        return load_method(self._order.method).start(self._order.job(self._warm))
 
     def _epoch(self, training: Training, more: dict[str, float]) -> Message:
         metrics = {**training.run_epoch(), **more}
@@ -181,7 +186,8 @@ class _Watchdog:
             self._trace.unlink(missing_ok=True)
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory, of the machine or of its GPU, has run out."""
     # By name: torch is not imported here.
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 

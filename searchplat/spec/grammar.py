@@ -158,8 +158,13 @@ RESOURCES = Fields(
 PROMOTION = Fields(
     {
         "top": Field(_COUNT, "how many configurations are trained at full scale; default 3"),
+        "race": Field(
+            Number(integer=True, low=0),
+            "on how many fresh seeds they race before, at the search's scale; default 3; 0 for no race",
+        ),
         "seeds": Field(_COUNT, "with how many seeds each; default 5"),
-        "epochs": Field(_COUNT, "for how many epochs; by default the configuration's own"),
+        "epochs": Field(_COUNT, "for how many epochs at most; by default the configuration's own"),
+        "patience": Field(_COUNT, "stop after this many epochs without a better validation; default 5"),
         "data_fraction": Field(_FRACTION, "on which share of the users; default 1"),
         "test": Field(
             ListOf(Text(r"[a-z][a-z0-9_]*(@[1-9][0-9]*)?", "test metrics are named like mrr or ndcg@10")),

@@ -375,13 +375,25 @@ class Resources:
 
 @dataclass(frozen=True)
 class PromotionSpec:
-    """`promotion:` — how winners are retrained and tested."""
+    """`promotion:` — how winners are retrained and tested.
+
+    Args:
+        top: Configurations of the search; controls come on top.
+        seeds: Final trainings of each.
+        epochs: At most; the configuration's own if None.
+        data_fraction: Share of the users.
+        test: Metrics measured on the test split.
+        race: Fresh seeds on which they race at the search's scale; two are needed before anybody is stopped.
+        patience: Epochs without a better validation after which a training ends.
+    """
 
     top: int = 3
     seeds: int = 5
     epochs: int | None = None
     data_fraction: float = 1.0
     test: tuple[str, ...] = ("mrr", "recall@10", "ndcg@10")
+    race: int = 3
+    patience: int = 5
 
 
 @dataclass(frozen=True)

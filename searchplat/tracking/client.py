@@ -18,6 +18,7 @@ from searchplat.tracking.address import Address
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # "View run ..." at the end of every run
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # for three small files
 }
 _IMPATIENT = {
     # MLflow's own defaults wait up to 247 s in one call when a server is away. We try again ourselves.

@@ -54,8 +54,13 @@ def params(trial: TrialRecord) -> dict[str, str]:
 
     Text stays as it is, anything else is written as JSON: `true`, `0.001`, `["mrr"]`, `null`.
     """
+    return flat_params(trial.config, data_fraction=trial.data_fraction, seed=trial.seed)
+
+
+def flat_params(config: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    """A config as MLflow's parameters, nested keys joined by dots, then `more`; see `params`."""
     rows: dict[str, str] = {}
-    for name, value in [*_flat(trial.config), ("data_fraction", trial.data_fraction), ("seed", trial.seed)]:
+    for name, value in [*_flat(config), *more.items()]:
         unique, copies = key(name), 1
         while unique in rows:  # `a@1` and `a_at_1` may meet
             copies += 1

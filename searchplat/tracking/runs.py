@@ -49,7 +49,7 @@ class Runs:
     def __init__(self, ledger: Ledger, address: Address, client: Any, experiment: str) -> None:
         self._ledger, self._client = ledger, client
         self.search_id = _search_id(ledger)
-        self.experiment_id = _experiment(client, address, experiment)
+        self.experiment_id = ensure_experiment(client, address, experiment)
         identity = f"{address.shown}#{self.experiment_id}"
         known = ledger.sink_runs(SINK)
         if ledger.meta(STORE) != identity or not self._exists(known.get(SEARCH)):
@@ -183,7 +183,12 @@ def _search_id(ledger: Ledger) -> str:
     return found
 
 
-def _experiment(client: Any, address: Address, name: str) -> str:
+def ensure_experiment(client: Any, address: Address, name: str) -> str:
+    """Identifier of the experiment of this name, made if it does not exist.
+
+    Raises:
+        TryAgainError: If it lies in MLflow's bin.
+    """
     found = client.get_experiment_by_name(name)
     if found is None:
         root = mlflow_client.artifact_root(address)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
@@ -34,6 +35,7 @@ class RehearsalConfig(BaseModel):
     )
     fault_epoch: int = Field(2, ge=1, description="In which epoch.")
     fault_above: float | None = Field(None, description="Only where x is above this.")
+    peek: str | None = Field(None, description="File of test items that it tries to read.")
     diary: str | None = Field(None, description="File that gets a line for every epoch really trained.")
 
 
@@ -61,6 +63,8 @@ class RehearsalTraining:
 
     def run_epoch(self) -> dict[str, float]:
         epoch, config = self.epoch + 1, self.config
+        if config.peek:
+            np.load(config.peek)
         if config.diary:
             with open(config.diary, "a") as diary:
                 diary.write(f"{self.job.number} {epoch}\n")

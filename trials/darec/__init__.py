@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
 from trials.darec.config import DARecConfig
+from trials.darec.published import PUBLISHED
 from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from trials.training.recommender import Recommender
 
 __all__ = ["DARec", "DARecConfig"]
+
+
+ANSWERING = {"lambda_cl": 0.0, "centre_states": False, "cf_epochs": 0}
+"""What `build` need not look for when a model only answers. Past validation on purpose: 0 epochs train nothing."""
 
 
 class DARec(RecommenderMethod):
@@ -30,6 +35,7 @@ class DARec(RecommenderMethod):
         "for Enhancing LLM-Based Sequential Recommendation, 2024"
     )
     Config: ClassVar[type[LoopConfig]] = DARecConfig
+    published: ClassVar[tuple[Published, ...]] = PUBLISHED
 
     def layout_layers(self, config: Any) -> int | None:
         """Number of DALayers: `floor(layers / replace_every)`.
@@ -56,3 +62,12 @@ class DARec(RecommenderMethod):
         from trials.darec.build import build
 
         return build(config, data, job)
+
+    def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Likewise, without hard items, centring, or training of a frozen CF model: the weights hold what they gave.
+
+        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly.
+        """
+        assert isinstance(config, DARecConfig)
+        precision = "float32" if job.device == "cpu" else config.precision
+        return self.build(config.model_copy(update={**ANSWERING, "precision": precision}), data, job)

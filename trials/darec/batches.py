@@ -55,6 +55,48 @@ class Batch:
     pairs: Pairs | None
 
 
+def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, dict[str, float]]:
+    """One worker's part of a batch: a run of its sequences, of the aligned items and of the interactions.
+
+    Returns:
+        The part, and of each loss the share of its examples that lie in the part; see `Recommender.share`.
+    """
+
+    def run(count: int) -> tuple[int, int]:
+        return count * rank // workers, count * (rank + 1) // workers
+
+    first, stop = run(len(batch.users_B))
+    empty = first == stop
+    if empty:  # fewer sequences than workers; the loss reads at least one
+        first, stop = 0, 1
+    begin, end = (int(batch.histories.offsets[row]) for row in (first, stop))
+    weights = {"seq": 0.0 if empty else (end - begin) / len(batch.targets_R)}
+    align_A = batch.align_A[slice(*run(len(batch.align_A)))]
+    if len(batch.align_A):
+        weights["align"] = len(align_A) / len(batch.align_A)
+    contrast = None
+    if (whole := batch.contrast) is not None:
+        mine_P = (begin <= whole.read_P) & (whole.read_P < end) & (not empty)
+        weights["cl"] = float(mine_P.mean())
+        if mine_P.any():
+            contrast = Contrast(whole.read_P[mine_P] - begin, whole.positive_P[mine_P], whole.negatives_PK[mine_P])
+    pairs = None
+    if (every := batch.pairs) is not None:
+        low, high = run(len(every.users_P))
+        weights["cf"] = (high - low) / len(every.users_P)
+        if low < high:
+            pairs = Pairs(every.users_P[low:high], every.items_P[low:high], every.negatives_PK[low:high])
+    part = Batch(
+        users_B=batch.users_B[first:stop],
+        histories=batch.histories.take(np.arange(first, stop)),
+        targets_R=batch.targets_R[begin:end],
+        align_A=align_A,
+        contrast=contrast,
+        pairs=pairs,
+    )
+    return part, weights
+
+
 class Batcher:
     """Makes the batches of an epoch.
 

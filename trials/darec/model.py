@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trials.backbones.decoder_lm import DecoderLM
-from trials.darec.batches import Batch, Batcher
+from trials.darec.batches import Batch, Batcher, share
 from trials.darec.config import DARecConfig
 from trials.darec.inputs import ALIGN, SEQ, SentenceTokens, Tokens
 from trials.darec.layer import BaseLayer, DALayer, FrozenLayer, Source, scenes
@@ -114,6 +114,10 @@ class DARecModel(Recommender):
             assert isinstance(self.cf, CFModel)
             losses["cf"] = config.lambda_cf * self.cf.loss(batch.pairs.to(device))
         return losses
+
+    def share(self, batch: Batch, rank: int, workers: int) -> tuple[Batch, dict[str, float]]:
+        """One worker's part of a batch; see `batches.share`."""
+        return share(batch, rank, workers)
 
     @torch.no_grad()
     def centre(self, users_B: IntArray, histories: Ragged, items_A: IntArray) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from searchplat.contract import TestPermit
+from searchplat.errors import TestSplitError
+
 IntArray = NDArray[np.integer[Any]]
 
 UNKNOWN_USER = -1
@@ -64,6 +67,7 @@ class SearchData:
         sentences: `[N]` item sentences, `key value key value ...` (DARec, section 2.2.1).
         titles: `[N]` item titles.
         fingerprint: Hex digest of everything above; equal data has equal fingerprints.
+        keys: `[N]` what the data set's files call the items; empty where nobody asks for it.
     """
 
     name: str
@@ -75,6 +79,7 @@ class SearchData:
     sentences: Sequence[str]
     titles: Sequence[str]
     fingerprint: str
+    keys: Sequence[str] = ()
 
     @property
     def num_users(self) -> int:
@@ -102,10 +107,19 @@ class FinalData:
     Args:
         search: The same users' training and validation data.
         test_target_U: `[U]` int32, the last item of every user.
+        permit: Promotion's leave to open it.
+
+    Raises:
+        TestSplitError: If `permit` is none.
     """
 
     search: SearchData
     test_target_U: IntArray
+    permit: TestPermit
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.permit, TestPermit):
+            raise TestSplitError(f"the test split is opened with promotion's permit, got {self.permit!r}")
 
     def test_queries(self) -> Queries:
         """One query a user: training sequence and validation item, whose answer is `test_target_U`."""

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from searchplat.contract import AssetSource, DataRequest
-from searchplat.errors import DataError, TryAgainError
+from searchplat.contract import TEST_FILE, AssetSource, DataRequest, TestPermit, refuse_if_sealed
+from searchplat.errors import DataError, TestSplitError, TryAgainError
 from trials.data.dataset import FinalData, SearchData
 from trials.data.filters import filtered
 from trials.data.interactions import Interactions
@@ -32,7 +32,7 @@ from trials.data.sentences import item_sentences, item_titles
 from trials.data.source import Source, find_source
 from trials.data.texts import TextColumn
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Raise it when the same source files and options would give another prepared folder."""
 
 META = "meta.json"
@@ -87,16 +87,29 @@ def open_search(request: DataRequest, assets: AssetSource) -> SearchData:
     return _open(prepare(request, assets), request)
 
 
-def open_final(request: DataRequest, assets: AssetSource) -> FinalData:
-    """The same with the test targets. For promotion only.
+def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) -> FinalData:
+    """The same with the test targets. For promotion only, which alone can make a permit.
+
+    Raises:
+        InputError: As `prepare`.
+        TestSplitError: If a trial's code is running in this process, or there is no permit.
+    """
+    refuse_if_sealed("open the test split")
+    if not isinstance(permit, TestPermit):
+        raise TestSplitError(f"the test split is opened with promotion's permit, got {permit!r}")
+    folder = prepare(request, assets)
+    search = _open(folder, request)
+    test_U = _array(folder, Path(TEST_FILE).stem)
+    return FinalData(search, test_U if search.num_users == len(test_U) else test_U[search.users_U], permit)
+
+
+def fingerprint(name: str, assets: AssetSource, options: Mapping[str, Any]) -> str:
+    """Names a data set by its files' content, its options and how they are read; all users, all splits.
 
     Raises:
         InputError: As `prepare`.
     """
-    folder = prepare(request, assets)
-    search = _open(folder, request)
-    test_U = _array(folder, "test")
-    return FinalData(search, test_U if search.num_users == len(test_U) else test_U[search.users_U])
+    return prepare(DataRequest(name, options), assets).name
 
 
 def statistics(name: str, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +139,7 @@ def _open(folder: Path, request: DataRequest) -> SearchData:
         num_items=int(meta["statistics"]["items"]),
         sentences=TextColumn.open(folder / "sentences"),
         titles=TextColumn.open(folder / "titles"),
+        keys=TextColumn.open(folder / "keys"),
         fingerprint=fingerprint,
     )
 
@@ -180,9 +194,10 @@ def _write(folder: Path, source: Source, options: DataOptions, interactions: Int
     np.save(folder / "train_items.npy", cut.train_items)
     np.save(folder / "train_offsets.npy", cut.train_offsets)
     np.save(folder / "valid.npy", cut.valid_U)
-    np.save(folder / "test.npy", cut.test_U)
+    np.save(folder / TEST_FILE, cut.test_U)
     TextColumn.write(sentences, folder / "sentences")
     TextColumn.write(titles, folder / "titles")
+    TextColumn.write(interactions.item_keys, folder / "keys")
     meta = {
         "name": source.name,
         "format": FORMAT_VERSION,

@@ -102,6 +102,16 @@ class Source:
 
         return statistics(self.name, assets, options)
 
+    def fingerprint(self, assets: AssetSource, options: Mapping[str, Any]) -> str:
+        """Equal for equal files and options, different otherwise; covers all users and all splits.
+
+        Raises:
+            InputError: If an option is wrong or the data cannot be had or read.
+        """
+        from trials.data.prepared import fingerprint
+
+        return fingerprint(self.name, assets, options)
+
     def _given_folder(self, options: DataOptions) -> Path | None:
         """The option's folder, else the data set's in SEARCHPLAT_DATA_DIR if it is there."""
         if options.folder is not None:

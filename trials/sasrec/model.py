@@ -71,6 +71,15 @@ class SASRecModel(Recommender):
         logits_PN = self.encoder.item_scores(states_BLD[has_target_BL])
         return {"next": F.cross_entropy(logits_PN, items_BL[:, 1:][has_target_BL])}
 
+    def share(self, batch: Queries, rank: int, workers: int) -> tuple[Queries, dict[str, float]]:
+        """Every worker takes a run of windows, and weighs as many targets as they hold."""
+        first, stop = len(batch) * rank // workers, len(batch) * (rank + 1) // workers
+        if first == stop:
+            return batch.rows(0, 1), {"next": 0.0}
+        part = batch.rows(first, stop)
+        targets = len(part.items) - len(part)
+        return part, {"next": targets / (len(batch.items) - len(batch))}
+
     def scores(self, queries: Queries) -> Tensor:
         """Scores `[B, N]` of the item after each history, of which the latest `max_length` items are read.
 

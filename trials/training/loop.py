@@ -10,7 +10,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ class Loop:
         if (device := self._device()).type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         started = time.perf_counter()
-        seed_everything(epoch_seed(self.seed, self._epoch))
+        self._seed_epoch()
         losses = self._train()
         trained = time.perf_counter()
         if all(math.isfinite(value) for value in losses.values()):
@@ -143,6 +143,7 @@ class Loop:
             "config": self.config.model_dump(mode="json"),
             # JSON has no NaN or infinity; either means the same here: not a number to go by.
             "metrics": {name: value if math.isfinite(value) else None for name, value in self._metrics.items()},
+            **self._more_state(),
         }
         checkpoints.write(
             self.folder, checkpoints.Snapshot(self._epoch, self._model_tensors(), self._optimizer_tensors(), state)
@@ -178,7 +179,19 @@ class Loop:
         self._steps = snapshot.state["steps"]
         kept = snapshot.state["metrics"].items()
         self._metrics = {name: math.nan if value is None else value for name, value in kept}
+        self._restore_more(snapshot.state)
         return self._epoch
+
+    def _more_state(self) -> dict[str, Any]:
+        """What a kind of training of its own keeps in a checkpoint besides, as JSON values."""
+        return {}
+
+    def _restore_more(self, state: Mapping[str, Any]) -> None:
+        """Take up what `_more_state` gave."""
+
+    def _seed_epoch(self) -> None:
+        """Seed everything random of the epoch that begins."""
+        seed_everything(epoch_seed(self.seed, self._epoch))
 
     def _train(self) -> dict[str, float]:
         """Take one optimiser step a batch; return the mean of every named loss, or the first that is not finite."""

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.data.dataset import SearchData
+    from trials.training.final import FinalLoop
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
+    from trials.training.serving import ServedModel
 
 
 class RecommenderMethod(ABC):
@@ -44,6 +47,30 @@ class RecommenderMethod(ABC):
             job: For `assets`, `warm` (frozen parts are kept there between trials), `device` and `seed`.
         """
 
+    def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Make the model again, for its trained weights to be loaded into it and to answer histories only.
+
+        A method whose `build` learns or looks for anything in the training sequences overrides this and leaves it
+        out; parameters and persistent buffers must have the same names and shapes.
+
+        Args:
+            data: The items, and as many users as in training, but made-up sequences: a served model carries nobody's
+                history.
+        """
+        return self.build(config, data, job)
+
+    def pack(self, folder: Path, target: Path, assets: AssetSource) -> None:
+        """Write a package of a final training's model; see `searchplat.contract.ServingMethod`."""
+        from trials.training.serving import pack
+
+        pack(folder, target, assets)
+
+    def load(self, folder: Path, assets: AssetSource) -> ServedModel:
+        """Make a trained model ready to answer; see `searchplat.contract.ServingMethod`."""
+        from trials.training.serving import load
+
+        return load(self, folder, assets)
+
     def layout_layers(self, config: Any) -> int | None:
         """Number of layers that a layout covers under `config`; None where a method has no layout."""
         return None
@@ -60,10 +87,28 @@ class RecommenderMethod(ABC):
         Raises:
             TypeError: If `job.config` is not an instance of this method's `Config`.
         """
+        from trials.training.loop import Loop
+
+        model, data = self._ready(job)
+        return Loop(model, data, job.config, seed=job.seed, folder=job.folder)  # type: ignore[arg-type]
+
+    def start_final(self, job: FinalJob) -> FinalLoop:
+        """The same for final training: early stopping, several workers, one test.
+
+        Raises:
+            InputError: If there are several workers and the model cannot share a batch among them.
+            TypeError: As `start`.
+        """
+        from trials.training.final import FinalLoop
+
+        model, data = self._ready(job.trial)
+        return FinalLoop(model, data, job, self.name)
+
+    def _ready(self, job: TrialJob) -> tuple[Recommender, SearchData]:
+        """The model on its device, and its data."""
         import torch
 
         from trials.data import open_search
-        from trials.training.loop import Loop
         from trials.training.seeds import seed_everything
 
         if not isinstance(job.config, self.Config):
@@ -75,7 +120,7 @@ class RecommenderMethod(ABC):
         data = job.warm.get(data_key(job.data), lambda: open_search(job.data, job.assets))
         seed_everything(job.seed)  # after opening, so that a warm start draws the same weights as a cold one
         model = self.build(job.config, data, job)
-        return Loop(model.to(job.device), data, job.config, seed=job.seed, folder=job.folder)
+        return model.to(job.device), data
 
 
 def data_key(request: DataRequest) -> Hashable:

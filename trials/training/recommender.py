@@ -36,6 +36,16 @@ class Recommender(nn.Module):
         """Named scalar losses of one batch."""
         raise NotImplementedError(f"{type(self).__name__}.loss")
 
+    def share(self, batch: Any, rank: int, workers: int) -> tuple[Any, dict[str, float]]:
+        """One worker's part of a global batch, for training by several workers; optional.
+
+        Returns:
+            The part, as `loss` takes it, never empty; and for every named loss of the *global* batch its weight:
+            the share of the loss's examples that lie in the part, so that the weighted losses of all workers'
+            parts add up to the loss of the global batch. A worker whose part has none of them gives weight 0.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.share")
+
     def scores(self, queries: Queries) -> Tensor:
         """Score every item for every query: `[B, N]`, higher is better, without gradient.
 

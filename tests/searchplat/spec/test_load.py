@@ -47,7 +47,7 @@ stages:
     from: {stage: layout, top: 2}
     scheduler: {name: none}
 resources: {cpu: 2, gpu: 0.5, concurrent: 4, timeout_s: 600}
-promotion: {top: 2, seeds: 3, epochs: 40, data_fraction: 0.5, test: [mrr]}
+promotion: {top: 2, seeds: 3, epochs: 40, data_fraction: 0.5, test: [mrr], race: 4, patience: 7}
 controls:
   - {name: default}
   - {name: all-parallel, all: parallel, values: {rate: 1}}
@@ -96,7 +96,7 @@ def test_every_key_reaches_the_spec() -> None:
         ),
     )
     assert spec.resources == Resources(2, 0.5, 4, 600.0)
-    assert spec.promotion == PromotionSpec(2, 3, 40, 0.5, ("mrr",))
+    assert spec.promotion == PromotionSpec(2, 3, 40, 0.5, ("mrr",), 4, 7)
     assert spec.controls == (
         Control("default"),
         Control("all-parallel", {"rate": 1.0, "layout": "111-111-111"}),

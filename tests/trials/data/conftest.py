@@ -8,12 +8,19 @@ from pathlib import Path
 import pytest
 
 from searchplat.assets import AssetStore
-from searchplat.contract import AssetSource
+from searchplat.contract import AssetSource, TestPermit
+from searchplat.firewall import ISSUER
 
 
 @pytest.fixture
 def assets(tmp_path: Path) -> AssetSource:
     return AssetStore(tmp_path / "cache")
+
+
+@pytest.fixture
+def permit() -> TestPermit:
+    """What promotion has after it counted an opening."""
+    return TestPermit("a-search", 1, 1, ISSUER)
 
 
 @pytest.fixture

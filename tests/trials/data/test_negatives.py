@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from searchplat.contract import AssetSource, DataRequest
+from searchplat.contract import AssetSource, DataRequest, TestPermit
 from searchplat.errors import InputError
 from trials.data import FinalData, SearchData, negatives, open_final, open_search
 from trials.data.negatives import By, sample_negatives, stored_negatives
@@ -16,8 +16,8 @@ REQUEST = DataRequest("toy", {"items": 120})
 
 
 @pytest.mark.parametrize("by", get_args(By))
-def test_negatives_are_distinct_and_never_met(assets: AssetSource, by: By) -> None:
-    final = open_final(REQUEST, assets)
+def test_negatives_are_distinct_and_never_met(assets: AssetSource, permit: TestPermit, by: By) -> None:
+    final = open_final(REQUEST, assets, permit)
     drawn = sample_negatives(final, 30, 1, by)
     assert drawn.shape == (60, 30)
     for user, row in enumerate(drawn.tolist()):
@@ -71,8 +71,10 @@ def test_too_many_is_refused(assets: AssetSource) -> None:
         sample_negatives(search, 100, 0)
 
 
-def test_stored_negatives_are_drawn_once(assets: AssetSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    search, final = open_search(REQUEST, assets), open_final(REQUEST, assets)
+def test_stored_negatives_are_drawn_once(
+    assets: AssetSource, permit: TestPermit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, final = open_search(REQUEST, assets), open_final(REQUEST, assets, permit)
     first = stored_negatives(search, assets, 5, 1)
     assert isinstance(final, FinalData)
     assert (stored_negatives(final, assets, 5, 1) != first).any()

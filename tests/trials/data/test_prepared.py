@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from searchplat.contract import AssetSource, DataRequest
+from searchplat.contract import AssetSource, DataRequest, TestPermit
 from searchplat.errors import AssetError, DataError, InputError
 from trials.data import open_final, open_search, prepare
 from trials.data.catalog import TOY
@@ -31,9 +31,9 @@ def _sequences(name: str = "toy") -> dict[int, list[int]]:
 
 
 @pytest.mark.parametrize("fraction", [1.0, 0.3])
-def test_search_and_final_data_against_slow_python(assets: AssetSource, fraction: float) -> None:
+def test_search_and_final_data_against_slow_python(assets: AssetSource, permit: TestPermit, fraction: float) -> None:
     request = DataRequest("toy", fraction=fraction, seed=5)
-    search, final = open_search(request, assets), open_final(request, assets)
+    search, final = open_search(request, assets), open_final(request, assets, permit)
     sequences = _sequences()
     assert search.num_items == 40
     assert search.num_users == round(60 * fraction)
@@ -47,7 +47,7 @@ def test_search_and_final_data_against_slow_python(assets: AssetSource, fraction
     assert search.sentences[0] == "title Silent Planet year 1980 genres space"
 
 
-def test_a_search_cannot_reach_the_test_items(assets: AssetSource) -> None:
+def test_a_search_is_made_without_the_file_of_test_items(assets: AssetSource, permit: TestPermit) -> None:
     folder = prepare(TOY_REQUEST, assets)
     before = open_search(TOY_REQUEST, assets)
     (folder / "test.npy").write_bytes(b"poison")
@@ -59,7 +59,7 @@ def test_a_search_cannot_reach_the_test_items(assets: AssetSource) -> None:
     total = len(without.train_items) + 2 * without.num_users
     assert total == sum(len(row) for row in _sequences().values())
     with pytest.raises(DataError, match=r"test\.npy cannot be read .*delete the folder"):
-        open_final(TOY_REQUEST, assets)
+        open_final(TOY_REQUEST, assets, permit)
 
 
 def test_the_fingerprint_does_not_depend_on_test_items(assets: AssetSource, tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""`searchplat promote`: a search's winners raced, trained in full, tested once."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.promotion.promote import PromotionOutcome
+    from searchplat.promotion.record import Promotion
+
+
+def promote(
+    search: options.Search,
+    top: Annotated[
+        int | None, typer.Option("--top", metavar="N", min=1, help="Configurations. [default: the space's]")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", metavar="N", min=1, help="Final trainings of each. [default: the space's]")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", metavar="N", min=1, help="Epochs of a final training at most. [default: the space's]"),
+    ] = None,
+    race: Annotated[
+        int | None,
+        typer.Option("--race", metavar="N", min=0, help="Seeds of the race before; 0 for none. [default: the space's]"),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", metavar="N", min=1, help="Processes that train each final run together.")
+    ] = 1,
+    again: Annotated[
+        bool, typer.Option("--again", help="Promote once more; counts, and says so, that the test split was seen.")
+    ] = False,
+    allow_changed: Annotated[
+        bool,
+        typer.Option("--allow-changed", help="Go on although data, code or packages are not those of the search."),
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port. [default: this machine]"),
+    ] = None,
+    tracking_uri: Annotated[
+        str | None,
+        typer.Option(
+            "--tracking-uri",
+            metavar="URI",
+            help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
+        ),
+    ] = None,
+    runs: options.Runs = None,
+    json_: options.Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Train a search's winners in full, and test each training once.
+
+    The best configurations and the controls first race on fresh seeds at the search's scale, on validation; who can
+    no longer win stops. The others are trained on all the data with several seeds, and stopped early by validation.
+    Only then the test split is opened, once for every training, and every opening is counted. The same command after
+    a crash goes on where it was.
+
+    \b
+    Examples:
+      searchplat promote darec-quick
+      searchplat promote darec-quick --top 3 --seeds 3
+      searchplat promote darec-paper --address auto --workers 4
+    """
+    from searchplat.cli.output import print_json, show
+    from searchplat.cli.text import visible_lines
+    from searchplat.promotion.promote import run_promotion
+
+    def say(line: str) -> None:
+        if not quiet:
+            # With --json, stdout is the document's alone.
+            print(time.strftime("%H:%M:%S"), visible_lines(line), flush=True, file=sys.stderr if json_ else sys.stdout)
+
+    outcome = run_promotion(
+        search,
+        top=top,
+        seeds=seeds,
+        race=race,
+        epochs=epochs,
+        workers=workers,
+        again=again,
+        allow_changed=allow_changed,
+        address=address,
+        tracking_uri=tracking_uri,
+        runs=runs,
+        say=say,
+    )
+    if json_:
+        print_json(document(outcome))
+    elif not quiet:
+        show("", screen(outcome))
+    if outcome.state != "done":
+        print(visible_lines(outcome.message), file=sys.stderr)
+    raise typer.Exit(outcome.exit_code)
+
+
+def rows(promotion: Promotion) -> list[dict[str, Any]]:
+    """What became of every candidate, in the order of the plan; NaN where there is no figure."""
+    found = []
+    for name in promotion.candidates:
+        own = [run for run in promotion.runs if run.candidate == name]
+        finals = promotion.finals(name)
+        states = {run.state for run in own}
+        found.append(
+            {
+                "candidate": name,
+                "method": own[0].method,
+                "control": own[0].control,
+                "search": promotion.search_scores.get(name, math.nan),
+                "race": promotion.mean_valid(name, "race"),
+                "valid": promotion.mean_valid(name),
+                "seeds": len(finals),
+                "seconds": sum(run.seconds for run in own),
+                "note": _note(states, finals),
+                "test": {
+                    metric: _spread([run.test.get(metric, math.nan) for run in finals]) for metric in promotion.metrics
+                },
+            }
+        )
+    return found
+
+
+def _note(states: set[str], finals: list[Any]) -> str:
+    if "stopped" in states and not finals:
+        return "lost the race"
+    if "failed" in states:
+        return "some runs failed" if finals else "failed"
+    return ""
+
+
+def _spread(values: list[float]) -> dict[str, float]:
+    known = [value for value in values if math.isfinite(value)]
+    return {
+        "mean": statistics.fmean(known) if known else math.nan,
+        "sd": statistics.stdev(known) if len(known) > 1 else math.nan,
+    }
+
+
+def document(outcome: PromotionOutcome) -> dict[str, Any]:
+    """For scripts."""
+    promotion = outcome.promotion
+    winner = promotion.winner()
+    return {
+        "search": promotion.search,
+        "promotion": promotion.number,
+        "state": outcome.state,
+        "objective": promotion.objective,
+        "test_openings": promotion.test_openings,
+        "users": promotion.num_users,
+        "lineage": promotion.lineage,
+        "winner": None
+        if winner is None
+        else {
+            "candidate": winner.candidate,
+            "seed": winner.seed,
+            "folder": str(winner.folder),
+            "config": winner.config,
+        },
+        "candidates": rows(promotion),
+        "unsent_runs": outcome.unsent_runs,
+        "model": None if outcome.registered is None else outcome.registered.uri,
+    }
+
+
+def screen(outcome: PromotionOutcome) -> Any:
+    """A line for each candidate, who won, how often the test split was opened, what to type next."""
+    from rich.console import Group
+
+    from searchplat.cli import text
+    from searchplat.cli.output import command, line, table
+
+    promotion = outcome.promotion
+    winner = promotion.winner() if outcome.state == "done" else None
+    lines = []
+    for row in rows(promotion):
+        best = winner is not None and row["candidate"] == winner.candidate
+        tests = [_mean_and_sd(row["test"][metric]) for metric in promotion.metrics]
+        numbers = [_figure(row[name]) for name in ("search", "race", "valid")]
+        name = line((row["candidate"], "bold")) if best else row["candidate"]
+        lines.append((name, row["method"], *numbers, *tests, row["seeds"], text.duration(row["seconds"]), row["note"]))
+    objective = promotion.objective
+    columns = (
+        "candidate", "method", f">search {objective}", ">race", ">final valid",
+        *(f">test {metric}" for metric in promotion.metrics), ">seeds", ">time", "",
+    )  # fmt: skip
+    parts: list[Any] = [
+        table(columns, lines, f"promotion {promotion.number} of {promotion.search}, mean ± sd over seeds"),
+        "",
+    ]
+    if winner is not None:
+        parts.append(
+            line(("winner  ", "dim"), (winner.candidate, "bold"), f", chosen on validation; weights in {winner.folder}")
+        )
+    opened = promotion.test_openings
+    over = f"over {promotion.number} promotions" if promotion.number > 1 else "once for each final training"
+    parts.append(line(("test    ", "dim"), f"opened {text.plural(opened, 'time')} for this search, {over}"))
+    if outcome.unsent_runs:
+        parts.append(
+            line(
+                ("mlflow  ", "dim"),
+                f"has not got {text.plural(outcome.unsent_runs, 'run')}; the same command sends them",
+            )
+        )
+    next_ = [["searchplat", "compare", promotion.search]]
+    if outcome.registered is not None:
+        champion = f"models:/{outcome.registered.name}@champion"
+        parts.append(
+            line(("model   ", "dim"), f"{outcome.registered.uri}, registered in MLflow; see its alias champion")
+        )
+        next_.append(["searchplat", "predict", champion, "--history", "TITLE OR ID"])
+    parts += ["", line(("next", "bold")), *(command(text.shell_words(words)) for words in next_)]
+    return Group(*parts)
+
+
+def _figure(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
+def _mean_and_sd(spread: dict[str, float]) -> str:
+    mean, sd = spread["mean"], spread["sd"]
+    return _figure(mean) + (f" ± {sd:.4f}" if math.isfinite(sd) else "")

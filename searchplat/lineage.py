@@ -1,0 +1,100 @@
+"""What a search's figures depend on besides its seeds: hashes of space, data and code, versions of packages.
+
+A search writes it into its ledger when it starts and whenever it goes on; promotion compares it with what is
+there now, and refuses to mix figures that do not belong together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from searchplat.contract import AssetSource
+from searchplat.errors import AssetError
+from searchplat.ledger import Ledger
+from searchplat.methods import load_dataset, load_method
+from searchplat.spec.model import SearchSpec
+from searchplat.spec.record import digest
+
+META = "lineage"
+HASHES = ("space", "data", "code")
+_PACKAGES = ("torch", "transformers", "numpy", "ray", "searchplat")
+_LENGTH = 16
+
+Lineage = dict[str, str]
+"""`space`, `data` and `code` as short hashes, then versions by package."""
+
+
+def now(spec: SearchSpec, assets: AssetSource) -> Lineage:
+    """The lineage that a training of this space would have at this moment.
+
+    `code` covers the Python files of the packages that hold the methods: the space's own and its controls'.
+    """
+    names = {spec.method, *(control.method for control in spec.controls if control.method)}
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"space": digest(spec)[:_LENGTH], "data": _data(spec, assets), "code": _code(sorted(names)), **versions}
+
+
+def recorded(ledger: Ledger) -> list[Lineage]:
+    """Every lineage that trials of a search ran under, in order; empty for a search from before it was recorded."""
+    found: list[Lineage] = json.loads(ledger.meta(META) or "[]")
+    return found
+
+
+def record(ledger: Ledger, lineage: Mapping[str, str]) -> None:
+    """Add a lineage to a search's, unless it is there already."""
+    known = recorded(ledger)
+    if dict(lineage) not in known:
+        ledger.set_meta(META, json.dumps([*known, dict(lineage)]))
+
+
+def changes(before: Iterable[Mapping[str, str]], after: Mapping[str, str]) -> list[str]:
+    """What differs, a line each: `data: 1f3a.. then, 77c0.. now`.
+
+    >>> changes([{"data": "a", "torch": "2.12"}], {"data": "a", "torch": "2.13"})
+    ['torch: 2.12 then, 2.13 now']
+    """
+    lines = []
+    for old in before:
+        for name in sorted({*old, *after}, key=_order):
+            if old.get(name) != after.get(name):
+                lines.append(f"{name}: {old.get(name, 'none')} then, {after.get(name, 'none')} now")
+    return list(dict.fromkeys(lines))
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (HASHES.index(name) if name in HASHES else len(HASHES)), name
+
+
+def _data(spec: SearchSpec, assets: AssetSource) -> str:
+    try:
+        return _hash([load_dataset(spec.data.name).fingerprint(assets, spec.data.options).encode()])
+    except AssetError:  # a method that needs no data can be searched without it
+        return "absent"
+
+
+def _code(methods: Sequence[str]) -> str:
+    files: dict[str, Path] = {}
+    for name in methods:
+        top = type(load_method(name)).__module__.partition(".")[0]
+        place = Path(str(sys.modules[top].__file__))
+        for path in place.parent.rglob("*.py") if place.name == "__init__.py" else [place]:
+            files[f"{top}/{path.relative_to(place.parent).as_posix()}"] = path
+    return _hash(part for name, path in sorted(files.items()) for part in (name.encode(), path.read_bytes()))
+
+
+def _hash(parts: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(f"{len(part)}\n".encode() + part)
+    return digest.hexdigest()[:_LENGTH]

@@ -1,0 +1,276 @@
+"""The driver's side of a promotion: which run comes next, and what to write down of what workers say.
+
+Everything follows from the store: whatever was going on when the driver was killed, a new one reads the runs and
+goes on. Nothing here knows of Ray; `searchplat.engine.final` carries the messages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from searchplat.contract import Values
+from searchplat.engine.assignment import Assignment, Key
+from searchplat.engine.plan import derive_seed
+from searchplat.engine.work import Order
+from searchplat.promotion.candidates import Candidate
+from searchplat.promotion.permit import open_test
+from searchplat.promotion.race import beaten
+from searchplat.promotion.record import (
+    FAILED,
+    FINAL,
+    FINISHED,
+    RACE,
+    RUNNING,
+    STOPPED,
+    WAITING,
+    FinalRun,
+    PromotionStore,
+)
+from searchplat.spec.model import SearchSpec
+
+MAX_DEATHS = 3
+"""Times that a run is taken up again after its worker died."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a promotion is.
+
+    Args:
+        race: Fresh seeds of each candidate at the search's scale; 0 for no race.
+        seeds: Final trainings of each.
+        epochs: Of a final training, at most; None for the configuration's own.
+    """
+
+    top: int
+    race: int
+    seeds: int
+    epochs: int | None
+    patience: int
+    data_fraction: float
+
+
+class Drive:
+    """Answers the workers of one promotion.
+
+    Args:
+        store: Open for writing.
+        number: The promotion's.
+        folder: `runs/<search>`.
+        candidates: As they were chosen when the promotion began.
+        final_config: The configuration that a candidate has in final training.
+        say: Told one line for every step.
+        finished: Called after every run that has ended.
+    """
+
+    def __init__(
+        self,
+        store: PromotionStore,
+        number: int,
+        spec: SearchSpec,
+        folder: Path,
+        candidates: Sequence[Candidate],
+        sizes: Sizes,
+        final_config: Callable[[Candidate], Values],
+        say: Say,
+        finished: Callable[[FinalRun], None] = lambda run: None,
+    ) -> None:
+        self._store, self._number, self._spec, self._folder = store, number, spec, folder
+        self._candidates, self._sizes = {c.name: c for c in candidates}, sizes
+        self._final_config, self._say, self._finished = final_config, say, finished
+        self._objective = spec.objectives[0]
+        self._runs: dict[Key, FinalRun] = {run.key: run for run in store.load(number).runs}
+        self._at: dict[int, Key] = {}
+        self._deaths: Counter[Key] = Counter()
+        self.phases: tuple[str, ...] = (RACE, FINAL)
+        """Of which phases runs are handed out now."""
+
+    def begin(self) -> None:
+        """Take up what an earlier driver left: what was running or had failed waits again, but not in a past race."""
+        raced = any(run.phase == FINAL for run in self._runs.values())
+        open_again = [
+            run for run in self._runs.values() if run.state in (RUNNING, FAILED) and not (raced and run.phase == RACE)
+        ]
+        self._put(*(replace(run, state=WAITING, cause=None) for run in open_again))
+        if not self._runs:
+            self._plan(RACE, self._sizes.race, list(self._candidates))
+        self._settle()
+
+    @property
+    def waiting(self) -> int:
+        """Runs of the present phases that are still to be done."""
+        return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in self._runs.values())
+
+    def answer(self, message: dict[str, Any]) -> Any:
+        """What a worker gets for its message, after it was written down."""
+        match message["kind"]:
+            case "next":
+                return self._next(message["lane"])
+            case "epoch":
+                return self._epoch(self._runs[message["key"]], message)
+            case "test":
+                return open_test(self._store, self._folder.name, self._number, self._runs[message["key"]])
+            case "tested":
+                return self._tested(self._runs[message["key"]], message)
+            case "failed":
+                return self._fail(self._runs[message["key"]], message["cause"])
+        raise AssertionError(message)
+
+    # ------------------------------------------------------------------ what comes next
+
+    def _next(self, lane: int) -> Any:
+        key = self._at.pop(lane, None)
+        if key is not None and self._runs[key].state == RUNNING:
+            # Its worker went away without a word, and another one asks in its place.
+            self._deaths[key] += 1
+            if self._deaths[key] <= MAX_DEATHS:
+                self._say(f"{self._title(self._runs[key])}: its worker died; it goes on from its last checkpoint")
+                return self._hand_out(lane, self._runs[key])
+            self._fail(self._runs[key], f"its worker died {self._deaths[key]} times")
+        self._settle()
+        mine = [run for run in self._runs.values() if run.phase in self.phases]
+        waiting = next((run for run in mine if run.state == WAITING), None)
+        if waiting is not None:
+            return self._hand_out(lane, waiting)
+        # Of a race that still runs, more may come.
+        return "wait" if any(run.state == RUNNING and run.phase == RACE for run in mine) else "stop"
+
+    def _hand_out(self, lane: int, run: FinalRun) -> Assignment:
+        self._at[lane] = run.key
+        self._put(replace(run, state=RUNNING))
+        spec, final = self._spec, run.phase == FINAL
+        fraction = self._sizes.data_fraction if final else self._candidates[run.candidate].data_fraction
+        order = Order(
+            number=run.trial,
+            method=run.method,
+            config=run.config,
+            data=spec.data.name,
+            data_options=dict(spec.data.options),
+            data_fraction=fraction,
+            data_seed=spec.seed,
+            seed=run.seed,
+            folder=str(run.folder),
+            threads=max(1, int(spec.resources.cpu)),
+            timeout_s=None,
+        )
+        objective = self._objective
+        test = self._store.load(self._number).metrics
+        return Assignment(run.key, order, final, objective.metric, objective.maximize, self._sizes.patience, test)
+
+    def _settle(self) -> None:
+        """Stop who can no longer win the race; when it is over, plan the final trainings."""
+        races = [run for run in self._runs.values() if run.phase == RACE]
+        rivals = {c.name: self._scores(c.name) for c in self._candidates.values() if c.control is None}
+        lost = set(beaten(rivals, self._sizes.race, maximize=self._objective.maximize))
+        for name in lost:
+            open_ = [run for run in races if run.candidate == name and run.state == WAITING]
+            if open_:
+                self._put(*(replace(run, state=STOPPED) for run in open_))
+                self._say(f"race   {name} can no longer win and stops")
+        races = [run for run in self._runs.values() if run.phase == RACE]
+        over = all(run.state in (FINISHED, FAILED, STOPPED) for run in races)
+        if over and not any(run.phase == FINAL for run in self._runs.values()):
+            out = {run.candidate for run in races if run.state == STOPPED}
+            out |= {c for c in self._candidates if races and not self._scores(c)}
+            self._plan(FINAL, self._sizes.seeds, [name for name in self._candidates if name not in out])
+
+    def _scores(self, candidate: str) -> list[float]:
+        name = self._short(self._objective.metric)
+        return [
+            run.valid[name]
+            for run in self._runs.values()
+            if run.phase == RACE and run.candidate == candidate and run.state == FINISHED and name in run.valid
+        ]
+
+    def _plan(self, phase: str, seeds: int, names: Sequence[str]) -> None:
+        """Write down the runs of a phase, seed by seed, so that candidates stay level."""
+        runs = []
+        for index in range(seeds):
+            seed = derive_seed(self._spec.seed, "promotion", self._number, phase, index)
+            for name in names:
+                candidate = self._candidates[name]
+                config = self._final_config(candidate) if phase == FINAL else candidate.config
+                place = self._folder / "promotions" / str(self._number) / phase / name / f"seed-{seed}"
+                runs.append(
+                    FinalRun(
+                        candidate=name, trial=candidate.trial, control=candidate.control, method=candidate.method,
+                        config=config, seed=seed, phase=phase, folder=place,
+                    )
+                )  # fmt: skip
+        self._put(*runs)
+
+    # ------------------------------------------------------------------ what workers say
+
+    def _epoch(self, run: FinalRun, message: dict[str, Any]) -> None:
+        metrics, epoch = message["metrics"], message["epoch"]
+        if epoch > run.epochs:  # else it was told before: its worker had died after it
+            valid, best_epoch = self._best(run, message)
+            seconds = sum(v for k, v in metrics.items() if k.startswith("time/") and k.endswith("_seconds"))
+            peak = max(run.peak_bytes or 0.0, metrics.get("memory/peak_bytes", 0.0))
+            run = replace(
+                run, epochs=epoch, valid=valid, best_epoch=best_epoch, seconds=run.seconds + seconds,
+                peak_bytes=peak or None,
+            )  # fmt: skip
+            self._put(run)
+        if message["done"]:
+            self._end(replace(run, state=FINISHED), self._said_valid(run))
+
+    def _best(self, run: FinalRun, message: dict[str, Any]) -> tuple[dict[str, float], int]:
+        """Validation metrics at the best epoch so far, without their prefix, and that epoch."""
+        if "best" in message:
+            return _valid(message["best"]), message["best_epoch"]
+        name, new = self._short(self._objective.metric), _valid(message["metrics"])
+        value, best = new.get(name, math.nan), run.valid.get(name)
+        better = best is None or (value > best if self._objective.maximize else value < best)
+        return (new, message["epoch"]) if better and math.isfinite(value) else (run.valid, run.best_epoch)
+
+    def _tested(self, run: FinalRun, message: dict[str, Any]) -> None:
+        self._store.update(self._number, num_users=message["num_users"])
+        done = replace(
+            run, state=FINISHED, test=message["metrics"], ranks=Path(message["ranks"]),
+            parameters=message["parameters"], data_fingerprint=message["fingerprint"],
+        )  # fmt: skip
+        test = ", ".join(f"{name} {value:.4f}" for name, value in done.test.items())
+        self._end(done, f"{self._said_valid(run)}; test {test}")
+
+    def _fail(self, run: FinalRun, cause: str) -> None:
+        if run.state != RUNNING:  # another worker of the same training was quicker to say so
+            return
+        self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
+
+    def _end(self, run: FinalRun, text: str) -> None:
+        self._put(run)
+        self._say(f"{self._title(run)}: {text}")
+        self._finished(run)
+
+    def _put(self, *runs: FinalRun) -> None:
+        self._store.put(self._number, *runs)
+        for run in runs:
+            self._runs[run.key] = run
+
+    def _title(self, run: FinalRun) -> str:
+        of_phase = [other for other in self._runs.values() if other.phase == run.phase]
+        ended = sum(other.state in (FINISHED, FAILED, STOPPED) for other in of_phase)
+        seeds = list(dict.fromkeys(other.seed for other in of_phase))
+        seed = f"seed {seeds.index(run.seed) + 1} of {len(seeds)}"
+        return f"{run.phase:<5}  {ended}/{len(of_phase)}  {run.candidate}, {seed}"
+
+    def _said_valid(self, run: FinalRun) -> str:
+        name = self._short(self._objective.metric)
+        value = run.valid.get(name, math.nan)
+        return f"{self._objective.metric} {value:.4f} at epoch {run.best_epoch} of {run.epochs}, {run.seconds:.0f} s"
+
+    @staticmethod
+    def _short(metric: str) -> str:
+        return metric.removeprefix("valid/")
+
+
+def _valid(metrics: dict[str, float]) -> dict[str, float]:
+    return {name.removeprefix("valid/"): value for name, value in metrics.items() if name.startswith("valid/")}

@@ -1,0 +1,355 @@
+"""Starts a promotion, or takes it up where it was, and runs it to its end.
+
+ledger -> candidates -> lineage still the same? -> record -> Ray Train lanes <-> drive -> MLflow -> outcome
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from searchplat import lineage
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest, FinalMethod, Values
+from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.work import quiet_environment
+from searchplat.errors import InputError, SearchFailedError
+from searchplat.ledger import Ledger
+from searchplat.methods import load_method
+from searchplat.promotion.candidates import Candidate, choose
+from searchplat.promotion.drive import Drive, Say, Sizes
+from searchplat.promotion.record import FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.spec import from_document
+from searchplat.spec.model import SearchSpec
+from searchplat.tracking import DEFAULT_TRACKING_URI
+from searchplat.tracking.address import Address
+from searchplat.tracking.finals import FinalsSink
+from searchplat.tracking.models import Registered, register_winner
+
+_THEN = " then "
+
+
+@dataclass(frozen=True)
+class PromotionOutcome:
+    """How a promotion ended.
+
+    Args:
+        state: `done`, `interrupted`.
+        exit_code: 0, or 128 + the signal.
+        unsent_runs: Runs that MLflow has not got; the same command sends them.
+        registered: The winner as a registered model; None if it could not be registered.
+    """
+
+    promotion: Promotion
+    state: str
+    exit_code: int
+    message: str
+    unsent_runs: int = 0
+    registered: Registered | None = None
+
+
+def run_promotion(
+    search: str,
+    *,
+    top: int | None = None,
+    seeds: int | None = None,
+    race: int | None = None,
+    epochs: int | None = None,
+    workers: int = 1,
+    again: bool = False,
+    allow_changed: bool = False,
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    runs: Path | None = None,
+    say: Say = lambda line: None,
+) -> PromotionOutcome:
+    """Promote a search, or go on with its promotion.
+
+    Args:
+        search: The search's name.
+        top, seeds, race, epochs: Instead of the space's `promotion:`.
+        workers: Processes that train each final run together.
+        again: Begin another promotion although there was one.
+        allow_changed: Go on although space, data, code or packages are not those of the search.
+        address: A Ray cluster; None starts Ray on this machine.
+        tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
+        runs: The folder of all searches.
+        say: Told one line for every step.
+
+    Raises:
+        InputError: If there is no such search, a method cannot be promoted, the search was promoted otherwise, or its
+            lineage has changed. Nothing was started.
+        SearchFailedError: If no candidate of the search could be trained.
+        TryAgainError: If another process runs or promotes the search.
+    """
+    folder = SearchFolder(runs or runs_root(), search)
+    folder.read().close()  # before the lock makes a folder of that name
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
+    Address.parse(uri)  # wrong input is found before anything is written
+    with folder.held(), Ledger.open(folder.ledger_path) as ledger:
+        spec = from_document(ledger.document())
+        block = spec.promotion
+        sizes = Sizes(
+            block.top if top is None else top,
+            block.race if race is None else race,
+            block.seeds if seeds is None else seeds,
+            block.epochs if epochs is None else epochs,
+            block.patience,
+            block.data_fraction,
+        )
+        candidates = choose(ledger, search, sizes.top)
+        _refuse_methods(candidates)
+        store = PromotionStore(ledger, folder.path)
+        number = _known(store, search, sizes, again)
+        now = lineage.now(spec, AssetStore())
+        before = [*lineage.recorded(ledger), *([] if number is None else [store.load(number).lineage])]
+        _refuse_changes(search, before, now, allow_changed, say)
+        if open_ := sum(not trial.state.final for trial in ledger.trials()):
+            say(f"{search} has not ended: {open_} of its trials are open and cannot be chosen")
+        if number is None:
+            number = _create(store, search, spec, candidates, sizes, now)
+            _announce(store, search, number, say)
+        else:
+            say(f"going on with promotion {number} of {search}")
+            store.update(number, lineage=_mixed(store.load(number).lineage, now))
+            candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
+        promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say)
+        return promoting.to_its_end(address, uri, workers)
+
+
+class _Promoting:
+    """One process's run of a promotion, from an open ledger to its outcome."""
+
+    def __init__(
+        self,
+        spec: SearchSpec,
+        folder: SearchFolder,
+        ledger: Ledger,
+        store: PromotionStore,
+        number: int,
+        candidates: list[Candidate],
+        sizes: Sizes,
+        say: Say,
+    ) -> None:
+        self._spec, self._folder, self._ledger, self._store = spec, folder, ledger, store
+        self._number, self._candidates, self._sizes, self._say = number, candidates, sizes, say
+        self._signal: int | None = None
+
+    def to_its_end(self, address: str | None, uri: str, workers: int) -> PromotionOutcome:
+        """Run whatever is left of it, and send it to MLflow."""
+        sink = FinalsSink(self._ledger, self._spec, self._folder.name, uri)
+        load = partial(self._store.load, self._number)
+
+        def finished(run: FinalRun) -> None:
+            _clean(run)
+            sink.send(load)
+
+        drive = Drive(
+            self._store,
+            self._number,
+            self._spec,
+            self._folder.path,
+            self._candidates,
+            self._sizes,
+            partial(final_config, epochs=self._sizes.epochs),
+            self._say,
+            finished,
+        )
+        drive.begin()
+        if drive.waiting:
+            self._train(drive, address, workers)
+        unsent = sink.send(load, last=True)
+        promotion = self._store.load(self._number)
+        if self._signal is not None:
+            message = "interrupted; the same command goes on from here"
+            return PromotionOutcome(promotion, "interrupted", 128 + self._signal, message, unsent)
+        if promotion.winner() is None:
+            causes = {run.cause.strip().splitlines()[-1] for run in promotion.runs if run.cause}
+            raise SearchFailedError(
+                f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
+            )
+        registered = register_winner(self._ledger, promotion, uri)
+        return PromotionOutcome(promotion, "done", 0, "done", unsent, registered)
+
+    def _train(self, drive: Drive, address: str | None, workers: int) -> None:
+        self._prepare()
+        self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
+        # Ray prints to stdout what befalls its processes; who follows a promotion is told of it in our own words.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+        from searchplat.engine.cluster import connected
+        from searchplat.engine.final import lanes, run_lanes
+
+        scratch = self._folder.scratch
+        # Ray's start sets a handler of its own for SIGTERM, which ends the process with a dump.
+        with connected(address, quiet_environment()), self._signals():
+            lanes(self._spec.resources, 1, workers, scratch)  # refuses before the race what will not fit after it
+            # One worker does both in turn; several train only the final runs together.
+            rounds = [((RACE, FINAL), 1)] if workers == 1 else [((RACE,), 1), ((FINAL,), workers)]
+            try:
+                for phases, together in rounds:
+                    drive.phases = phases
+                    shutil.rmtree(scratch, ignore_errors=True)
+                    if drive.waiting and self._signal is None:
+                        plan = lanes(self._spec.resources, drive.waiting, together, scratch)
+                        run_lanes(plan, drive.answer, lambda: self._signal is not None)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        """Fetch and prepare what workers will need, once, before any of them starts."""
+        assets, data = AssetStore(), self._spec.data
+        for candidate in self._candidates:
+            method = load_method(candidate.method)
+            for config, fraction in (
+                (candidate.config, candidate.data_fraction),
+                (final_config(candidate, self._sizes.epochs), self._sizes.data_fraction),
+            ):
+                request = DataRequest(data.name, data.options, fraction, self._spec.seed)
+                method.prepare(method.Config(**config), request, assets)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM leave in good order; a second SIGINT at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: object) -> None:
+            if self._signal is not None and number == signal.SIGINT:
+                raise KeyboardInterrupt
+            self._signal = number
+            self._say("stopping; the same command goes on from here")
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def final_config(candidate: Candidate, epochs: int | None) -> Values:
+    """The candidate's configuration with promotion's number of epochs, where the method can take it."""
+    if epochs is None:
+        return candidate.config
+    config = {**candidate.config, "epochs": epochs}
+    try:
+        load_method(candidate.method).Config(**config)
+    except ValidationError:  # a method that counts and does not train, say
+        return candidate.config
+    return config
+
+
+def _refuse_methods(candidates: list[Candidate]) -> None:
+    for name in dict.fromkeys(candidate.method for candidate in candidates):
+        if not isinstance(load_method(name), FinalMethod):
+            raise InputError(
+                f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
+                "subclass trials.training.RecommenderMethod, or add it"
+            )
+
+
+def _known(store: PromotionStore, search: str, sizes: Sizes, again: bool) -> int | None:
+    """The promotion to go on with, None to begin one.
+
+    Raises:
+        InputError: If the search was promoted otherwise.
+    """
+    numbers = store.numbers()
+    if not numbers or again:
+        return None
+    newest = numbers[-1]
+    old = store.more(newest)["sizes"]
+    if differing := [
+        f"{key} {old.get(key)}, now {value}" for key, value in asdict(sizes).items() if old.get(key) != value
+    ]:
+        opened = store.load(newest).test_openings
+        raise InputError(
+            f"search {search!r} was promoted before with {'; '.join(differing)}, and its test split was opened "
+            f"{opened} times; repeat the earlier command to go on with it, or promote --again, which will say so"
+        )
+    return newest
+
+
+def _refuse_changes(
+    search: str, before: list[dict[str, str]], now: dict[str, str], allow: bool, say: Callable[[str], None]
+) -> None:
+    if not before:
+        say(f"{search} was searched before lineages were recorded: whether data and code are the same is not known")
+    changes = lineage.changes(before, now)
+    if changes and not allow:
+        lines = "\n  ".join(changes)
+        raise InputError(
+            f"search {search!r} ran under other conditions:\n  {lines}\n"
+            "Restore them, or promote all the same with --allow-changed, which is recorded."
+        )
+    for line in changes:
+        say(f"changed since the search, and allowed: {line}")
+
+
+def _mixed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """A promotion's lineage when it goes on: `a then b` where it ran under both."""
+    return {
+        name: _THEN.join(dict.fromkeys([*old.get(name, "none").split(_THEN), new.get(name, "none")]))
+        for name in {**old, **new}
+    }
+
+
+def _create(
+    store: PromotionStore,
+    search: str,
+    spec: SearchSpec,
+    candidates: list[Candidate],
+    sizes: Sizes,
+    now: dict[str, str],
+) -> int:
+    objective = spec.objectives[0]
+    return store.create(
+        Promotion(
+            search=search,
+            number=0,
+            data=spec.data.name,
+            data_options=dict(spec.data.options),
+            data_fingerprint=now["data"],
+            num_users=0,
+            metrics=spec.promotion.test,
+            search_scores={candidate.name: candidate.search_score for candidate in candidates},
+            lineage=now,
+            test_openings=0,
+            runs=(),
+            objective=objective.metric.removeprefix("valid/"),
+            maximize=objective.maximize,
+            data_fraction=sizes.data_fraction,
+            data_seed=spec.seed,
+        ),
+        {"sizes": asdict(sizes), "candidates": [asdict(candidate) for candidate in candidates]},
+    )
+
+
+def _announce(store: PromotionStore, search: str, number: int, say: Say) -> None:
+    if number == 1:
+        say(f"promotion 1 of {search}: its test split was not opened before")
+        return
+    opened = store.load(number).test_openings
+    say(
+        f"promotion {number} of {search}: its test split was opened {opened} times before; "
+        "what is chosen after having seen test figures is no longer tested by them"
+    )
+
+
+def _clean(run: FinalRun) -> None:
+    """Checkpoints are of no use once a run has ended; weights, ranks and what describes them stay."""
+    if run.phase == RACE:
+        shutil.rmtree(run.folder, ignore_errors=True)
+    elif run.phase == FINAL and run.state == FINISHED:
+        for path in [*run.folder.glob("epoch-*"), run.folder / "best"]:
+            shutil.rmtree(path, ignore_errors=True)

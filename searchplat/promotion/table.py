@@ -1,0 +1,307 @@
+"""One table over methods and data sets: quality over seeds, significance, and cost beside it.
+
+Rows are the winners and controls of promotions; rows stand in one section, and are tested against each other, only if
+they were tested on the same users. `formats` writes the table down; `comparisons` has the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics as stdlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from searchplat.contract import Published
+from searchplat.errors import InputError
+from searchplat.promotion.comparisons import Comparison, Pending, Ranks, read_ranks
+from searchplat.promotion.fidelity import Fidelity, rank_fidelity
+from searchplat.promotion.record import FinalRun, Promotion
+from searchplat.promotion.statistics import RESAMPLES, Spread, TestName, spread
+
+Role = Literal["winner", "candidate", "control"]
+
+_ORDER: dict[Role, int] = {"winner": 0, "candidate": 1, "control": 2}
+
+_NOT_SEQUENCES = frozenset({"attributes", "folder"})
+"""Options of a data set that change what is said of its items, or where it lies, and not who met which item when."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A row's figure on one metric.
+
+    Args:
+        values: One a seed.
+        place: 1 for the best mean of its section, 2 for the second best, and so on; equals share a place.
+        comparisons: With the best control first, then with named baselines; empty for controls.
+    """
+
+    spread: Spread
+    values: tuple[float, ...]
+    place: int = 0
+    comparisons: tuple[Comparison, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One candidate of one promotion: all its finished final runs.
+
+    Args:
+        seconds: Mean training and evaluation time of a run.
+        peak_bytes: Largest memory of any run; None if unknown.
+        parameters: Trained parameters; None if unknown.
+    """
+
+    label: str
+    role: Role
+    search: str
+    promotion: int
+    candidate: str
+    method: str
+    seeds: tuple[int, ...]
+    cells: dict[str, Cell]
+    seconds: float
+    peak_bytes: float | None
+    parameters: int | None
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows that were tested on the same users.
+
+    Args:
+        title: The data set's name, with a part of its hash where two versions of it must be told apart.
+        published: Figures that papers print for data with as many users.
+        other_data: The same for another preparation of the data set: not comparable.
+    """
+
+    title: str
+    data: str
+    users: int
+    rows: tuple[Row, ...]
+    published: tuple[Published, ...] = ()
+    other_data: tuple[Published, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """All sections.
+
+    Args:
+        metrics: Columns.
+        test: The test that marks follow.
+        alpha: Level of significance.
+        comparisons: Number of comparisons that were corrected together.
+        fidelities: Rank fidelity of every search.
+        openings: How often each search's test split was opened in all.
+    """
+
+    metrics: tuple[str, ...]
+    sections: tuple[Section, ...]
+    test: TestName
+    alpha: float
+    comparisons: int
+    fidelities: Mapping[str, Fidelity]
+    openings: Mapping[str, int]
+
+    def mark(self, cell: Cell) -> str:
+        """`**` better than the best control by Holm's correction, `*` by Benjamini-Hochberg's only, `-`, `--` worse."""
+        if not cell.comparisons:
+            return ""
+        first = cell.comparisons[0]
+        found = [first.bh[self.test] <= self.alpha, first.holm[self.test] <= self.alpha]
+        return ("*" if first.difference > 0 else "-") * sum(found)
+
+
+def make_table(
+    promotions: Sequence[Promotion],
+    *,
+    against: Sequence[str] = (),
+    published: Iterable[Published] = (),
+    all_candidates: bool = False,
+    test: TestName = "t",
+    alpha: float = 0.05,
+    resamples: int = RESAMPLES,
+    read: Callable[[FinalRun], Ranks] = read_ranks,
+) -> Table:
+    """Put promotions side by side.
+
+    The reference of every comparison is the section's best control on that metric, judged by the test means
+    themselves: a choice in the control's favour, so that it makes no winner look better than it is (and, for the same
+    reason, marks a winner as worse a little too soon). What is tested are the winners (and candidates, if they are
+    shown); all comparisons of the table, on all metrics and data sets, are corrected as one family.
+
+    Args:
+        against: Further references: labels, candidates or methods of rows.
+        published: What papers print; shown where the data set's name agrees.
+        all_candidates: Also the candidates that did not win.
+
+    Raises:
+        InputError: If a promotion has no finished final run, or a name of `against` is none of the rows.
+    """
+    for promotion in promotions:
+        if not promotion.finals():
+            raise InputError(
+                f"search {promotion.search!r}: promotion {promotion.number} has no finished final run; "
+                f"go on with: searchplat promote {promotion.search}"
+            )
+    metrics = tuple(dict.fromkeys(name for promotion in promotions for name in promotion.metrics))
+    papers = tuple(published)
+    pending = Pending(read)
+    drafts = []
+    for title, members in _groups(promotions):
+        found = [row for member in members for row in _rows(member, metrics, all_candidates)]
+        rows = _labelled(sorted(found, key=lambda row: _ORDER[row.role]))
+        runs = {
+            row.label: member.finals(row.candidate) for row in rows for member in members if member.search == row.search
+        }
+        drafts.append((title, members, _placed(rows, metrics), runs))
+    _check_names(against, [row for _, _, rows, _ in drafts for row in rows])
+    for number, (_, _, rows, runs) in enumerate(drafts):
+        for row, metric, references in _wanted(rows, metrics, against):
+            for reference in references:
+                pending.add((number, row.label, metric), reference, runs[row.label], runs[reference], metric)
+    compared = pending.run(resamples)
+    sections = []
+    for number, (title, members, rows, _) in enumerate(drafts):
+        full = [
+            replace(
+                row,
+                cells={
+                    m: replace(c, comparisons=compared.get((number, row.label, m), ())) for m, c in row.cells.items()
+                },
+            )
+            for row in rows
+        ]
+        first = members[0]
+        fitting = [p for p in papers if p.data == first.data]
+        same = tuple(p for p in fitting if p.users == first.num_users)
+        other = tuple(p for p in fitting if p.users != first.num_users)
+        sections.append(Section(title, first.data, first.num_users, tuple(full), same, other))
+    return Table(
+        metrics,
+        tuple(sections),
+        test,
+        alpha,
+        sum(map(len, compared.values())),
+        {promotion.search: fidelity_of(promotion) for promotion in promotions},
+        {promotion.search: promotion.test_openings for promotion in promotions},
+    )
+
+
+def fidelity_of(promotion: Promotion) -> Fidelity:
+    """Kendall's tau between the search's scores and the final ones: the objective's metric on the test split, else
+    (if it was not measured there) on validation, mean over seeds; over candidates and controls that were trained in
+    full.
+    """
+    final = {}
+    for name in promotion.candidates:
+        values = [run.test[promotion.objective] for run in promotion.finals(name) if promotion.objective in run.test]
+        final[name] = stdlib.fmean(values) if values else promotion.mean_valid(name)
+    return rank_fidelity(promotion.search_scores, final, promotion.maximize)
+
+
+def _groups(promotions: Sequence[Promotion]) -> list[tuple[str, list[Promotion]]]:
+    """Promotions that were tested on the same users, under a title for each group."""
+    by_sequences: dict[str, list[Promotion]] = {}
+    for one in promotions:
+        options = {key: value for key, value in one.data_options.items() if key not in _NOT_SEQUENCES}
+        key = json.dumps([one.data, options, one.data_fraction, one.data_seed, one.num_users], sort_keys=True)
+        by_sequences.setdefault(key, []).append(one)
+    groups: list[list[Promotion]] = []
+    for members in by_sequences.values():
+        texts: dict[str, set[str]] = {}
+        for one in members:
+            texts.setdefault(json.dumps(one.data_options, sort_keys=True), set()).add(one.data_fingerprint)
+        if all(len(hashes) == 1 for hashes in texts.values()):
+            groups.append(members)
+            continue
+        # The same options and another hash: the files changed, so nothing says that users are the same.
+        by_hash: dict[str, list[Promotion]] = {}
+        for one in members:
+            by_hash.setdefault(one.data_fingerprint, []).append(one)
+        groups += by_hash.values()
+    names = [members[0].data for members in groups]
+    hashed = [f"{name} ({members[0].data_fingerprint[:8]})" for name, members in zip(names, groups, strict=True)]
+    return [
+        (
+            name if names.count(name) == 1 else full if hashed.count(full) == 1 else f"{name} ({members[0].search})",
+            members,
+        )
+        for name, full, members in zip(names, hashed, groups, strict=True)
+    ]
+
+
+def _rows(promotion: Promotion, metrics: Sequence[str], all_candidates: bool) -> list[Row]:
+    winner = promotion.winner()
+    rows = []
+    for candidate in promotion.candidates:
+        runs = promotion.finals(candidate)
+        if not runs:
+            continue
+        role: Role = "control" if runs[0].control is not None or runs[0].trial is None else "candidate"
+        if winner is not None and candidate == winner.candidate:
+            role = "winner"
+        if role == "candidate" and not all_candidates:
+            continue
+        method = runs[0].method
+        cells = {}
+        for metric in metrics:
+            values = tuple(run.test[metric] for run in runs if math.isfinite(run.test.get(metric, math.nan)))
+            if values:
+                cells[metric] = Cell(spread(values), values)
+        label = method if candidate == method else f"{method} {candidate}"
+        seeds = tuple(run.seed for run in runs)
+        seconds = stdlib.fmean(run.seconds for run in runs)
+        peak = max((run.peak_bytes for run in runs if run.peak_bytes is not None), default=None)
+        rows.append(
+            Row(label, role, promotion.search, promotion.number, candidate, method, seeds, cells, seconds, peak,
+                runs[0].parameters)
+        )  # fmt: skip
+    return rows
+
+
+def _labelled(rows: list[Row]) -> list[Row]:
+    """Labels that occur twice get their search's name."""
+    labels = [row.label for row in rows]
+    return [replace(r, label=f"{r.label} ({r.search})") if labels.count(r.label) > 1 else r for r in rows]
+
+
+def _placed(rows: list[Row], metrics: Sequence[str]) -> list[Row]:
+    for metric in metrics:
+        means = [row.cells[metric].spread.mean for row in rows if metric in row.cells]
+        for row in rows:
+            if metric in row.cells:
+                cell = row.cells[metric]
+                row.cells[metric] = replace(cell, place=1 + sum(mean > cell.spread.mean for mean in means))
+    return rows
+
+
+def _wanted(
+    rows: Sequence[Row], metrics: Sequence[str], against: Sequence[str]
+) -> Iterable[tuple[Row, str, list[str]]]:
+    """Which rows are compared with which references, on which metric."""
+    for metric in metrics:
+        present = [row for row in rows if metric in row.cells]
+        controls = [row for row in present if row.role == "control"]
+        best = max(controls, key=lambda row: row.cells[metric].spread.mean, default=None)
+        named = [
+            row
+            for row in present
+            if {row.label, row.candidate, row.method if row.role == "control" else ""} & {*against}
+        ]
+        references = list(dict.fromkeys(row.label for row in ([best] if best else []) + named))
+        for row in present:
+            others = [label for label in references if label != row.label]
+            if row.role != "control" and others:
+                yield row, metric, others
+
+
+def _check_names(against: Sequence[str], rows: Sequence[Row]) -> None:
+    known = {name for row in rows for name in (row.label, row.candidate)}
+    known |= {row.method for row in rows if row.role == "control"}
+    for name in against:
+        if name not in known:
+            raise InputError(f"--against: must be one of {', '.join(sorted(known))}, got {name!r}; correct the name")

@@ -1,0 +1,72 @@
+"""What every method must keep to be registered: it answers histories, the same from every place it is loaded from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from method_cases import Bench, as_queries, scores
+
+from searchplat.assets import AssetStore
+from searchplat.contract import FinalJob, Served, ServingMethod, TestPermit
+from searchplat.firewall import ISSUER
+
+HISTORIES = [[3, 8, 13], [0], [39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28]]
+
+
+@pytest.fixture
+def trained(bench: Bench, tmp_path: Path) -> tuple[Bench, Path, Any]:
+    """A final training's folder, and the very model in it."""
+    folder = tmp_path / "run"
+    training = bench.method.start_final(FinalJob(bench.job(folder), "valid/mrr"))
+    while not training.done:
+        training.run_epoch()
+        training.save()
+    training.test(TestPermit("s", 1, 1, ISSUER), ["mrr"])
+    return bench, folder, training.model
+
+
+def names(bench: Bench) -> list[list[str | int]]:
+    data = bench.start(Path("unused")).data
+    return [[data.keys[item] for item in history] for history in HISTORIES]
+
+
+def test_the_top_of_a_loaded_model_is_that_of_the_trained_one(trained: tuple[Bench, Path, Any], tmp_path: Path) -> None:
+    bench, folder, model = trained
+    method = bench.method
+    assert isinstance(method, ServingMethod)
+    method.pack(folder, tmp_path / "package", bench.assets)
+    elsewhere = AssetStore(tmp_path / "empty")  # no prepared data
+    wanted = scores(model, as_queries(HISTORIES, [-1] * 3)).numpy()
+    for served in (method.load(folder, bench.assets), method.load(tmp_path / "package", elsewhere)):
+        answers = served.top(names(bench), 10, exclude_history=False)
+        for scores_N, answer in zip(wanted, answers, strict=True):
+            best = np.argsort(-scores_N, kind="stable")[:10]
+            np.testing.assert_allclose([one.score for one in answer], scores_N[best], rtol=1e-4, atol=1e-5)
+            assert [one.item for one in answer] == [f"toy-{n}" for n in best]
+    assert not (tmp_path / "empty" / "prepared").exists()
+
+
+def test_a_package_is_safetensors_and_json_and_holds_no_history(
+    trained: tuple[Bench, Path, Any], tmp_path: Path
+) -> None:
+    bench, folder, _ = trained
+    bench.method.pack(folder, tmp_path / "package", bench.assets)
+    assert {path.name for path in (tmp_path / "package").iterdir()} == {"model.safetensors", "model.json", "items.json"}
+    about = json.loads((tmp_path / "package" / "model.json").read_text())
+    assert about["method"] == bench.case.method
+    assert len(json.loads((tmp_path / "package" / "items.json").read_text())["titles"]) == 40
+
+
+def test_an_answer_depends_on_its_own_history_and_leaves_it_out(trained: tuple[Bench, Path, Any]) -> None:
+    bench, folder, _ = trained
+    served: Served = bench.method.load(folder, bench.assets)
+    asked = names(bench)
+    together = served.top(asked, 40)
+    for history, answer in zip(asked, together, strict=True):
+        assert {one.item for one in answer} == {f"toy-{n}" for n in range(40)} - {*history}
+        (alone,) = served.top([history], 40)
+        np.testing.assert_allclose([one.score for one in alone], [one.score for one in answer], rtol=1e-4, atol=1e-5)

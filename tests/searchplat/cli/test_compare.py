@@ -1,0 +1,117 @@
+"""`searchplat compare` on promotions written into real ledgers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from searchplat.engine.folder import SearchFolder
+from searchplat.ledger import Ledger
+from searchplat.promotion.record import FINISHED, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.statistics import per_user
+
+Run = Callable[..., Result]
+METRICS = ("mrr", "recall@10")
+
+
+@pytest.fixture
+def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
+    """The search `first`, promoted: a winner that is better than its controls."""
+    folder, ledger = half_done
+    store = PromotionStore(ledger, folder.path)
+    plan = Promotion(
+        search="first", number=0, data="toy", data_options={}, data_fingerprint="f", num_users=200, metrics=METRICS,
+        search_scores={"trial-11": 0.35, "default": 0.30, "all-serial": 0.28}, lineage={}, test_openings=0, runs=(),
+    )  # fmt: skip
+    number = store.create(plan, {})
+    for place, (candidate, mean) in enumerate({"trial-11": 3.0, "default": 9.0, "all-serial": 10.0}.items()):
+        for seed in (1, 2):
+            ranks = 1 + np.random.default_rng([place, seed]).poisson(mean, size=200).astype(np.int32)
+            path = folder.path / "final" / f"{candidate}-{seed}.npy"
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, ranks)
+            found = {metric: float(per_user(metric, ranks).mean()) for metric in METRICS}
+            run = FinalRun(
+                candidate=candidate, trial=11, control=None if place == 0 else candidate, method="rehearsal", config={},
+                seed=seed, phase="final", folder=path.parent, state=FINISHED, valid=found, test=found, seconds=75.0,
+                peak_bytes=1e9, parameters=5000, ranks=path,
+            )  # fmt: skip
+            store.put(number, run)
+            store.count_opening(number, run)
+    return folder
+
+
+def test_the_table_on_a_terminal(cli: Run, promoted: SearchFolder) -> None:
+    done = cli("compare", "first")
+    assert done.exit_code == 0, done.output
+    lines = done.output.split("\n")
+    assert lines[0] == "toy, 200 test users"
+    assert lines[1].split() == ["method", "mrr", "recall@10", "seeds", "s", "a", "seed", "peak", "MiB", "trained"]
+    assert lines[2].startswith("rehearsal trial-11 ")
+    assert "**" in lines[2]
+    assert "Kendall's tau of search and final score +1.00" in done.output
+    assert "opened 6 times" in done.output
+    assert max(map(len, lines[:6])) <= 120
+
+
+def test_on_a_narrow_terminal_cost_stands_below_quality(
+    cli: Run, promoted: SearchFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("searchplat.cli.output._UNCUT", 78)
+    lines = cli("compare", "first").output.split("\n")
+    assert lines[1].split() == ["method", "mrr", "recall@10"]
+    assert lines[6].split()[:2] == ["method", "seeds"]
+    tests = lines[lines.index("rehearsal trial-11 less rehearsal default, toy, mean over users") + 1 :][:3]
+    assert [line.split()[0] for line in tests] == ["metric", "mrr", "recall@10"]
+
+
+def test_json_and_files(cli: Run, promoted: SearchFolder) -> None:
+    found = json.loads(cli("compare", "first", "--json").output)
+    assert [row["label"] for row in found["data"][0]["rows"]] == [
+        "rehearsal trial-11", "rehearsal default", "rehearsal all-serial",
+    ]  # fmt: skip
+    assert cli("compare", "first", "--format", "markdown").output.startswith("| data | method | mrr |")
+    assert r"\begin{tabular}" in cli("compare", "first", "--format", "latex").output
+    assert cli("compare", "first", "--format", "csv").output.startswith("data,users,label,")
+
+
+def test_another_test_another_reference_another_level(cli: Run, promoted: SearchFolder) -> None:
+    words = ("compare", "first", "--test", "wilcoxon", "--against", "all-serial", "--alpha", "0.01", "--json")
+    found: Any = json.loads(cli(*words).output)
+    assert (found["test"], found["alpha"], found["comparisons"]) == ("wilcoxon", 0.01, 4)
+
+
+def test_what_is_wrong_is_said_in_a_sentence(cli: Run, promoted: SearchFolder) -> None:
+    for words, message in [
+        (("compare", "nothing"), "there are: first"),
+        (("compare", "first", "--against", "x"), "--against: must be one of"),
+        (("compare", "first", "--alpha", "5"), "--alpha: must lie in (0, 1), got 5"),
+    ]:
+        done = cli(*words)
+        assert done.exit_code == 2
+        assert message in done.output
+
+
+def test_a_search_that_was_not_promoted(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    done = cli("compare", "first")
+    assert done.exit_code == 2
+    assert "was not promoted yet" in done.output
+
+
+def test_one_seed_has_no_deviation(cli: Run, promoted: SearchFolder, tmp_path: Path) -> None:
+    with Ledger.open(promoted.ledger_path) as ledger:
+        store = PromotionStore(ledger, promoted.path)
+        number = store.create(replace(store.load(), runs=()), {})
+        store.put(number, *(run for run in store.load(1).runs if run.seed == 1))
+    row = json.loads(cli("compare", "first", "--json").output)["data"][0]["rows"][0]
+    assert row["metrics"]["mrr"]["sd"] is None
+    assert math.isfinite(row["metrics"]["mrr"]["mean"])
+    assert "±" not in cli("compare", "first").output

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from searchplat.errors import SearchFailedError
+from searchplat.ledger import Ledger
+from searchplat.promotion.candidates import choose
+from searchplat.searchers.contract import TrialState
+from searchplat.spec.model import Objective
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger.create(tmp_path / "ledger.sqlite", {}, [Objective("valid/mrr", maximize=True)]) as ledger:
+        yield ledger
+
+
+def trial(ledger: Ledger, score: float | None, x: float = 0.0, control: str | None = None, share: float = 1.0) -> None:
+    record = ledger.suggest(
+        stage="s", method="m", values={}, config={"x": x}, data_fraction=share, seed=0, control=control
+    )
+    if score is not None:
+        ledger.report(record.number, 1, {"valid/mrr": score})
+    ledger.end(record.number, TrialState.FAILED if score is None else TrialState.FINISHED)
+
+
+def test_the_best_configurations_once_each_then_every_control_at_its_best(ledger: Ledger) -> None:
+    trial(ledger, 0.3, x=1, control="default")
+    for score in (0.1, 0.2):
+        trial(ledger, score, x=score, control="random")
+    for score, x in ((0.5, 1), (0.9, 2), (0.8, 2), (0.7, 3), (None, 4), (0.6, 5)):
+        trial(ledger, score, x=x)
+    found = choose(ledger, "s", 3)
+    assert [(c.name, c.search_score) for c in found] == [
+        ("trial-4", 0.9), ("trial-6", 0.7), ("trial-8", 0.6), ("default", 0.3), ("random", 0.2),
+    ]  # fmt: skip
+    assert [c.control for c in found] == [None, None, None, "default", "random"]
+    assert found[-1].trial == 2
+
+
+def test_trials_on_other_shares_of_the_users_do_not_compare(ledger: Ledger) -> None:
+    trial(ledger, 0.9, x=1, share=0.2)
+    trial(ledger, 0.5, x=2)
+    assert [c.name for c in choose(ledger, "s", 3)] == ["trial-1"]
+
+
+def test_a_search_without_a_value_cannot_be_promoted(ledger: Ledger) -> None:
+    trial(ledger, None)
+    with pytest.raises(
+        SearchFailedError, match="has no trial that ended with a value; see why with: searchplat trials"
+    ):
+        choose(ledger, "s", 3)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from searchplat.contract import Published
+from searchplat.errors import InputError
+from searchplat.promotion.comparisons import read_ranks
+from searchplat.promotion.record import Promotion
+from searchplat.promotion.statistics import user_means
+from searchplat.promotion.table import fidelity_of, make_table
+
+Make = Callable[..., Promotion]
+
+FEW = 500
+
+
+def test_rows_are_the_winner_and_the_controls_with_their_places(promoted: Make) -> None:
+    table = make_table([promoted()], resamples=FEW)
+    (section,) = table.sections
+    assert [(row.label, row.role) for row in section.rows] == [
+        ("darec trial-3", "winner"), ("darec default", "control"), ("popularity", "control"),
+    ]  # fmt: skip
+    assert [row.cells["mrr"].place for row in section.rows] == [1, 2, 3]
+    first = section.rows[0]
+    assert (first.seeds, first.seconds, first.peak_bytes, first.parameters) == ((1, 2, 3), 12.0, 2.0**30, 1234)
+    assert (section.users, table.openings) == (300, {"first": 12})
+
+
+def test_all_candidates_are_shown_on_demand(promoted: Make) -> None:
+    table = make_table([promoted()], all_candidates=True, resamples=FEW)
+    assert [row.role for row in table.sections[0].rows] == ["winner", "candidate", "control", "control"]
+    assert table.comparisons == 4  # two rows with the best control, on two metrics
+
+
+def test_the_winner_is_tested_against_the_best_control_with_seeds_averaged(promoted: Make) -> None:
+    one = promoted()
+    (comparison,) = make_table([one], resamples=FEW).sections[0].rows[0].cells["mrr"].comparisons
+    means = [user_means("mrr", np.stack([read_ranks(r) for r in one.finals(n)])) for n in ("trial-3", "default")]
+    assert comparison.reference == "darec default"
+    assert comparison.p["t"] == pytest.approx(stats.ttest_rel(*means).pvalue)
+    assert comparison.difference == pytest.approx(float((means[0] - means[1]).mean()))
+    assert comparison.low < comparison.difference < comparison.high
+
+
+def test_a_clear_winner_is_marked_and_noise_is_not(promoted: Make) -> None:
+    table = make_table([promoted()], resamples=FEW)
+    assert table.mark(table.sections[0].rows[0].cells["mrr"]) == "**"
+    assert table.mark(table.sections[0].rows[1].cells["mrr"]) == ""
+    equal = make_table([promoted(quality={"trial-1": 8.0, "default": 8.0})], resamples=FEW)
+    assert equal.mark(equal.sections[0].rows[0].cells["mrr"]) == ""
+    worse = make_table([promoted(quality={"trial-1": 12.0, "default": 4.0})], resamples=FEW)
+    assert worse.mark(worse.sections[0].rows[0].cells["mrr"]) == "--"
+
+
+def test_all_comparisons_of_a_table_are_corrected_together(promoted: Make) -> None:
+    two = [promoted(), promoted("second", data="ml-100k", users=200)]
+    together = make_table(two, resamples=FEW)
+    found = [c for s in together.sections for r in s.rows for cell in r.cells.values() for c in cell.comparisons]
+    assert together.comparisons == len(found) == 4
+    np.testing.assert_allclose([c.bh["t"] for c in found], stats.false_discovery_control([c.p["t"] for c in found]))
+    assert min(c.holm["t"] for c in found) == pytest.approx(4 * min(c.p["t"] for c in found))
+
+
+def test_named_baselines_come_after_the_best_control(promoted: Make) -> None:
+    table = make_table([promoted()], against=["popularity"], resamples=FEW)
+    found = table.sections[0].rows[0].cells["mrr"].comparisons
+    assert [one.reference for one in found] == ["darec default", "popularity"]
+    with pytest.raises(InputError, match=r"--against: must be one of .*darec default.*got 'nobody'"):
+        make_table([promoted()], against=["nobody"])
+
+
+def test_searches_on_the_same_users_share_a_section_and_equal_labels_name_their_search(promoted: Make) -> None:
+    titles = promoted("titles", data_options={"attributes": ["title"]}, fingerprint="a" * 64)
+    everything = promoted("everything", method="sasrec", fingerprint="b" * 64)
+    (section,) = make_table([titles, everything], resamples=FEW).sections
+    labels = [row.label for row in section.rows]
+    assert labels[:2] == ["darec trial-3", "sasrec trial-3"]
+    assert {"popularity (titles)", "popularity (everything)"} <= set(labels)
+
+
+@pytest.mark.parametrize("change", [{"data_options": {"core": 5}}, {"users": 200}, {"data_fraction": 0.5}])
+def test_other_users_are_another_section(promoted: Make, change: dict[str, object]) -> None:
+    table = make_table([promoted(), promoted("second", **change)], resamples=FEW)
+    assert [len(section.rows) for section in table.sections] == [3, 3]
+    assert [section.title for section in table.sections] == ["toy (first)", "toy (second)"]
+
+
+def test_equal_options_with_another_hash_are_another_section(promoted: Make) -> None:
+    table = make_table([promoted(fingerprint="a" * 64), promoted("second", fingerprint="b" * 64)], resamples=FEW)
+    assert [section.title for section in table.sections] == ["toy (aaaaaaaa)", "toy (bbbbbbbb)"]
+
+
+def test_without_controls_or_ranks_nothing_is_tested(promoted: Make) -> None:
+    alone = make_table([promoted(quality={"trial-1": 3.0})], resamples=FEW)
+    assert alone.comparisons == 0
+    one = promoted()
+    bare = replace(one, runs=tuple(replace(run, ranks=None) for run in one.runs))
+    assert make_table([bare], resamples=FEW).comparisons == 0
+
+
+def test_published_figures_stand_beside_ours_only_for_as_many_users(promoted: Make) -> None:
+    same = Published("DARec", "toy", 300, 40, {"mrr": 0.1}, "Table 2")
+    other = replace(same, users=999)
+    (section,) = make_table([promoted()], published=[same, other, replace(same, data="games")], resamples=FEW).sections
+    assert (section.published, section.other_data) == ((same,), (other,))
+
+
+def test_a_promotion_without_a_finished_run_and_unreadable_ranks_are_named(promoted: Make) -> None:
+    one = promoted()
+    with pytest.raises(InputError, match="promotion 1 has no finished final run; go on with: searchplat promote first"):
+        make_table([replace(one, runs=())])
+    path = one.runs[0].ranks
+    assert path is not None
+    path.write_bytes(b"no array")
+    with pytest.raises(InputError, match=r"trial-3-1\.npy: the ranks of trial-3 cannot be read"):
+        make_table([one])
+
+
+def test_fidelity_is_that_of_search_scores_and_final_ones(promoted: Make) -> None:
+    one = promoted()
+    assert fidelity_of(one).tau == pytest.approx(1)
+    assert set(fidelity_of(one).candidates) == {"trial-3", "trial-5", "default", "popularity"}
+    turned = replace(one, search_scores={name: -score for name, score in one.search_scores.items()})
+    assert fidelity_of(turned).tau == pytest.approx(-1)
