@@ -23,6 +23,7 @@ from searchplat.spec.model import Space
 _ITERATIONS = 100
 _SAMPLES = 128
 
+
 class BoTorchSearcher:
     """`SingleTaskGP` with its defaults, `qLogNoisyExpectedImprovement`, `optimize_acqf_mixed_alternating`.
 
