@@ -16,12 +16,14 @@ from searchplat.cli import (
     check,
     compare,
     data,
+    export,
     methods,
     predict,
     promote,
     run,
     search,
     status,
+    sync,
     text,
     trials,
 )
@@ -105,6 +107,8 @@ app.command("run")(run.run)
 app.command("promote")(promote.promote)
 app.command("compare")(compare.compare)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
+app.command("sync")(sync.sync)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 app.add_typer(assets.app, name="assets")

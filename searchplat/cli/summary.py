@@ -35,7 +35,8 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
     parts.append(line(("trials  ", "dim"), f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none'}"))
     parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
     parts.append(line(("folder  ", "dim"), str(snapshot.folder)))
-    unsent = f" ({text.plural(unsent_rows, 'row')} not sent yet; the next run sends them)" if unsent_rows else ""
+    sync = text.shell_words(["searchplat", "sync", snapshot.name])
+    unsent = f" ({text.plural(unsent_rows, 'row')} unsent; later: {sync})" if unsent_rows else ""
     parts.append(line(("MLflow  ", "dim"), f"{tracking_uri}{unsent}"))
     parts += ["", line(("next", "bold"))]
     parts += map(command, next_commands(snapshot))

@@ -101,15 +101,7 @@ class _Run:
         """Run whatever the plan still holds."""
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
         self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed})
-        sink = MlflowSink(
-            self._ledger,
-            experiment=self._folder.name,
-            tracking_uri=uri,
-            space_text=self._spec.text,
-            space_name=self._spec.source.name,
-            layout=self._spec.layout,
-            tags={"searchplat.method": self._spec.method, "searchplat.data": self._spec.data.name},
-        )
+        sink = MlflowSink.of(self._ledger, self._spec, self._folder.name, uri)
         outcome = None
         try:
             with self._signals():

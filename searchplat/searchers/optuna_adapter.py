@@ -67,7 +67,7 @@ class OptunaSearcher:
 
     def suggest(self, history: History, number: int) -> Suggestion | None:
         """Propose a point; see `Searcher.suggest`. A suggestion must be recorded before the next one is asked for."""
-        with _quiet():
+        with quiet():
             if not self._mirror.extends_to(history):
                 self._mirror = self._empty()
             self._mirror.catch_up(history)
@@ -94,7 +94,7 @@ class _Mirror:
     ) -> None:
         self._translation, self._seed = translation, seed
         self._make_sampler, self._stateful = make_sampler, stateful
-        with _quiet():
+        with quiet():
             directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
             self._study = optuna.create_study(directions=directions)
         self._count = 0  # trials in the study, ours and those that were only asked
@@ -177,7 +177,7 @@ class _Mirror:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence Optuna's log below errors, and its notes that a feature is experimental."""
     logger = logging.getLogger("optuna")
     before = logger.level

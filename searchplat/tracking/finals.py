@@ -91,15 +91,7 @@ class FinalsSink:
 
     def _connect(self) -> None:
         """Bring the search itself up to date, its parent run above all."""
-        sink = MlflowSink(
-            self._ledger,
-            experiment=self._search,
-            tracking_uri=self._uri,
-            space_text=self._spec.text,
-            space_name=self._spec.source.name,
-            layout=self._spec.layout,
-            tags={names.METHOD: self._spec.method, "searchplat.data": self._spec.data.name},
-        )
+        sink = MlflowSink.of(self._ledger, self._spec, self._search, self._uri)
         sink.start()
         sink.flush(_CONNECT_S)
         sink.stop(_CONNECT_S)

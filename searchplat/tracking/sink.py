@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from searchplat.ledger import Ledger
-from searchplat.spec.model import Layout
+from searchplat.spec.model import Layout, SearchSpec
 from searchplat.tracking import client as mlflow_client
+from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
 from searchplat.tracking.recorder import EVENTS_A_BATCH, About, Recorder
 from searchplat.tracking.runs import SINK
@@ -70,6 +71,19 @@ class MlflowSink:
         self._deadline: float | None = None
         self._error: str | None = None
         self._experiment_id: str | None = None
+
+    @classmethod
+    def of(cls, ledger: Ledger, spec: SearchSpec, search: str, tracking_uri: str) -> MlflowSink:
+        """The sink of a search: its name is the experiment's, the rest follows from its space."""
+        return cls(
+            ledger,
+            experiment=search,
+            tracking_uri=tracking_uri,
+            space_text=spec.text,
+            space_name=spec.source.name,
+            layout=spec.layout,
+            tags={names.METHOD: spec.method, "searchplat.data": spec.data.name},
+        )
 
     def start(self) -> None:
         """Begin sending. Imports MLflow (about 2 s); opens no connection here. Calling it twice does nothing."""

@@ -18,7 +18,8 @@ Run = Callable[..., Result]
 
 COMMANDS = [
     ["search"], ["check"], ["status"], ["trials"], ["best"], ["run"], ["methods"], ["data"], ["assets"],
-    ["assets", "fetch"], ["assets", "verify"], ["assets", "remove"],
+    ["assets", "fetch"], ["assets", "verify"], ["assets", "remove"], ["promote"], ["compare"], ["predict"],
+    ["export"], ["sync"],
 ]  # fmt: skip
 
 

@@ -1,0 +1,62 @@
+"""`searchplat export`: a search's trials for other tools."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from searchplat.cli import options
+
+
+class Form(StrEnum):
+    """What to write."""
+
+    csv = "csv"
+    parquet = "parquet"
+    optuna = "optuna"
+
+
+def export(
+    search: options.Search,
+    to: Annotated[Form, typer.Option("--to", metavar="csv|parquet|optuna", help="The form.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="[default: trials.csv, trials.parquet or optuna.db]")
+    ] = None,
+    runs: options.Runs = None,
+) -> None:
+    """Write the trials of a search for other tools, also while it runs.
+
+    csv and parquet have a row a trial. optuna is a SQLite file with a study a stage, for optuna-dashboard and for
+    Optuna's own plots.
+
+    \b
+    Examples:
+      searchplat export darec-quick --to csv --out darec.csv
+      searchplat export darec-quick --to optuna --out darec.db
+      optuna-dashboard sqlite:///darec.db
+    """
+    from searchplat.cli import text
+    from searchplat.engine.folder import SearchFolder, runs_root
+    from searchplat.errors import InputError
+    from searchplat.export import frame, write_studies, write_table
+    from searchplat.spec import from_document
+
+    suffix = {Form.csv: ".csv", Form.parquet: ".parquet", Form.optuna: ".db"}[to]
+    path = out or Path("optuna.db" if to is Form.optuna else f"trials{suffix}")
+    if path.suffix != suffix and to is not Form.optuna:
+        raise InputError(f"--out: must end in {suffix} for --to {to}, got {str(path)!r}; rename it")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--out: the folder {path.absolute().parent} does not exist; make it first")
+    with SearchFolder(runs or runs_root(), search).read() as ledger:
+        spec = from_document(ledger.document())
+        if to is Form.optuna:
+            studies = write_studies(ledger, spec, search, path)
+            print(f"{path}: a study for each of {', '.join(studies)}")
+            print(f"optuna-dashboard {text.shell_words([f'sqlite:///{path}'])}")
+        else:
+            table = frame(ledger, spec)
+            write_table(table, path)
+            print(f"{path}: {text.plural(len(table), 'trial')}, {len(table.columns)} columns")

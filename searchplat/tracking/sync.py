@@ -1,0 +1,82 @@
+"""Sends whatever MLflow has not got of a search: after a server was down, or to another store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from searchplat.ledger import Ledger
+from searchplat.promotion.record import PromotionStore, numbers
+from searchplat.spec.model import SearchSpec
+from searchplat.tracking.finals import FinalsSink
+from searchplat.tracking.models import Registered, register_winner
+from searchplat.tracking.sink import MlflowSink
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What came of it.
+
+    Args:
+        sent: Events of the ledger that MLflow has got now and had not before.
+        unsent: Events that it has not got.
+        unsent_runs: Ended runs of promotions that it has not got.
+        registered: Winners of promotions as registered models, the oldest promotion first.
+        error: Why something is unsent, without secrets; None if nothing is.
+        address: Where a person finds the runs.
+    """
+
+    sent: int
+    unsent: int
+    unsent_runs: int
+    registered: tuple[Registered, ...]
+    error: str | None
+    address: str
+
+
+def send_all(
+    ledger: Ledger,
+    store: PromotionStore | None,
+    spec: SearchSpec,
+    search: str,
+    tracking_uri: str,
+    *,
+    timeout_s: float,
+    say: Callable[[int], None] = lambda left: None,
+) -> Synced:
+    """Send what is missing, events first, then the runs of promotions and their models.
+
+    Args:
+        ledger: Open for writing, held by this process.
+        store: The search's promotions; None if it has none.
+        search: The search's name.
+        timeout_s: Bound of the time spent on events while MLflow takes them.
+        say: Told every second or so how many events are left.
+
+    Raises:
+        InputError: If `tracking_uri` cannot be one. Nothing else is raised for MLflow's sake.
+    """
+    sink = MlflowSink.of(ledger, spec, search, tracking_uri)
+    before = sink.backlog()
+    deadline = time.monotonic() + timeout_s
+    sink.start()
+    left = before
+    while (left := sink.flush(min(2.0, max(0.0, deadline - time.monotonic())))) and not sink.last_error:
+        if time.monotonic() >= deadline:
+            break
+        say(left)
+    error = sink.last_error
+    left = sink.stop(max(1.0, deadline - time.monotonic()))
+    error = error or sink.last_error
+    if left and error is None:
+        error = f"{timeout_s:g} s were not enough"
+    runs, models = 0, []
+    if store is not None and not error:
+        finals = FinalsSink(ledger, spec, search, tracking_uri)
+        for number in numbers(ledger):
+            runs += finals.send(lambda number=number: store.load(number), last=True)  # type: ignore[misc]
+            models.append(register_winner(ledger, store.load(number), tracking_uri))
+        if runs:
+            error = "MLflow refused a run; see above"
+    return Synced(before - left, left, runs, tuple(m for m in models if m is not None), error, sink.address)
