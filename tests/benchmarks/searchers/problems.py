@@ -228,13 +228,11 @@ def darec_table(path: Path = TABLE) -> Problem:
     The value of a layout is the mean over its seeds; a searcher sees one of them, so the noise is that of training.
 
     Raises:
-        FileNotFoundError: If the table was not made yet.
+        FileNotFoundError: If the table is not complete yet.
     """
-    with path.open() as file:
-        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
-    seen: dict[str, list[float]] = {}
-    for row in rows:
-        seen.setdefault(row["layout"], []).append(float(row["valid_mrr"]))
+    seen = _trained(path)
+    if not _complete(seen):
+        raise FileNotFoundError(f"{path}: has not two trainings of each of the 512 layouts yet; run darec_layouts.py")
     means = {layout: float(np.mean(values)) for layout, values in seen.items()}
     deviations = [np.var(values, ddof=1) for values in seen.values() if len(values) > 1]
     noise = float(np.sqrt(np.mean(deviations))) if deviations else 0.0
@@ -249,6 +247,20 @@ def darec_table(path: Path = TABLE) -> Problem:
         float(np.mean(list(means.values()))),
         lambda values, rng: float(rng.choice(seen[values["layout"]])),
     )
+
+
+def _trained(path: Path) -> dict[str, list[float]]:
+    """Validation MRR of every training in the table, by layout."""
+    seen: dict[str, list[float]] = {}
+    if path.exists():
+        with path.open() as file:
+            for row in csv.DictReader(line for line in file if not line.startswith("#")):
+                seen.setdefault(row["layout"], []).append(float(row["valid_mrr"]))
+    return seen
+
+
+def _complete(seen: Mapping[str, Sequence[float]]) -> bool:
+    return len(seen) == 512 and min(map(len, seen.values())) >= 2
 
 
 PROBLEMS: dict[str, Callable[[int], Problem]] = {
@@ -270,5 +282,5 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
 
 
 def available() -> Sequence[str]:
-    """Names of the problems that can be made here: all but the table, which may not be there yet."""
-    return [name for name in PROBLEMS if name != "darec-table" or TABLE.exists()]
+    """Names of the problems that can be made here: all but the table, until it is complete."""
+    return [name for name in PROBLEMS if name != "darec-table" or _complete(_trained(TABLE))]
