@@ -19,6 +19,7 @@ from searchplat.cli import (
     methods,
     predict,
     promote,
+    report,
     run,
     search,
     status,
@@ -104,6 +105,7 @@ app.command("best")(best.best)
 app.command("run")(run.run)
 app.command("promote")(promote.promote)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)

@@ -157,7 +157,7 @@ def slice_of(facts: Facts, ranked: Sequence[TrialRecord], domain: Domain) -> Fig
             "marker": {"color": "$c1", "size": 7, "opacity": 0.7},
         }
     ]  # fmt: skip
-    return Figure(label(domain.name), data, layout, thinned_note(len(drawn), len(having)), 260)
+    return Figure(domain.name, data, layout, thinned_note(len(drawn), len(having)), 260)
 
 
 def trade_off(facts: Facts) -> list[Figure]:
@@ -168,7 +168,7 @@ def trade_off(facts: Facts) -> list[Figure]:
     scored = [t for t in facts.snapshot.comparable if t.objectives is not None and len(t.objectives) > 1]
     if not scored:
         return []
-    front = {t.number for t in scored if not any(_dominates(facts, other, t) for other in thin(scored))}
+    front = _front(facts, scored)
     drawn = thin(scored)
     data = []
     for name, colour, own in (
@@ -187,10 +187,17 @@ def trade_off(facts: Facts) -> list[Figure]:
     return [Figure("Two objectives", data, layout, thinned_note(len(drawn), len(scored)))]
 
 
-def _dominates(facts: Facts, one: TrialRecord, other: TrialRecord) -> bool:
-    signs = [1 if objective.maximize else -1 for objective in facts.snapshot.spec.objectives]
-    gains = [s * (a - b) for s, a, b in zip(signs, one.objectives or (), other.objectives or (), strict=True)]
-    return all(gain >= 0 for gain in gains) and any(gain > 0 for gain in gains)
+def _front(facts: Facts, scored: Sequence[TrialRecord]) -> set[int]:
+    """Numbers of the trials that no other beats in one of the first two objectives without losing in the other."""
+    first, second = (1 if objective.maximize else -1 for objective in facts.snapshot.spec.objectives[:2])
+    gains = [(first * t.objectives[0], second * t.objectives[1], t.number) for t in scored if t.objectives]
+    front: set[int] = set()
+    reached = (-math.inf, -math.inf)
+    for one, other, number in sorted(gains, key=lambda gain: (-gain[0], -gain[1], gain[2])):
+        if other > reached[1] or (one, other) == reached:
+            front.add(number)
+            reached = (one, other)
+    return front
 
 
 def _known(domain: Domain, trial: TrialRecord) -> bool:

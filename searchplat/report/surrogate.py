@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from searchplat.report.facts import Facts
-from searchplat.report.figure import MOST, Figure, axis, label, thin, thinned_note
+from searchplat.report.figure import MOST, Figure, axis, thin, thinned_note
 
 
 def surrogate_figures(facts: Facts) -> list[Figure]:
@@ -44,7 +44,7 @@ def surrogate_figures(facts: Facts) -> list[Figure]:
             "Noise near 1: the surrogate explains little of what it saw. Acquisition falls as less is left to gain.",
             *thinned_note(len(drawn), max(len(own), len(drawn)) if len(drawn) == MOST else len(drawn)),
         ]
-        found.append(Figure(f"Surrogate of stage {label(stage.name, 40)}", data, layout, notes))
+        found.append(Figure(f"Surrogate of stage {stage.name}", data, layout, notes))
     return found
 
 
