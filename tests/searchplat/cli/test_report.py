@@ -26,9 +26,6 @@ from searchplat.spec.model import Objective, SearchSpec
 Run = Callable[..., Result]
 
 EVIL = (
-    "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>"
-    " <a href='https://evil.example'>&\u2028 \u202e"
-)
     "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> <a href='https://evil.example'>&\u2028 \u202e"
 )
 
