@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -61,17 +62,17 @@ def render(facts: Facts, now: float) -> str:
         "metrics": [objective.metric for objective in facts.snapshot.spec.objectives],
         "failures": overview.failures(facts),
         "retried": overview.retried(facts),
+        "promotion": _promotion(facts, placed),
         "progress": placed([*best_so_far(facts), *trade_off(facts)]),
         "curves": placed(learning_curves(facts)),
         "reported": bool(facts.curves),
-        "timeline": placed(timeline(facts)),
         "layout": _layout(layout_view(facts), facts),
         "parameters": [
             {"stage": one.stage, "wide": placed(one.wide), "slices": placed(one.slices)}
             for one in parameter_figures(facts)
         ],
         "surrogate": placed(surrogate_figures(facts)),
-        "promotion": _promotion(facts, placed),
+        "timeline": placed(timeline(facts)),
         "changes": changes(facts.lineages[:-1], facts.lineages[-1]) if facts.lineages else [],
         "lineage": facts.lineages[-1] if facts.lineages else {},
     }
@@ -80,6 +81,8 @@ def render(facts: Facts, now: float) -> str:
     library = _lines((files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")) if figures else ""
     # plotly.js adds its rules to an element of this name if there is one; it may make none itself.
     library_style = "/* plotly.js adds its rules here */"
+    # A part of it for maps, which no report has, brings styles of its own unless an element has their name.
+    taken = sorted(set(re.findall(r'getElementById\("([0-9a-f]{64})"\)', library)))
     policy = (
         f"default-src 'none'; script-src {_source(draw)} {_source(library)}; "
         f"style-src {_source(style)} {_source(library_style)}; base-uri 'none'; form-action 'none'"
@@ -95,6 +98,7 @@ def render(facts: Facts, now: float) -> str:
         style=Markup(style),
         library_style=Markup(library_style),
         library=Markup(library),
+        taken=taken,
         draw=Markup(draw),
         figures=Markup(script_json(figures)),
     )

@@ -20,9 +20,10 @@ def best_so_far(facts: Facts) -> list[Figure]:
     if not scored:
         return []
     by_end = sorted((t for t in scored if t.number in facts.times.ended), key=lambda t: facts.times.ended[t.number])
-    minutes = {number: at / 60 for number, at in facts.times.ended.items()}
+    unit, name = _unit(facts)
+    clock = {number: at / unit for number, at in facts.times.ended.items()}
     trials = _against(facts, scored, {t.number: float(t.number) for t in scored}, "trial")
-    time = _against(facts, by_end, minutes, "minutes of work since the start")
+    time = _against(facts, by_end, clock, name)
     notes = [*thinned_note(MOST, len(scored))]
     if len({t.data_fraction for t in scored}) > 1:
         notes.append("Trials on different shares of the users do not compare, so each share has its own line.")
@@ -40,7 +41,7 @@ def _against(
     snapshot = facts.snapshot
     data: list[dict[str, Any]] = []
     end = max((where[t.number] for t in trials), default=0.0)
-    end = max(end, facts.times.worked / 60 if name != "trial" else len(snapshot.trials) - 1)
+    end = max(end, facts.times.worked / _unit(facts)[0] if name != "trial" else len(snapshot.trials) - 1)
     drawn = thin(trials)
     for index, stage in enumerate(snapshot.spec.stages):
         own = [t for t in drawn if t.stage == stage.name]
@@ -97,7 +98,7 @@ def learning_curves(facts: Facts) -> list[Figure]:
         own = [t for t in drawn if t.state is state]
         if own:
             data.append(_lines(facts, own, state))
-    stopped = [t for t in drawn if t.state is TrialState.STOPPED]
+    stopped = [t for t in [*drawn, *best] if t.state is TrialState.STOPPED and t.number in facts.curves]
     if stopped:
         ends = [facts.curves[t.number][-1] for t in stopped]
         data.append(
@@ -155,6 +156,7 @@ def timeline(facts: Facts) -> list[Figure]:
     spans = facts.times.spans
     if not spans:
         return []
+    unit, name = _unit(facts)
     trials = {t.number: t for t in facts.snapshot.trials}
     known = [(span, lane) for span, lane in zip(spans, lanes(spans), strict=True) if span.trial in trials]
     drawn = thin(known)
@@ -165,8 +167,8 @@ def timeline(facts: Facts) -> list[Figure]:
             data.append(
                 {
                     "type": "bar", "orientation": "h", "name": state.value, "width": 0.82,
-                    "base": [span.start / 60 for span, _ in own],
-                    "x": [max(span.end - span.start, 0.0) / 60 for span, _ in own],
+                    "base": [span.start / unit for span, _ in own],
+                    "x": [(span.end - span.start) / unit for span, _ in own],
                     "y": [lane + 1 for _, lane in own],
                     "text": [_span_hover(facts, span, trials[span.trial]) for span, _ in own],
                     "textposition": "none", "hoverinfo": "text",
@@ -183,16 +185,26 @@ def timeline(facts: Facts) -> list[Figure]:
         notes.append("Dotted lines: the search was taken up again; the time without a driver is left out.")
     layout = {
         "barmode": "overlay",
-        "xaxis": axis("minutes of work since the start", rangemode="tozero"),
+        "xaxis": axis(name, rangemode="tozero"),
         "yaxis": axis("slot", dtick=max(1, slots // 8), autorange="reversed"),
         "shapes": [
-            {"type": "line", "x0": at / 60, "x1": at / 60, "y0": 0, "y1": 1, "yref": "paper",
+            {"type": "line", "x0": at / unit, "x1": at / unit, "y0": 0, "y1": 1, "yref": "paper",
              "line": {"color": "$muted", "width": 1.5, "dash": "dot"}}
             for at in thin(facts.times.pauses, 50)
         ],
     }  # fmt: skip
     height = min(520, 170 + 34 * slots)
     return [Figure("Timeline", data, layout, [*notes, *thinned_note(len(drawn), len(known), "runs")], height)]
+
+
+def _unit(facts: Facts) -> tuple[float, str]:
+    """Seconds of the unit in which the whole search is a readable number, and what its axis is called."""
+    seconds, unit = next(
+        (size, unit)
+        for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+        if facts.times.worked >= 3 * size or size == 1
+    )
+    return float(seconds), f"{unit} of work since the start"
 
 
 def _value(trial: TrialRecord) -> float:

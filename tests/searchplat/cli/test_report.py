@@ -65,7 +65,8 @@ def test_the_figures_hold_the_trials(cli: Run) -> None:
     assert steps["best so far on 100% of users"] == [0.31, 0.35, 0.35]
     assert steps["best control: default"] == [0.3, 0.3]
     curves = {t["name"]: t for t in figures["Learning curves"]["data"]}
-    assert curves["stopped"]["y"][-1] is None
+    assert curves["finished"]["y"][:5] == pytest.approx([0.38, 0.39, 0.4, 0.39, None])
+    assert (curves["stopped here"]["x"], curves["stopped here"]["y"]) == ([2], pytest.approx([0.19]))
     assert curves["best: trial 11"]["y"] == pytest.approx([0.33, 0.34, 0.35, 0.34])
     bars = {t["name"]: len(t["x"]) for t in figures["Timeline"]["data"]}
     assert bars == {"running": 1, "finished": 12, "stopped": 1, "diverged": 1}
