@@ -85,4 +85,4 @@ def thinned_note(shown: int, of: int, what: str = "trials") -> list[str]:
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """A plotly.js axis."""
-    return {"title": {"text": title}, "automargin": True, **more}
+    return {"title": {"text": title, "standoff": 10}, "automargin": True, **more}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from searchplat.cli import text
+from searchplat.cli.best import shared_values
 from searchplat.cli.view import searched_values
 from searchplat.ledger import TrialRecord
 from searchplat.report.facts import Facts
@@ -104,15 +105,18 @@ def leaderboard(facts: Facts, most: int = _LEADERS) -> list[Leader]:
     snapshot = facts.snapshot
     promoted = candidates(facts.promotion) if facts.promotion is not None else []
     of_trial = {c.trial: c for c in promoted if c.control is None}
-    of_control = {c.control: c for c in promoted if c.control is not None}
+    of_control = {str(c.control): c for c in promoted if c.control is not None}
     best = snapshot.comparable[:most]
+    same = _shared(facts, best)
     lines = [
-        Leader(str(place), trial, _values(facts, trial), of_trial.get(trial.number))
+        Leader(str(place), trial, _values(facts, trial, same), of_trial.get(trial.number))
         for place, trial in enumerate(best, start=1)
     ]
     share = best[0].data_fraction if best else None
     controls = [
-        Leader("", trial, _values(facts, trial), of_control.get(trial.control), share in (None, trial.data_fraction))
+        Leader(
+            "", trial, _values(facts, trial), of_control.get(str(trial.control)), share in (None, trial.data_fraction)
+        )
         for trial in snapshot.controls
     ]
     sign = -1 if snapshot.spec.objectives[0].maximize else 1
@@ -156,7 +160,17 @@ def best_line(facts: Facts) -> str:
     return f"{line}, {beats} the best control, {rival.control} ({change}); one training each."
 
 
-def _values(facts: Facts, trial: TrialRecord) -> str:
+def shared_line(facts: Facts, most: int = _LEADERS) -> str:
+    """The values that all trials of the leaderboard have in common, which its lines leave out."""
+    return text.values_line(_shared(facts, facts.snapshot.comparable[:most]), 400)
+
+
+def _shared(facts: Facts, trials: Sequence[TrialRecord]) -> dict[str, object]:
+    return shared_values([searched_values(facts.snapshot, trial) for trial in trials])
+
+
+def _values(facts: Facts, trial: TrialRecord, without: Collection[str] = ()) -> str:
     if trial.control is not None:
         return text.values_line(trial.values, 300)
-    return text.values_line(searched_values(facts.snapshot, trial), 400)
+    values = searched_values(facts.snapshot, trial)
+    return text.values_line({name: value for name, value in values.items() if name not in without}, 400)

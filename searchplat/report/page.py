@@ -59,6 +59,7 @@ def render(facts: Facts, now: float) -> str:
         "header": overview.header(facts),
         "stages": overview.stages(facts),
         "leaders": overview.leaderboard(facts),
+        "shared": overview.shared_line(facts),
         "metrics": [objective.metric for objective in facts.snapshot.spec.objectives],
         "failures": overview.failures(facts),
         "retried": overview.retried(facts),
@@ -190,7 +191,7 @@ def _layout(view: LayoutView | None, facts: Facts) -> dict[str, Any] | None:
                     {
                         "effect": f"{effect:+.4f}" if math.isfinite(effect) else "-",
                         "error": f"{error:.4f}" if math.isfinite(error) else "",
-                        "clear": bool(effects.clear_LR[layer, role]),
+                        "starred": bool(effects.clear_LR[layer, role]),
                         "shade": f"{'good' if shade > 0 else 'bad'}{abs(shade)}" if shade else "even",
                     }
                 )

@@ -146,7 +146,8 @@ def slice_of(facts: Facts, ranked: Sequence[TrialRecord], domain: Domain) -> Fig
         case Float(log=log) | Int(log=log):
             x = [t.values[domain.name] for t in drawn]
             if log:
-                layout["xaxis"] |= {"type": "log", "dtick": "D2" if domain.high / domain.low < 50 else 1}
+                marks = _marks(domain.low, domain.high)
+                layout["xaxis"] |= {"type": "log", "tickvals": marks, "ticktext": [text.value(mark) for mark in marks]}
         case _:
             x = [label(text.exact(t.values[domain.name]), 30) for t in drawn]
             layout["xaxis"] |= {"type": "category"}
@@ -212,6 +213,13 @@ def _front(facts: Facts, scored: Sequence[TrialRecord]) -> set[int]:
             front.add(number)
             reached = (one, other)
     return front
+
+
+def _marks(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis: powers of ten, and 2 and 5 times these where there are few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high / low < 50 else (1,)
+    return [float(f"{step}e{decade}") for decade in decades for step in steps]
 
 
 def _known(domain: Domain, trial: TrialRecord) -> bool:

@@ -98,7 +98,9 @@ def _shown(table: Table, index: int) -> FinalTable:
         cells = []
         for metric in table.metrics:
             cell = row.cells.get(metric)
-            cells.append(("-", 0) if cell is None else (formats.figure(cell.spread) + table.mark(cell), cell.place))
+            cells.append(
+                ("-", 0) if cell is None else (f"{formats.figure(cell.spread)} {table.mark(cell)}".strip(), cell.place)
+            )
             for one in cell.comparisons if cell is not None else ():
                 interval = f"{one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
                 tests.append((row.label, one.reference, metric, interval, *map(_p, (one.p[table.test],

@@ -75,6 +75,7 @@ def test_the_figures_hold_the_trials(cli: Run) -> None:
 def test_the_leaderboard_puts_controls_where_their_value_is(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
     text = made(cli, "first").text
     board = text[text.index("Leaderboard") : text.index("Progress")]
+    assert "All trials shown have layout=" in board
     order = [board.index(what) for what in (" 1 11 weights", " 2 10 weights", "control default", "control all-serial")]
     assert order == sorted(order)
 
@@ -118,6 +119,14 @@ def _strings(item: Any) -> list[str]:
     if isinstance(item, list):
         return [text for value in item for text in _strings(value)]
     return [item] if isinstance(item, str) else []
+
+
+@pytest.mark.usefixtures("half_done")
+def test_only_clear_effects_of_bits_have_a_star(cli: Run) -> None:
+    page = made(cli, "first")
+    effects = page.text[page.text.index("What parallel instead of serial") : page.text.index("Difference of the means")]
+    starred = effects.count("*")
+    assert 0 < starred < effects.count("±")
 
 
 @pytest.mark.usefixtures("half_done")
