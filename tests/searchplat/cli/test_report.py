@@ -122,11 +122,11 @@ def _strings(item: Any) -> list[str]:
 
 
 @pytest.mark.usefixtures("half_done")
-def test_only_clear_effects_of_bits_have_a_star(cli: Run) -> None:
+def test_an_effect_within_its_error_has_no_star(cli: Run) -> None:
     page = made(cli, "first")
     effects = page.text[page.text.index("What parallel instead of serial") : page.text.index("Difference of the means")]
-    starred = effects.count("*")
-    assert 0 < starred < effects.count("±")
+    assert effects.count("±") > 20
+    assert "*" not in effects
 
 
 @pytest.mark.usefixtures("half_done")
@@ -204,7 +204,7 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
 def test_a_promotion_has_its_table_its_significance_and_its_fidelity(cli: Run) -> None:
     page = made(cli, "first")
     for expected in (
-        "winner, 2 of 2 final trainings", "lost the race", "toy, 200 test users", "**", "paired t-test per user",
+        "Promoted: trial-11 has test mrr", "ahead of the best control there, default", "winner, 2 of 2 final trainings", "lost the race", "toy, 200 test users", "**", "paired t-test per user",
         "Kendall's tau of search and final score +1.00", "opened 6 times", "±",
     ):  # fmt: skip
         assert expected in page.text, expected
@@ -267,7 +267,7 @@ def test_ten_thousand_trials_are_thinned_and_take_less_than_ten_seconds(
     began = time.perf_counter()
     page = made(cli, "first")
     assert time.perf_counter() - began < 10
-    assert "2,000 of 10,000 trials are drawn" in page.text
+    assert "2,000 of 9,800 trials are drawn" in page.text
     assert max(len(trace["x"]) for figure in page.figures for trace in figure["data"]) < 20_000
     assert (folder.path / "report.html").stat().st_size < 8_000_000
 
