@@ -92,6 +92,7 @@ def times(events: Iterator[Event]) -> Times:
     began: float | None = None
     last = away = 0.0
     now = 0.0
+    opened = False  # the first driver writes some events before it says that it opened the search
     pauses: list[float] = []
     ended: dict[int, float] = {}
     begun: dict[int, float] = {}
@@ -99,9 +100,10 @@ def times(events: Iterator[Event]) -> Times:
     for event in events:
         if began is None:
             began = last = event.at
-        elif event.kind == "opened":
+        elif event.kind == "opened" and opened:
             away += event.at - last
             pauses.append(now)
+        opened = opened or event.kind == "opened"
         last = event.at
         now = max(now, event.at - began - away)  # a clock that was set back does not turn time round
         if event.trial is None:

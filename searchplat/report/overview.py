@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,16 +57,15 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     options = text.values_line(spec.data.options, 200)
     goals = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
     states = ", ".join(f"{number} {state}" for state, number in snapshot.states.items())
+    size = spec.space.size()
+    points = "" if math.isinf(size) else f" ({text.count(size)} points)"
     spent = sum(trial.seconds for trial in snapshot.trials)
     lines = [
         ("method", spec.method),
         ("data", f"{spec.data.name} ({options})" if options else spec.data.name),
         ("scale", spec.scale or "none"),
         ("objective", goals),
-        (
-            "space",
-            f"{len(spec.space.names)} axes, {text.count(spec.space.size())} points: {', '.join(spec.space.names)}",
-        ),
+        ("space", f"{', '.join(spec.space.names)}{points}"),
         ("trials", f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none yet'}"),
         ("state", standing(facts)),
         ("time", f"{text.duration(times.worked)} at work, {text.duration(spent)} of training over all trials"),

@@ -29,7 +29,7 @@ from searchplat.report.figure import Figure
 from searchplat.report.layout import LayoutView, layout_view
 from searchplat.report.parameters import parameter_figures, trade_off
 from searchplat.report.progress import best_so_far, learning_curves, timeline
-from searchplat.report.promoted import candidates, counts, fidelity_figure, final_tables
+from searchplat.report.promoted import candidates, counts, fidelity_figure, final_tables, result_line
 from searchplat.report.surrogate import surrogate_figures
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -163,6 +163,7 @@ def _promotion(facts: Facts, placed: Any) -> dict[str, Any] | None:
     return {
         "number": facts.promotion.number,
         "objective": facts.promotion.objective,
+        "result": result_line(facts.promotion),
         "counts": counts(facts.promotion),
         "openings": facts.promotion.test_openings,
         "candidates": candidates(facts.promotion),

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from searchplat.cli import text
 from searchplat.errors import SearchplatError
 from searchplat.promotion import formats
 from searchplat.promotion.record import FINAL, FINISHED, RACE, STOPPED, Promotion
@@ -82,6 +83,35 @@ def counts(promotion: Promotion) -> str:
     return "; ".join(parts)
 
 
+def result_line(promotion: Promotion) -> str:
+    """What became of the winner, in one sentence; empty before there is one.
+
+    By the objective on the test split, mean over seeds, as the final table; on validation where it was not tested.
+    """
+    winner = promotion.winner()
+    if winner is None:
+        return ""
+    where = f"{'test' if promotion.objective in promotion.metrics else 'valid'} {promotion.objective}"
+    means = {name: _final_mean(promotion, name) for name in promotion.candidates}
+    own = means[winner.candidate]
+    controls = {run.candidate for run in promotion.finals() if run.control is not None}
+    rivals = sorted(name for name in controls if math.isfinite(means[name]))
+    line = f"Promoted: {winner.candidate} has {where} {text.metric(own)}"
+    if not math.isfinite(own) or not rivals:
+        return f"{line}, mean over {text.plural(len(promotion.finals(winner.candidate)), 'seed')}."
+    sign = 1 if promotion.maximize else -1
+    best = max(rivals, key=lambda name: sign * means[name])
+    stands = "ahead of" if sign * (own - means[best]) > 0 else "NOT ahead of"
+    change = text.change(own, means[best])
+    return f"{line}, {stands} the best control there, {best} {text.metric(means[best])} ({change}); means over seeds."
+
+
+def _final_mean(promotion: Promotion, candidate: str) -> float:
+    """The objective after final training: on the test split if it was measured there, else on validation."""
+    tested = [run.test[promotion.objective] for run in promotion.finals(candidate) if promotion.objective in run.test]
+    return statistics.fmean(tested) if tested else promotion.mean_valid(candidate)
+
+
 def final_tables(promotion: Promotion) -> tuple[list[FinalTable], str]:
     """The tables of the test split, and why there are none (empty text where there are)."""
     try:
@@ -115,9 +145,7 @@ def fidelity_figure(promotion: Promotion) -> list[Figure]:
     """The final score against the search's, a point for each configuration; empty with fewer than two."""
     points = []
     for name in promotion.candidates:
-        runs = promotion.finals(name)
-        tested = [run.test[promotion.objective] for run in runs if promotion.objective in run.test]
-        final = statistics.fmean(tested) if tested else promotion.mean_valid(name)
+        runs, final = promotion.finals(name), _final_mean(promotion, name)
         search = promotion.search_scores.get(name, math.nan)
         if math.isfinite(final) and math.isfinite(search):
             points.append((name, search, final, any(run.control is not None for run in runs)))

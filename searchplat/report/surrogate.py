@@ -35,7 +35,7 @@ def surrogate_figures(facts: Facts) -> list[Figure]:
             "xaxis": axis("trial"),
             "yaxis": axis("noise (variance, scores standardised)", rangemode="tozero"),
             "yaxis2": {"title": {"text": "log acquisition"}, "overlaying": "y", "side": "right", "automargin": True,
-                       "showgrid": False},
+                       "showgrid": False, "tickmode": "auto"},
         }  # fmt: skip
         routes = Counter(str(t.info.get("route", "unknown")) for t in own)
         said = ", ".join(f"{number} {route}" for route, number in routes.most_common(6))

@@ -204,7 +204,8 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
 def test_a_promotion_has_its_table_its_significance_and_its_fidelity(cli: Run) -> None:
     page = made(cli, "first")
     for expected in (
-        "Promoted: trial-11 has test mrr", "ahead of the best control there, default", "winner, 2 of 2 final trainings", "lost the race", "toy, 200 test users", "**", "paired t-test per user",
+        "Promoted: trial-11 has test mrr", "ahead of the best control there, default", "winner, 2 of 2 final trainings",
+        "lost the race", "toy, 200 test users", "**", "paired t-test per user",
         "Kendall's tau of search and final score +1.00", "opened 6 times", "±",
     ):  # fmt: skip
         assert expected in page.text, expected

@@ -35,6 +35,11 @@ def test_a_killed_driver_and_a_clock_set_back() -> None:
     assert found.worked == 2.0
 
 
+def test_the_first_opening_is_no_pause() -> None:
+    found = times(iter(events((0, "suggested", 0), (1, "opened", None), (2, "started", 0), (5, "ended", 0))))
+    assert (found.pauses, found.worked) == ([], 5.0)
+
+
 def test_trials_at_once_stand_in_lanes_of_their_own() -> None:
     spans = [Span(0, 0, 5, False), Span(1, 1, 3, False), Span(2, 3, 6, False), Span(3, 5, 7, False)]
     assert lanes(spans) == [0, 1, 1, 0]
