@@ -4,11 +4,8 @@ objectives, one against the other. Layouts have a view of their own, see `layout
 
 from __future__ import annotations
 
-import logging
 import math
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,27 +48,14 @@ def parameter_figures(facts: Facts) -> list[StageFigures]:
 
 def importance(facts: Facts, ranked: Sequence[TrialRecord], domains: Sequence[Domain]) -> list[Figure]:
     """How much each parameter tells good trials from others, by Optuna's PED-ANOVA; empty with too few trials."""
-    import optuna
-
-    from searchplat.searchers.optuna_space import OptunaSpace
+    from searchplat.searchers.importance import importance as importance_of
 
     drawn = thin(ranked)
     if len(drawn) < _FEWEST or len(domains) < 2 or len({_value(t) for t in drawn}) < 2:
         return []
+    points = [{d.name: t.values[d.name] for d in domains if _known(d, t)} for t in drawn]
     maximize = facts.snapshot.spec.objectives[0].maximize
-    with _quiet():
-        study = optuna.create_study(direction="maximize" if maximize else "minimize")
-    space = OptunaSpace(Space(tuple(domains)), {})
-    for trial in drawn:
-        values = {d.name: trial.values[d.name] for d in domains if _known(d, trial)}
-        params, distributions = space.params(values)
-        study.add_trial(optuna.create_trial(params=params, distributions=distributions, value=_value(trial)))
-    try:
-        with _quiet():
-            evaluator = optuna.importance.PedAnovaImportanceEvaluator()
-            shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (ValueError, RuntimeError):  # e.g. no parameter that all trials have
-        return []
+    shares = importance_of(Space(tuple(domains)), points, [_value(t) for t in drawn], maximize)
     names = [name for name in shares if math.isfinite(shares[name])][::-1]
     if not names:
         return []
@@ -186,20 +170,6 @@ def trade_off(facts: Facts) -> list[Figure]:
         )  # fmt: skip
     layout = {"xaxis": axis(label(objectives[0].metric)), "yaxis": axis(label(objectives[1].metric))}
     return [Figure("Two objectives", data, layout, thinned_note(len(drawn), len(scored)))]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's remarks on its studies and evaluators, which say nothing of this search."""
-    logger = logging.getLogger("optuna")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def _front(facts: Facts, scored: Sequence[TrialRecord]) -> set[int]:
