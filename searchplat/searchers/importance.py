@@ -15,7 +15,7 @@ from searchplat.spec.model import Space
 def importance(
     space: Space, points: Sequence[Mapping[str, Any]], values: Sequence[float], maximize: bool
 ) -> dict[str, float]:
-    """Importance of the parameters that all points have, the greatest first, 1 in all.
+    """Importance of each parameter, the greatest first, 1 in all.
 
     Args:
         space: The axes; what else points have is left out.
@@ -24,7 +24,7 @@ def importance(
         maximize: Whether more is better.
 
     Returns:
-        Empty if there are too few trials to tell, or no parameter that all of them have.
+        Empty if there are too few trials to tell.
 
     Source: PED-ANOVA (Watanabe et al., IJCAI 2023), as Optuna has it.
     """

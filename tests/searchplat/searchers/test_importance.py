@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from searchplat.searchers.importance import importance
 from searchplat.spec.model import Categorical, Float, Space
@@ -17,8 +18,8 @@ def test_what_decides_comes_first_whichever_way_is_better() -> None:
         shares = importance(SPACE, points, values, maximize)
         assert next(iter(shares)) == "x"
         assert set(shares) == {"x", "y", "kind"}
+        assert sum(shares.values()) == pytest.approx(1)
 
 
 def test_nothing_to_tell() -> None:
     assert importance(SPACE, [], [], True) == {}
-    assert importance(SPACE, [{"x": 0.5}, {"y": 0.5}], [1.0, 2.0], True) == {}
