@@ -124,7 +124,7 @@ def slice_of(facts: Facts, ranked: Sequence[TrialRecord], domain: Domain) -> Fig
     having = [t for t in ranked if _known(domain, t)]
     drawn = thin(having, _LINES)
     layout: dict[str, Any] = {
-        "xaxis": axis(label(domain.name)), "yaxis": axis(label(facts.snapshot.metric)), "showlegend": False,
+        "xaxis": axis(label(domain.name, 30)), "yaxis": axis(label(facts.snapshot.metric, 30)), "showlegend": False,
     }  # fmt: skip
     match domain:
         case Float(log=log) | Int(log=log):
@@ -168,7 +168,7 @@ def trade_off(facts: Facts) -> list[Figure]:
                 "marker": {"color": colour, "size": 7},
             }
         )  # fmt: skip
-    layout = {"xaxis": axis(label(objectives[0].metric)), "yaxis": axis(label(objectives[1].metric))}
+    layout = {"xaxis": axis(label(objectives[0].metric, 30)), "yaxis": axis(label(objectives[1].metric, 30))}
     return [Figure("Two objectives", data, layout, thinned_note(len(drawn), len(scored)))]
 
 

@@ -81,7 +81,7 @@ def _against(
                 "text": label(f"control {control.control}: {text.metric(value)}"), "hoverinfo": "text",
             }
         )  # fmt: skip
-    return data, {"xaxis": axis(name, rangemode="tozero"), "yaxis": axis(label(snapshot.metric))}
+    return data, {"xaxis": axis(name, rangemode="tozero"), "yaxis": axis(label(snapshot.metric, 30))}
 
 
 def learning_curves(facts: Facts) -> list[Figure]:
@@ -121,7 +121,7 @@ def learning_curves(facts: Facts) -> list[Figure]:
             )  # fmt: skip
             if index == 0:
                 data[-1]["name"] = f"best: trial {trial.number}"
-    layout = {"xaxis": axis("epoch", rangemode="tozero"), "yaxis": axis(label(snapshot.metric))}
+    layout = {"xaxis": axis("epoch", rangemode="tozero"), "yaxis": axis(label(snapshot.metric, 30))}
     notes = [f"The best {len(best)} are drawn stronger."] if len(best) > 1 else []
     return [
         Figure(

@@ -96,7 +96,7 @@ def test_what_trials_say_is_shown_and_inert(cli: Run, spec: SearchSpec, tmp_path
         for n in range(12):
             trial = ledger.suggest(
                 stage=stage.name, method="rehearsal", values={name: EVIL, "x": n / 12}, config={name: EVIL},
-                data_fraction=1.0, seed=1, info={"noise": [0.1, EVIL], "log_value": EVIL, "route": EVIL},
+                data_fraction=0.2, seed=1, info={"noise": [0.1, EVIL], "log_value": EVIL, "route": EVIL},
             )  # fmt: skip
             ledger.start(trial.number)
             for epoch in (1, 2):
@@ -105,6 +105,7 @@ def test_what_trials_say_is_shown_and_inert(cli: Run, spec: SearchSpec, tmp_path
             ledger.end(trial.number, TrialState.FAILED if failed else TrialState.FINISHED, EVIL if failed else None)
     page = made(cli, "evil")
     assert "alert(1)" in page.text
+    assert "11 " in page.text[page.text.index("Leaderboard") :][:200]
     assert "\u202e" not in page.source
     for script in page.scripts:
         if "type" in script[0]:
