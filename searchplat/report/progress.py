@@ -13,6 +13,12 @@ from searchplat.searchers.contract import TrialState
 
 _LABELLED_BEST = 5
 
+_CURVES = 400
+"""Learning curves drawn; more become a coloured area."""
+
+_GAP = 1 / 1000
+"""Of the whole time: idle times shorter than this cannot be seen."""
+
 
 def best_so_far(facts: Facts) -> list[Figure]:
     """The best value against the number of trials, and against time; empty without a scored trial."""
@@ -92,7 +98,7 @@ def learning_curves(facts: Facts) -> list[Figure]:
     best = snapshot.comparable[:_LABELLED_BEST]
     named = {t.number for t in best}
     others = [t for t in snapshot.trials if t.control is None and t.number in facts.curves and t.number not in named]
-    drawn = thin(others, MOST - len(best))
+    drawn = thin(others, _CURVES - len(best))
     data = []
     for state in TrialState:
         own = [t for t in drawn if t.state is state]
@@ -159,10 +165,38 @@ def timeline(facts: Facts) -> list[Figure]:
     unit, name = _unit(facts)
     trials = {t.number: t for t in facts.snapshot.trials}
     known = [(span, lane) for span, lane in zip(spans, lanes(spans), strict=True) if span.trial in trials]
-    drawn = thin(known)
+    merged = len(known) > MOST
+    data = _blocks(facts, known, unit) if merged else _bars(facts, known, unit)
+    slots = 1 + max(lane for _, lane in known)
+    busy = sum(span.end - span.start for span, _ in known)
+    share = busy / (slots * facts.times.worked) if facts.times.worked > 0 else 1.0
+    notes = [
+        f"At most {text.plural(slots, 'trial')} at once; these slots were busy for {min(share, 1):.0%} of the time."
+    ]
+    if facts.times.pauses:
+        notes.append("Dotted lines: the search was taken up again; the time without a driver is left out.")
+    if merged:
+        notes.append(f"{len(known):,} runs: those that follow each other without a pause are drawn as one block.")
+    layout = {
+        "barmode": "overlay",
+        "xaxis": axis(name, rangemode="tozero"),
+        "yaxis": axis("slot", dtick=max(1, slots // 8), autorange="reversed"),
+        "shapes": [
+            {"type": "line", "x0": at / unit, "x1": at / unit, "y0": 0, "y1": 1, "yref": "paper",
+             "line": {"color": "$muted", "width": 1.5, "dash": "dot"}}
+            for at in thin(facts.times.pauses, 50)
+        ],
+    }  # fmt: skip
+    height = min(520, 170 + 34 * slots)
+    return [Figure("Timeline", data, layout, notes, height)]
+
+
+def _bars(facts: Facts, known: Sequence[tuple[Span, int]], unit: float) -> list[dict[str, Any]]:
+    """A bar for each run, coloured by how its trial ended."""
+    trials = {t.number: t for t in facts.snapshot.trials}
     data = []
     for state in TrialState:
-        own = [(span, lane) for span, lane in drawn if trials[span.trial].state is state]
+        own = [(span, lane) for span, lane in known if trials[span.trial].state is state]
         if own:
             data.append(
                 {
@@ -175,26 +209,29 @@ def timeline(facts: Facts) -> list[Figure]:
                     "marker": {"color": STATE_COLOURS[state], "line": {"width": 1, "color": "$paper"}},
                 }
             )  # fmt: skip
-    slots = 1 + max(lane for _, lane in known)
-    busy = sum(span.end - span.start for span, _ in known)
-    share = busy / (slots * facts.times.worked) if facts.times.worked > 0 else 1.0
-    notes = [
-        f"At most {text.plural(slots, 'trial')} at once; these slots were busy for {min(share, 1):.0%} of the time."
-    ]
-    if facts.times.pauses:
-        notes.append("Dotted lines: the search was taken up again; the time without a driver is left out.")
-    layout = {
-        "barmode": "overlay",
-        "xaxis": axis(name, rangemode="tozero"),
-        "yaxis": axis("slot", dtick=max(1, slots // 8), autorange="reversed"),
-        "shapes": [
-            {"type": "line", "x0": at / unit, "x1": at / unit, "y0": 0, "y1": 1, "yref": "paper",
-             "line": {"color": "$muted", "width": 1.5, "dash": "dot"}}
-            for at in thin(facts.times.pauses, 50)
-        ],
-    }  # fmt: skip
-    height = min(520, 170 + 34 * slots)
-    return [Figure("Timeline", data, layout, [*notes, *thinned_note(len(drawn), len(known), "runs")], height)]
+    return data
+
+
+def _blocks(facts: Facts, known: Sequence[tuple[Span, int]], unit: float) -> list[dict[str, Any]]:
+    """A bar for each unbroken time of work of a lane."""
+    least = facts.times.worked * _GAP
+    blocks: dict[int, list[list[float]]] = {}
+    for span, lane in known:
+        own = blocks.setdefault(lane, [])
+        if own and span.start - own[-1][1] <= least:
+            own[-1][1] = max(own[-1][1], span.end)
+            own[-1][2] += 1
+        else:
+            own.append([span.start, span.end, 1])
+    flat = [(lane, *block) for lane, several in blocks.items() for block in several]
+    return [
+        {
+            "type": "bar", "orientation": "h", "name": "busy", "width": 0.82, "base": [b[1] / unit for b in flat],
+            "x": [(b[2] - b[1]) / unit for b in flat], "y": [b[0] + 1 for b in flat],
+            "text": [f"{b[3]:,} trials, {text.duration(b[2] - b[1])}" for b in flat], "textposition": "none",
+            "hoverinfo": "text", "marker": {"color": "$c1"},
+        }
+    ]  # fmt: skip
 
 
 def _unit(facts: Facts) -> tuple[float, str]:

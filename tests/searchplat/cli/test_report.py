@@ -270,6 +270,8 @@ def test_ten_thousand_trials_are_thinned_and_take_less_than_ten_seconds(
     page = made(cli, "first")
     assert time.perf_counter() - began < 10
     assert "2,000 of 9,800 trials are drawn" in page.text
+    busy = page.figures[page.captions.index("Timeline")]["data"][0]
+    assert sum(busy["x"]) == pytest.approx(10_000 * 4.01 / 3600, rel=0.01)
     assert max(len(trace["x"]) for figure in page.figures for trace in figure["data"]) < 20_000
     assert (folder.path / "report.html").stat().st_size < 8_000_000
 
