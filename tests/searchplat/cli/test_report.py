@@ -260,6 +260,29 @@ def test_wrong_input_is_said_in_a_sentence(cli: Run, words: tuple[str, ...], mes
     assert message in result.output
 
 
+def test_two_objectives_and_less_is_better(cli: Run, spec: SearchSpec, tmp_path: Path) -> None:
+    folder = SearchFolder(tmp_path / "runs", "two")
+    objectives = (Objective("valid/loss", False), Objective("valid/mrr", True))
+    stage = replace(spec.stages[1], start_from=None)
+    two = replace(spec, objectives=objectives, stages=(stage,), controls=())
+    with Ledger.create(folder.ledger_path, to_document(two), objectives) as ledger:
+        ledger.note("opened")
+        for loss, mrr in ((0.5, 0.3), (0.4, 0.1), (0.6, 0.2)):
+            trial = ledger.suggest(
+                stage=stage.name, method="rehearsal", values={"x": loss, "kind": "a"}, config={},
+                data_fraction=1.0, seed=1,
+            )  # fmt: skip
+            ledger.start(trial.number)
+            ledger.report(trial.number, 1, {"valid/loss": loss, "valid/mrr": mrr})
+            ledger.end(trial.number, TrialState.FINISHED)
+    page = made(cli, "two")
+    assert "Best valid/loss 0.4000 by trial 1" in page.text
+    figures = dict(zip(page.captions, page.figures, strict=True))
+    points = {t["name"]: sorted(zip(t["x"], t["y"], strict=True)) for t in figures["Two objectives"]["data"]}
+    assert points == {"trials": [(0.6, 0.2)], "not beaten in both": [(0.4, 0.1), (0.5, 0.3)]}
+    assert figures["Best so far, by trial"]["data"][-1]["y"] == [0.5, 0.4, 0.4]
+
+
 @pytest.mark.slow
 def test_ten_thousand_trials_are_thinned_and_take_less_than_ten_seconds(
     cli: Run, empty: tuple[SearchFolder, Ledger]
