@@ -20,6 +20,7 @@ from searchplat.cli import (
     methods,
     predict,
     promote,
+    report,
     run,
     search,
     status,
@@ -106,6 +107,7 @@ app.command("best")(best.best)
 app.command("run")(run.run)
 app.command("promote")(promote.promote)
 app.command("compare")(compare.compare)
+app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("sync")(sync.sync)

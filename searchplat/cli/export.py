@@ -41,7 +41,7 @@ def export(
     from searchplat.cli import text
     from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
-    from searchplat.export import frame, write_studies, write_table
+    from searchplat.export import frame, write_table
     from searchplat.spec import from_document
 
     suffix = {Form.csv: ".csv", Form.parquet: ".parquet", Form.optuna: ".db"}[to]
@@ -53,6 +53,8 @@ def export(
     with SearchFolder(runs or runs_root(), search).read() as ledger:
         spec = from_document(ledger.document())
         if to is Form.optuna:
+            from searchplat.searchers.studies import write_studies
+
             studies = write_studies(ledger, spec, search, path)
             print(f"{path}: a study for each of {', '.join(studies)}")
             print(f"optuna-dashboard {text.shell_words([f'sqlite:///{path}'])}")

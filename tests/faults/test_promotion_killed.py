@@ -50,7 +50,8 @@ def test_the_same_command_goes_on_where_the_promotion_was_killed(
     # Whatever was being tested when the kill came may have been opened twice, and is counted twice.
     assert FINALS <= after.test_openings <= FINALS + 2
 
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    # Absolute: MLflow keeps the store that a relative address meant in an earlier folder.
+    mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').absolute()}")
     finals = mlflow.search_runs(
         experiment_names=["killed"], filter_string="tags.`searchplat.kind` = 'final'", output_format="list"
     )

@@ -17,7 +17,7 @@ from searchplat.errors import SearchplatError, TryAgainError
 Run = Callable[..., Result]
 
 COMMANDS = [
-    ["search"], ["check"], ["status"], ["trials"], ["best"], ["run"], ["methods"], ["data"], ["assets"],
+    ["search"], ["check"], ["status"], ["trials"], ["best"], ["report"], ["run"], ["methods"], ["data"], ["assets"],
     ["assets", "fetch"], ["assets", "verify"], ["assets", "remove"], ["promote"], ["compare"], ["predict"],
     ["export"], ["sync"],
 ]  # fmt: skip

@@ -54,7 +54,7 @@ def test_the_summary_fits_one_screen_and_sets_the_best_beside_the_controls(scree
         "control default                   0.3000  beaten by +16.7 %",
         "14 of 16 ended: 1 running, 12 finished, 1 stopped, 1 diverged",
         "1 min 15 s",
-        "sqlite:///mlflow.db (3 rows not sent yet; the next run sends them)",
+        "sqlite:///mlflow.db (3 rows unsent; later: searchplat sync first)",
         "searchplat search ",
     ):
         assert expected in screen

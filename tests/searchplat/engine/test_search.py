@@ -47,7 +47,8 @@ def test_darec_at_the_scale_smoke_ends_well_and_mlflow_has_it_all() -> None:
     }  # fmt: skip
 
     # As anybody would ask, from outside.
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    # Absolute: MLflow keeps the store that a relative address meant in an earlier folder.
+    mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').absolute()}")
     runs = mlflow.search_runs(experiment_names=["smoke"], output_format="list")
     kinds = [run.data.tags["searchplat.kind"] for run in runs]
     assert kinds.count("search") == 1

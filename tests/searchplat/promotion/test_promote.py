@@ -30,7 +30,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def children() -> list[Any]:
-    mlflow.set_tracking_uri("sqlite:///mlflow.db")
+    # Absolute: MLflow keeps the store that a relative address meant in an earlier folder.
+    mlflow.set_tracking_uri(f"sqlite:///{Path('mlflow.db').absolute()}")
     return mlflow.search_runs(
         experiment_names=["ended"], filter_string="tags.`searchplat.kind` = 'final'", output_format="list"
     )

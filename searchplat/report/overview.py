@@ -1,0 +1,176 @@
+"""What a report says in words and tables: what was searched, how it stands, the leaderboard, what failed and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from searchplat.cli import text
+from searchplat.cli.best import shared_values
+from searchplat.cli.view import searched_values
+from searchplat.ledger import TrialRecord
+from searchplat.report.facts import Facts
+from searchplat.report.promoted import Candidate, candidates
+from searchplat.searchers.contract import TrialState
+
+_LEADERS = 20
+_CAUSE = 160
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A line of the leaderboard.
+
+    Args:
+        place: Among the search's own trials; empty for a control, which stands where its value puts it.
+        comparable: False for a control on another share of the users, which stands at the end.
+    """
+
+    place: str
+    trial: TrialRecord
+    values: str
+    promoted: Candidate | None
+    comparable: bool = True
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Trials that ended for the same reason.
+
+    Args:
+        cause: Its last line.
+        example: The whole cause of the first of them.
+    """
+
+    state: str
+    cause: str
+    trials: Sequence[int]
+    example: str
+
+
+def header(facts: Facts) -> list[tuple[str, str]]:
+    """What was searched, where it stands and what it cost: names and values."""
+    snapshot, times = facts.snapshot, facts.times
+    spec = snapshot.spec
+    options = text.values_line(spec.data.options, 200)
+    goals = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
+    states = ", ".join(f"{number} {state}" for state, number in snapshot.states.items())
+    size = spec.space.size()
+    points = "" if math.isinf(size) else f" ({text.count(size)} points)"
+    spent = sum(trial.seconds for trial in snapshot.trials)
+    lines = [
+        ("method", spec.method),
+        ("data", f"{spec.data.name} ({options})" if options else spec.data.name),
+        ("scale", spec.scale or "none"),
+        ("objective", goals),
+        ("space", f"{', '.join(spec.space.names)}{points}"),
+        ("trials", f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none yet'}"),
+        ("state", standing(facts)),
+        ("time", f"{text.duration(times.worked)} at work, {text.duration(spent)} of training over all trials"),
+    ]
+    if times.began is not None and times.last is not None:
+        first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (times.began, times.last))
+        lines.append(("from, to", f"{first} to {last} UTC"))
+    lines.append(("seed", str(spec.seed)))
+    if spec.overrides:
+        lines.append(("changed by --set", ", ".join(spec.overrides)))
+    return lines
+
+
+def standing(facts: Facts) -> str:
+    """Whether the search runs, has ended, or waits to be taken up."""
+    if facts.running:
+        return "a driver is at work: this page shows one moment"
+    if facts.snapshot.ended >= facts.snapshot.planned:
+        return "done"
+    return "paused: the same command goes on with it"
+
+
+def stages(facts: Facts) -> list[tuple[str, str, str, str, str, str]]:
+    """Name, searcher, axes, share of the users, trials ended of planned, best value of each stage."""
+    known = {stage.name: stage for stage in facts.snapshot.spec.stages}
+    found = []
+    for one in facts.snapshot.stages:
+        stage = known.get(one.name)
+        best = text.metric(one.best.objectives[0]) if one.best is not None and one.best.objectives else "-"
+        found.append((one.name, stage.searcher.name if stage else "-", ", ".join(stage.over) if stage else "-",
+                      f"{one.data_fraction:.0%}", f"{one.ended} of {one.planned}", best))  # fmt: skip
+    return found
+
+
+def leaderboard(facts: Facts, most: int = _LEADERS) -> list[Leader]:
+    """The best comparable trials, with the best of each control where its value puts it."""
+    snapshot = facts.snapshot
+    promoted = candidates(facts.promotion) if facts.promotion is not None else []
+    of_trial = {c.trial: c for c in promoted if c.control is None}
+    of_control = {str(c.control): c for c in promoted if c.control is not None}
+    best = snapshot.comparable[:most]
+    same = _shared(facts, best)
+    lines = [
+        Leader(str(place), trial, _values(facts, trial, same), of_trial.get(trial.number))
+        for place, trial in enumerate(best, start=1)
+    ]
+    share = best[0].data_fraction if best else None
+    controls = [
+        Leader(
+            "", trial, _values(facts, trial), of_control.get(str(trial.control)), share in (None, trial.data_fraction)
+        )
+        for trial in snapshot.controls
+    ]
+    sign = -1 if snapshot.spec.objectives[0].maximize else 1
+    return sorted([*lines, *controls], key=lambda one: (not one.comparable, sign * (one.trial.objectives or (0.0,))[0]))
+
+
+def failures(facts: Facts) -> list[Failure]:
+    """Trials that ended without a value, by state and cause, the most frequent first."""
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
+    for trial in facts.snapshot.trials:
+        if trial.state.final and not trial.state.scored:
+            said = (trial.cause or "").strip().splitlines()
+            last = said[-1] if said else "no cause was recorded"
+            groups.setdefault((trial.state.value, last[:_CAUSE]), []).append(trial)
+    found = [
+        Failure(state, cause, [t.number for t in trials], trials[0].cause or "")
+        for (state, cause), trials in groups.items()
+    ]
+    return sorted(found, key=lambda one: -len(one.trials))
+
+
+def retried(facts: Facts) -> int:
+    """Trials that were taken up again after their worker died."""
+    return sum(trial.retries > 0 for trial in facts.snapshot.trials)
+
+
+def best_line(facts: Facts) -> str:
+    """The result in one sentence."""
+    snapshot = facts.snapshot
+    best = snapshot.best
+    if best is None or best.objectives is None:
+        running = sum(trial.state is TrialState.RUNNING for trial in snapshot.trials)
+        return f"No trial has ended with a value yet; {running} running." if running else "No trial has a value yet."
+    value = best.objectives[0]
+    line = f"Best {snapshot.metric} {text.metric(value)} by trial {best.number}"
+    rival = next((c for c in snapshot.controls if c.data_fraction == best.data_fraction), None)
+    if rival is None or rival.objectives is None:
+        return f"{line}; there is no control to compare with."
+    change = text.change(value, rival.objectives[0])
+    beats = "ahead of" if snapshot.better(value, rival.objectives[0]) else "not ahead of"
+    return f"{line}, {beats} the best control, {rival.control} ({change}); one training each."
+
+
+def shared_line(facts: Facts, most: int = _LEADERS) -> str:
+    """The values that all trials of the leaderboard have in common, which its lines leave out."""
+    return text.values_line(_shared(facts, facts.snapshot.comparable[:most]), 400)
+
+
+def _shared(facts: Facts, trials: Sequence[TrialRecord]) -> dict[str, object]:
+    return shared_values([searched_values(facts.snapshot, trial) for trial in trials])
+
+
+def _values(facts: Facts, trial: TrialRecord, without: Collection[str] = ()) -> str:
+    if trial.control is not None:
+        return text.values_line(trial.values, 300)
+    values = searched_values(facts.snapshot, trial)
+    return text.values_line({name: value for name, value in values.items() if name not in without}, 400)

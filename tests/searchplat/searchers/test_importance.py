@@ -1,0 +1,25 @@
+"""Importance on a function whose important parameter is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from searchplat.searchers.importance import importance
+from searchplat.spec.model import Categorical, Float, Space
+
+SPACE = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0), Categorical("kind", ("a", "b"))))
+
+
+def test_what_decides_comes_first_whichever_way_is_better() -> None:
+    points = [SPACE.sample(np.random.default_rng(seed)) for seed in range(60)]
+    values = [5 * float(p["x"]) + 0.1 * float(p["y"]) for p in points]
+    for maximize in (True, False):
+        shares = importance(SPACE, points, values, maximize)
+        assert next(iter(shares)) == "x"
+        assert set(shares) == {"x", "y", "kind"}
+        assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_nothing_to_tell() -> None:
+    assert importance(SPACE, [], [], True) == {}
