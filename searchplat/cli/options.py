@@ -20,4 +20,16 @@ Runs = Annotated[
     Path | None,
     typer.Option("--runs", metavar="DIR", help="The folder of all searches. [default: SEARCHPLAT_RUNS, else ./runs]"),
 ]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port. [default: this machine]"),
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(
+        "--tracking-uri",
+        metavar="URI",
+        help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -38,14 +38,7 @@ def predict(
     request: Annotated[
         str | None, typer.Option("--request", metavar="TEXT", help="What the user asks for, for methods that read it.")
     ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--tracking-uri",
-            metavar="URI",
-            help="Where MLflow is. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
-        ),
-    ] = None,
+    tracking_uri: options.TrackingUri = None,
     json_: options.Json = False,
 ) -> None:
     """Recommend items after a history, with a model from MLflow's registry or a folder.

@@ -43,18 +43,8 @@ def promote(
         bool,
         typer.Option("--allow-changed", help="Go on although data, code or packages are not those of the search."),
     ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port. [default: this machine]"),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--tracking-uri",
-            metavar="URI",
-            help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
-        ),
-    ] = None,
+    address: options.Address = None,
+    tracking_uri: options.TrackingUri = None,
     runs: options.Runs = None,
     json_: options.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,

@@ -24,18 +24,8 @@ def search(
     ] = None,
     scale: options.Scale = None,
     set_: options.Set = None,
-    address: Annotated[
-        str | None,
-        typer.Option("--address", metavar="ADDRESS", help="A Ray cluster: auto, host:port. [default: this machine]"),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--tracking-uri",
-            metavar="URI",
-            help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
-        ),
-    ] = None,
+    address: options.Address = None,
+    tracking_uri: options.TrackingUri = None,
     fork: Annotated[
         str | None,
         typer.Option(

@@ -13,14 +13,7 @@ from searchplat.cli import options
 
 def sync(
     search: options.Search,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--tracking-uri",
-            metavar="URI",
-            help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
-        ),
-    ] = None,
+    tracking_uri: options.TrackingUri = None,
     timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=1.0, help="Give up after so long.")] = 600.0,
     runs: options.Runs = None,
     json_: options.Json = False,
