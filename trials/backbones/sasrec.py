@@ -5,6 +5,7 @@ Shape letters: `B` histories, `L` places of a history, `D` width, `H` heads, `C`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from trials.backbones.masks import NO_MASKS, LayerMasks, gated_linear
+from trials.data.dataset import Queries
 
 LAYER_NORM_EPS = 1e-12
 INITIAL_STD = 0.02
@@ -29,6 +33,14 @@ def pad_right(items: NDArray[np.integer[Any]], offsets: NDArray[np.integer[Any]]
     padded = np.zeros(valid.shape, dtype=np.int64)
     padded[valid] = items
     return torch.from_numpy(padded), torch.from_numpy(lengths.astype(np.int64))
+
+
+def latest(queries: Queries, count: int) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+    """The latest `count` items of every history: all of them one after the other, and their offsets `[B + 1]`."""
+    lengths = np.diff(queries.offsets)
+    recent = np.minimum(lengths, count)
+    kept = np.arange(len(queries.items)) >= np.repeat(queries.offsets[1:] - recent, lengths)
+    return queries.items[kept], np.concatenate([[0], np.cumsum(recent)])
 
 
 class SASRecEncoder(nn.Module):
@@ -68,19 +80,34 @@ class SASRecEncoder(nn.Module):
         self.layers = nn.ModuleList(SASRecLayer(hidden_size, num_heads, inner_size, dropout) for _ in range(num_layers))
         self.apply(_initialise)
 
-    def forward(self, items_BL: Tensor) -> Tensor:
+    def forward(self, items_BL: Tensor, masks: Sequence[LayerMasks | None] | None = None) -> Tensor:
         """States `[B, L, D]`; the state at a place depends on the items up to it only.
 
         Args:
             items_BL: Item indices, oldest first, padded on the right; `L <= max_length`.
+            masks: One for each layer, None for a layer that is used as it is.
         """
         positions_L = torch.arange(items_BL.shape[1], device=items_BL.device)
         states_BLD = self.item_embedding(items_BL) + self.position_embedding(positions_L)
         states_BLD = self.dropout(self.norm(states_BLD))
-        for layer in self.layers:
-            states_BLD = layer(states_BLD)
+        for layer, layer_masks in zip(self.layers, masks or [None] * len(self.layers), strict=True):
+            states_BLD = layer(states_BLD, layer_masks)
         result: Tensor = states_BLD
         return result
+
+    def encode(self, queries: Queries, masks: Sequence[LayerMasks | None] | None = None) -> Tensor:
+        """The states `[B, D]` that score what follows each history, whose latest `max_length` items are read.
+
+        Raises:
+            ValueError: If a history is empty.
+        """
+        items, offsets = latest(queries, self.max_length)
+        if len(queries) and np.diff(offsets).min() < 1:
+            raise ValueError("SASRec scores what follows an item, but a history is empty; leave such queries out")
+        items_BL, lengths_B = (tensor.to(self.item_embedding.weight.device) for tensor in pad_right(items, offsets))
+        states_BLD = self(items_BL, masks)
+        last_BD: Tensor = states_BLD[torch.arange(len(lengths_B), device=lengths_B.device), lengths_B - 1]
+        return last_BD
 
     def item_scores(self, states_BD: Tensor) -> Tensor:
         """Scores `[B, N]`: inner products with the table that the inputs came from."""
@@ -104,8 +131,13 @@ class SASRecLayer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, states_BLD: Tensor) -> Tensor:
-        """The next layer's states `[B, L, D]`."""
+    def forward(self, states_BLD: Tensor, masks: LayerMasks | None = None) -> Tensor:
+        """The next layer's states `[B, L, D]`.
+
+        Args:
+            masks: Gates over `output`, `inner` and `outer`.
+        """
+        masks = masks or NO_MASKS
         attended_BHLC = F.scaled_dot_product_attention(
             self._heads(self.query(states_BLD)),
             self._heads(self.key(states_BLD)),
@@ -113,9 +145,10 @@ class SASRecLayer(nn.Module):
             is_causal=True,
             dropout_p=self.attention_dropout if self.training else 0.0,
         )
-        attended_BLD = self.output(attended_BHLC.transpose(1, 2).flatten(2))
+        attended_BLD = gated_linear(self.output, attended_BHLC.transpose(1, 2).flatten(2), masks.output)
         states_BLD = self.attention_norm(states_BLD + self.dropout(attended_BLD))
-        fed_BLD = self.outer(F.gelu(self.inner(states_BLD)))
+        inner_BLI = F.gelu(gated_linear(self.inner, states_BLD, masks.inner))
+        fed_BLD = gated_linear(self.outer, inner_BLI, masks.outer)
         result: Tensor = self.feed_forward_norm(states_BLD + self.dropout(fed_BLD))
         return result
 
