@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from searchplat.firewall import TEST_FILE as TEST_FILE
+from searchplat.firewall import TEST_REQUESTS as TEST_REQUESTS
 from searchplat.firewall import TestPermit as TestPermit
 from searchplat.firewall import refuse_if_sealed as refuse_if_sealed
 

@@ -1,9 +1,9 @@
 """The test split's firewall: who may open it, and when.
 
 A search must be unable to look at the test split, not merely polite enough not to. While a process is sealed,
-which it is whenever a trial's code runs in it, no `TestPermit` can be made, and files of the name `TEST_FILE`
-cannot be opened for reading: an audit hook, which nothing can take away again, refuses. A permit is made by
-`searchplat.promotion.permit` alone, after the opening was counted in the search's ledger.
+which it is whenever a trial's code runs in it, no `TestPermit` can be made, and the files of
+`TEST_FILE` and `TEST_REQUESTS` cannot be opened for reading: an audit hook, which nothing can take away again,
+refuses. A permit is made by `searchplat.promotion.permit` alone, after the opening was counted in the search's ledger.
 
 It guards against mistakes and against convenience. Code that is out to cheat can still read a data set's raw files.
 """
@@ -23,6 +23,9 @@ from searchplat.errors import TestSplitError
 
 TEST_FILE = "test.npy"
 """Prepared data keeps the test targets in a file of this name, and nothing else in it."""
+
+TEST_REQUESTS = "test_requests"
+"""Prepared data keeps what was asked before the test targets in files whose names begin so, up to the first dot."""
 
 ISSUER = object()
 """What `searchplat.promotion.permit` shows to be believed; a test sees to it that nobody else refers to it."""
@@ -126,7 +129,8 @@ _GUARDED = {"open": 1, "os.rename": 1, "os.link": 1, "os.symlink": 1}
 def _guards(path: str | bytes | os.PathLike[Any]) -> bool:
     found = PurePath(os.fsdecode(path))
     # Data that is being prepared lies in a folder whose name begins with a dot until it is whole.
-    return found.name == TEST_FILE and not found.parent.name.startswith(".")
+    guarded = found.name == TEST_FILE or found.name.startswith(f"{TEST_REQUESTS}.")
+    return guarded and not found.parent.name.startswith(".")
 
 
 def _writes(mode: Any, flags: Any) -> bool:

@@ -110,7 +110,10 @@ def as_queries(histories: Sequence[Any], users: Sequence[int]) -> Queries:
 
 
 def with_histories(data: SearchData, histories: Sequence[Any], targets_U: Any | None = None) -> SearchData:
-    """The same data with other training sequences, and other validation targets if given."""
+    """The same data with other training sequences, and other validation targets if given.
+
+    What the data says of interactions is taken from the front of its columns: the right number of values, no more.
+    """
     rows = as_queries(histories, range(len(histories)))
     targets = data.valid_target_U[: len(histories)] if targets_U is None else np.asarray(targets_U, dtype=np.int32)
     digest = f"{data.fingerprint}-{hash((rows.items.tobytes(), rows.offsets.tobytes(), targets.tobytes()))}"
@@ -121,6 +124,13 @@ def with_histories(data: SearchData, histories: Sequence[Any], targets_U: Any | 
         valid_target_U=targets,
         users_U=data.users_U[: len(histories)],
         fingerprint=digest,
+        ratings=np.resize(data.ratings, len(rows.items) if len(data.ratings) else 0),
+        valid_rating_U=data.valid_rating_U[: len(histories)],
+        times=np.resize(data.times, len(rows.items) if len(data.times) else 0),
+        requests=[data.requests[place % len(data.requests)] for place in range(len(rows.items))]
+        if data.requests
+        else (),
+        valid_requests_U=data.valid_requests_U[: len(histories)],
     )
 
 

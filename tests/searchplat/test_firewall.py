@@ -59,6 +59,16 @@ def test_within_a_trial_no_way_leads_to_test_items(assets: AssetStore, test_file
     assert len(open_final(TOY, assets, permit).test_target_U) == len(np.load(test_file))
 
 
+def test_within_a_trial_no_way_leads_to_what_was_asked_before_test_items(assets: AssetStore) -> None:
+    folder = prepare(DataRequest("toy", {"requests": True}), assets)
+    found = sorted(path.name for path in folder.glob("test*"))
+    assert found == ["test.npy", "test_requests.blob.npy", "test_requests.offsets.npy"]
+    with sealed():
+        for name in found:
+            with pytest.raises(TestSplitError, match="a trial cannot open"):
+                np.load(folder / name, mmap_mode="r")
+
+
 def test_data_may_be_prepared_within_a_trial_on_a_node_that_has_none(assets: AssetStore) -> None:
     with sealed():
         assert (prepare(TOY, assets) / "meta.json").exists()

@@ -6,8 +6,8 @@ Users are rows 0..U-1 of the present selection, items are 0..N-1 of the whole da
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from searchplat.contract import TestPermit
 from searchplat.errors import TestSplitError
 
 IntArray = NDArray[np.integer[Any]]
+FloatArray = NDArray[np.floating[Any]]
 
 UNKNOWN_USER = -1
 """The user row of a query whose user was not in training."""
@@ -31,12 +32,15 @@ class Queries:
         items: Item indices of all histories, one after the other.
         offsets: `[B + 1]`, from 0.
         requests: A natural-language request per query, for methods that read one.
+        ratings: float32, aligned with `items`, in the data set's unit; None where nobody knows them: the data set
+            has none, or a person asks who gave no ratings.
     """
 
     users_B: IntArray
     items: IntArray
     offsets: IntArray
     requests: Sequence[str] | None = None
+    ratings: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.users_B)
@@ -48,8 +52,14 @@ class Queries:
     def rows(self, start: int, stop: int) -> Queries:
         """Queries `start` to `stop - 1`."""
         offsets = self.offsets[start : stop + 1]
-        requests = None if self.requests is None else self.requests[start:stop]
-        return Queries(self.users_B[start:stop], self.items[offsets[0] : offsets[-1]], offsets - offsets[0], requests)
+        within = slice(offsets[0], offsets[-1])
+        return Queries(
+            self.users_B[start:stop],
+            self.items[within],
+            offsets - offsets[0],
+            None if self.requests is None else self.requests[start:stop],
+            None if self.ratings is None else self.ratings[within],
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,13 @@ class SearchData:
         titles: `[N]` item titles.
         fingerprint: Hex digest of everything above; equal data has equal fingerprints.
         keys: `[N]` what the data set's files call the items; empty where nobody asks for it.
+        ratings: `[E]` float32, aligned with `train_items`, in the files' unit; empty if the data set has none.
+        valid_rating_U: `[U]` float32, of the validation interactions; empty likewise.
+        times: `[E]` int64 Unix seconds, aligned with `train_items`; empty if only the order is known.
+        attributes: Name -> `[N]` texts of all that the files say of the items, not only what the sentences show;
+            "" where an item has none.
+        requests: `[E]` what was asked before each training interaction; empty if the data set has no requests.
+        valid_requests_U: `[U]` what was asked before the validation interactions; empty likewise.
     """
 
     name: str
@@ -80,6 +97,12 @@ class SearchData:
     titles: Sequence[str]
     fingerprint: str
     keys: Sequence[str] = ()
+    ratings: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    valid_rating_U: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    times: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    requests: Sequence[str] = ()
+    valid_requests_U: Sequence[str] = ()
 
     @property
     def num_users(self) -> int:
@@ -93,7 +116,13 @@ class SearchData:
     def valid_queries(self) -> Queries:
         """One query a user: the training sequence, whose answer is `valid_target_U`."""
         users_U = np.arange(self.num_users, dtype=np.int64)
-        return Queries(users_U, self.train_items, self.train_offsets)
+        return Queries(
+            users_U,
+            self.train_items,
+            self.train_offsets,
+            self.valid_requests_U if len(self.valid_requests_U) else None,
+            self.ratings if len(self.ratings) else None,
+        )
 
     def popularity_N(self) -> IntArray:
         """`[N]` number of training interactions of each item."""
@@ -108,6 +137,7 @@ class FinalData:
         search: The same users' training and validation data.
         test_target_U: `[U]` int32, the last item of every user.
         permit: Promotion's leave to open it.
+        test_requests_U: `[U]` what was asked before the test interactions; empty if the data set has no requests.
 
     Raises:
         TestSplitError: If `permit` is none.
@@ -116,6 +146,7 @@ class FinalData:
     search: SearchData
     test_target_U: IntArray
     permit: TestPermit
+    test_requests_U: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.permit, TestPermit):
@@ -125,5 +156,11 @@ class FinalData:
         """One query a user: training sequence and validation item, whose answer is `test_target_U`."""
         search = self.search
         offsets = search.train_offsets + np.arange(search.num_users + 1)
-        items = np.insert(search.train_items, search.train_offsets[1:], search.valid_target_U)
-        return Queries(np.arange(search.num_users, dtype=np.int64), items, offsets)
+        ends_U = search.train_offsets[1:]
+        return Queries(
+            np.arange(search.num_users, dtype=np.int64),
+            np.insert(search.train_items, ends_U, search.valid_target_U),
+            offsets,
+            self.test_requests_U if len(self.test_requests_U) else None,
+            np.insert(search.ratings, ends_U, search.valid_rating_U) if len(search.ratings) else None,
+        )

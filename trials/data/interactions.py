@@ -24,6 +24,7 @@ class Interactions:
         times_E: Unix seconds, or None if the file's order is all that is known.
         item_keys: `[N]` the items' names in the file.
         attributes: Column name -> `[N]` texts; "" where an item has none.
+        requests_E: `[E]` object array of str, what was asked before each interaction, or None if nobody asked.
     """
 
     users_E: Ints
@@ -32,6 +33,7 @@ class Interactions:
     times_E: Floats | None
     item_keys: Sequence[str]
     attributes: dict[str, list[str]] = field(default_factory=dict)
+    requests_E: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.users_E)
@@ -54,6 +56,7 @@ class Interactions:
             items_E=self.items_E[which],
             ratings_E=None if self.ratings_E is None else self.ratings_E[which],
             times_E=None if self.times_E is None else self.times_E[which],
+            requests_E=None if self.requests_E is None else self.requests_E[which],
         )
 
     def compact(self) -> Interactions:

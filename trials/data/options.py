@@ -40,6 +40,7 @@ class ToyOptions(DataOptions):
     items: int = Field(40, ge=8, le=10_000, description="Items to generate.")
     length: int = Field(12, ge=3, le=200, description="Interactions of the average user.")
     seed: int = Field(0, ge=0, description="Seeds the generator.")
+    requests: bool = Field(False, description="Also generate what was asked before each interaction.")
 
 
 def parse_options(kind: type[O], name: str, options: Mapping[str, Any]) -> O:

@@ -1,8 +1,8 @@
 """Prepared data: read and filtered once, then memory-mapped by every trial.
 
 A prepared folder is named by a hash of the source files' content, the options and the format version. It holds
-training and validation in some files and the test targets in a file of their own, `test.npy`, which only
-`open_final` opens: what a search is given has no way to the test items.
+training and validation in some files and what belongs to the test interactions in files of their own, which only
+`open_final` opens: what a search is given has no way to the test items. `stored.py` says what lies in a folder.
 """
 
 from __future__ import annotations
@@ -11,31 +11,25 @@ import errno
 import functools
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock
 
-from searchplat.contract import TEST_FILE, AssetSource, DataRequest, TestPermit, refuse_if_sealed
+from searchplat.contract import AssetSource, DataRequest, TestPermit, refuse_if_sealed
 from searchplat.errors import DataError, TestSplitError, TryAgainError
 from trials.data.dataset import FinalData, SearchData
 from trials.data.filters import filtered
-from trials.data.interactions import Interactions
 from trials.data.options import DataOptions
-from trials.data.selection import LeftOut, leave_one_out, rows_of, select_users
-from trials.data.sentences import item_sentences, item_titles
+from trials.data.selection import select_users
 from trials.data.source import Source, find_source
-from trials.data.texts import TextColumn
+from trials.data.stored import META, open_test, open_users, read_meta, write_folder
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Raise it when the same source files and options would give another prepared folder."""
-
-META = "meta.json"
 
 
 def prepare(request: DataRequest, assets: AssetSource) -> Path:
@@ -65,7 +59,8 @@ def prepare(request: DataRequest, assets: AssetSource) -> Path:
         try:
             work.chmod(0o755)
             interactions = filtered(source.read(files, options), options, source.name)
-            _write(work, source, options, interactions)
+            about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude={"folder"})}
+            write_folder(work, source.name, interactions, options.attributes or source.attributes, about)
             if place.exists():  # without its last file: not to be trusted
                 shutil.rmtree(place)
             work.rename(place)
@@ -99,8 +94,8 @@ def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) ->
         raise TestSplitError(f"the test split is opened with promotion's permit, got {permit!r}")
     folder = prepare(request, assets)
     search = _open(folder, request)
-    test_U = _array(folder, Path(TEST_FILE).stem)
-    return FinalData(search, test_U if search.num_users == len(test_U) else test_U[search.users_U], permit)
+    test_target_U, test_requests_U = open_test(folder, search.users_U)
+    return FinalData(search, test_target_U, permit, test_requests_U)
 
 
 def fingerprint(name: str, assets: AssetSource, options: Mapping[str, Any]) -> str:
@@ -118,46 +113,13 @@ def statistics(name: str, assets: AssetSource, options: Mapping[str, Any]) -> di
     Raises:
         InputError: As `prepare`.
     """
-    found: dict[str, Any] = _meta(prepare(DataRequest(name, options), assets))["statistics"]
+    found: dict[str, Any] = read_meta(prepare(DataRequest(name, options), assets))["statistics"]
     return found
 
 
 def _open(folder: Path, request: DataRequest) -> SearchData:
-    meta = _meta(folder)
-    train_items, train_offsets, valid_U = (_array(folder, name) for name in ("train_items", "train_offsets", "valid"))
-    users_U = select_users(len(valid_U), request.fraction, request.seed)
-    if len(users_U) < len(valid_U):
-        train_items, train_offsets = rows_of(train_items, train_offsets, users_U)
-        valid_U = valid_U[users_U]
-    fingerprint = hashlib.sha256(f"{meta['content']}\n".encode() + users_U.tobytes()).hexdigest()
-    return SearchData(
-        name=request.name,
-        train_items=train_items,
-        train_offsets=train_offsets,
-        valid_target_U=valid_U,
-        users_U=users_U,
-        num_items=int(meta["statistics"]["items"]),
-        sentences=TextColumn.open(folder / "sentences"),
-        titles=TextColumn.open(folder / "titles"),
-        keys=TextColumn.open(folder / "keys"),
-        fingerprint=fingerprint,
-    )
-
-
-def _array(folder: Path, name: str) -> Any:
-    path = folder / f"{name}.npy"
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete the folder {folder}, it is made anew.") from error
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    try:
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder / META} cannot be read ({error}); delete the folder, it is made anew.") from error
-    return meta
+    users_U = select_users(int(read_meta(folder)["statistics"]["users"]), request.fraction, request.seed)
+    return open_users(folder, request.name, users_U)
 
 
 def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:
@@ -185,50 +147,3 @@ def _sha256_of_version(path: Path, size: int, mtime_ns: int) -> str:
     """A file's SHA-256, computed once a process for each size and time of change."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write(folder: Path, source: Source, options: DataOptions, interactions: Interactions) -> None:
-    cut = leave_one_out(interactions.users_E, interactions.items_E)
-    sentences = item_sentences(interactions, options.attributes or source.attributes, source.name)
-    titles = item_titles(interactions)
-    np.save(folder / "train_items.npy", cut.train_items)
-    np.save(folder / "train_offsets.npy", cut.train_offsets)
-    np.save(folder / "valid.npy", cut.valid_U)
-    np.save(folder / TEST_FILE, cut.test_U)
-    TextColumn.write(sentences, folder / "sentences")
-    TextColumn.write(titles, folder / "titles")
-    TextColumn.write(interactions.item_keys, folder / "keys")
-    meta = {
-        "name": source.name,
-        "format": FORMAT_VERSION,
-        "options": options.model_dump(mode="json", exclude={"folder"}),
-        "content": _content_digest(source.name, cut, sentences, titles),
-        "statistics": _statistics(interactions),
-    }
-    (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-
-
-def _content_digest(name: str, cut: LeftOut, sentences: list[str], titles: list[str]) -> str:
-    """Hex digest of all that `SearchData` may show; the test targets are not in it."""
-    digest = hashlib.sha256(f"{name}\n".encode())
-    for array in (cut.train_items, cut.train_offsets, cut.valid_U):
-        digest.update(f"{array.dtype.str} {array.shape}\n".encode() + array.tobytes())
-    digest.update(json.dumps([sentences, titles]).encode())
-    return digest.hexdigest()
-
-
-def _statistics(interactions: Interactions) -> dict[str, Any]:
-    lengths_U = np.bincount(interactions.users_E)
-    users, items, count = interactions.num_users, interactions.num_items, len(interactions)
-    return {
-        "users": users,
-        "items": items,
-        "interactions": count,
-        "average_length": round(count / users, 2),
-        "shortest": int(lengths_U.min()),
-        "longest": int(lengths_U.max()),
-        "density": round(count / (users * items), 6),
-    }

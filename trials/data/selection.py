@@ -21,12 +21,17 @@ class LeftOut:
         train_offsets: `[U + 1]` int64.
         valid_U: `[U]` int32, every user's second last item.
         test_U: `[U]` int32, every user's last item.
+        train_E: `[E]` int64, where in the uncut sequences the training interactions stand.
+        ends_U: `[U]` int64, where every user's sequence ends: the test interaction stands one place before, the
+            validation interaction two.
     """
 
     train_items: NDArray[np.int32]
     train_offsets: Ints
     valid_U: NDArray[np.int32]
     test_U: NDArray[np.int32]
+    train_E: Ints
+    ends_U: Ints
 
 
 def leave_one_out(users_E: Ints, items_E: Ints) -> LeftOut:
@@ -40,12 +45,13 @@ def leave_one_out(users_E: Ints, items_E: Ints) -> LeftOut:
     assert len(lengths_U) > 0
     assert lengths_U.min() >= 3
     ends_U = np.cumsum(lengths_U)
-    train_E = np.ones(len(items_E), dtype=bool)
-    train_E[ends_U - 1] = False
-    train_E[ends_U - 2] = False
+    trained = np.ones(len(items_E), dtype=bool)
+    trained[ends_U - 1] = False
+    trained[ends_U - 2] = False
+    train_E = np.flatnonzero(trained)
     narrow_E = items_E.astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(lengths_U - 2)]).astype(np.int64)
-    return LeftOut(narrow_E[train_E], offsets, narrow_E[ends_U - 2], narrow_E[ends_U - 1])
+    return LeftOut(narrow_E[train_E], offsets, narrow_E[ends_U - 2], narrow_E[ends_U - 1], train_E, ends_U)
 
 
 def select_users(num_users: int, fraction: float, seed: int) -> Ints:
@@ -65,10 +71,10 @@ def select_users(num_users: int, fraction: float, seed: int) -> Ints:
     return np.sort(np.random.default_rng(seed).permutation(num_users)[:count]).astype(np.int64)
 
 
-def rows_of(items: NDArray[np.int32], offsets: Ints, rows_U: Ints) -> tuple[NDArray[np.int32], Ints]:
-    """The ragged rows `rows_U` of `items`, and their offsets from 0."""
+def places_of(offsets: Ints, rows_U: Ints) -> tuple[Ints, Ints]:
+    """Where the elements of the ragged rows `rows_U` stand, in order, and those rows' offsets from 0."""
     starts_U, lengths_U = offsets[rows_U], np.diff(offsets)[rows_U]
     new_offsets = np.concatenate([[0], np.cumsum(lengths_U)]).astype(np.int64)
     # Position of each kept element: its row's start, plus how far into the row it stands.
     within = np.arange(new_offsets[-1]) - np.repeat(new_offsets[:-1], lengths_U)
-    return items[np.repeat(starts_U, lengths_U) + within], new_offsets
+    return np.repeat(starts_U, lengths_U) + within, new_offsets

@@ -9,23 +9,43 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from searchplat.errors import DataError
+
 
 class TextColumn(Sequence[str]):
-    """Texts as one UTF-8 blob with offsets; text i is `blob[offsets[i]:offsets[i+1]]`.
+    """Texts as one UTF-8 blob with bounds; text i is `blob[starts[i]:stops[i]]`.
 
     Args:
         blob: `[bytes]` uint8.
-        offsets: `[N + 1]` int64, from 0.
+        starts: `[N]` int64.
+        stops: `[N]` int64.
     """
 
-    def __init__(self, blob: NDArray[np.uint8], offsets: NDArray[np.int64]) -> None:
+    def __init__(self, blob: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]) -> None:
         self._blob = blob
-        self._offsets = offsets
+        self._starts = starts
+        self._stops = stops
 
     @classmethod
     def open(cls, stem: Path) -> TextColumn:
-        """Map `<stem>.blob.npy` and `<stem>.offsets.npy`."""
-        return cls(np.load(f"{stem}.blob.npy", mmap_mode="r"), np.load(f"{stem}.offsets.npy", mmap_mode="r"))
+        """Map `<stem>.blob.npy` and `<stem>.offsets.npy`.
+
+        Raises:
+            DataError: If one of them cannot be read.
+        """
+        try:
+            blob, offsets = (
+                np.load(f"{stem}.{part}.npy", mmap_mode="r", allow_pickle=False) for part in ("blob", "offsets")
+            )
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{stem} cannot be read ({error}); delete the folder {stem.parent}, it is made anew."
+            ) from error
+        return cls(blob, offsets[:-1], offsets[1:])
+
+    def select(self, rows: NDArray[np.int64]) -> TextColumn:
+        """The texts in these rows, on the same map."""
+        return TextColumn(self._blob, self._starts[rows], self._stops[rows])
 
     @staticmethod
     def write(texts: Sequence[str], stem: Path) -> None:
@@ -37,7 +57,7 @@ class TextColumn(Sequence[str]):
         np.save(f"{stem}.offsets.npy", offsets)
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return len(self._starts)
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -49,7 +69,7 @@ class TextColumn(Sequence[str]):
         place = index + len(self) if index < 0 else index
         if not 0 <= place < len(self):
             raise IndexError(f"text index must lie in [0, {len(self)}), got {index}")
-        return bytes(self._blob[self._offsets[place] : self._offsets[place + 1]]).decode()
+        return bytes(self._blob[self._starts[place] : self._stops[place]]).decode()
 
     def __eq__(self, other: Any) -> bool:
         return isinstance(other, Sequence) and not isinstance(other, str) and list(self) == list(other)

@@ -2,13 +2,14 @@
 
 Items belong to themes. Within a theme they form a ring, and the usual next item is the successor on the ring;
 titles of one theme share their words. So order, text and taste all carry signal, and popularity carries little.
+A request names the theme of the item that it led to, so that who reads it ranks better than who does not.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from trials.data.interactions import Interactions
+from trials.data.interactions import Interactions, Ints
 from trials.data.options import ToyOptions
 
 VERSION = 1
@@ -28,6 +29,9 @@ THEMES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 
 SUCCESSOR, SECOND, SAME_THEME, OTHER = 10.0, 2.0, 0.3, 0.02
 """Relative chances of the next item: the ring's next, the one after, the same theme, any other."""
+
+
+REQUESTS = ("Something about {}, please.", "Today I feel like {}.", "What would you take for {}?")
 
 
 def generate(options: ToyOptions) -> Interactions:
@@ -50,16 +54,25 @@ def generate(options: ToyOptions) -> Interactions:
         steps.append(last_U)
     items_UL = np.stack(steps, axis=1)
     kept_UL = np.arange(longest) < lengths_U[:, None]
+    attributes = _attributes(theme_N)
+    items_E = items_UL[kept_UL].astype(np.int64)
     users_UL = np.broadcast_to(np.arange(users)[:, None], items_UL.shape)
     times_UL = np.broadcast_to(np.arange(longest) * 86_400.0, items_UL.shape)
     return Interactions(
         users_E=users_UL[kept_UL].astype(np.int64),
-        items_E=items_UL[kept_UL].astype(np.int64),
+        items_E=items_E,
         ratings_E=rng.integers(3, 6, size=int(kept_UL.sum())).astype(np.float64),
         times_E=times_UL[kept_UL],
         item_keys=[f"toy-{item}" for item in range(items)],
-        attributes=_attributes(theme_N),
+        attributes=attributes,
+        requests_E=_requests(items_E, attributes["genres"]) if options.requests else None,
     )
+
+
+def _requests(items_E: Ints, genres: list[str]) -> np.ndarray:
+    """`[E]` one sentence an interaction, in one of three wordings."""
+    texts = [REQUESTS[place % len(REQUESTS)].format(genres[item]) for place, item in enumerate(items_E.tolist())]
+    return np.array(texts, dtype=object)
 
 
 def _weights(theme_N: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """A trained model that answers: from a final training's folder, or from a package that needs no data set.
 
-A package holds the training's `model.safetensors` and `model.json`, and `items.json`: names, titles and sentences of
-all items. It holds no user's history (what a model learnt of its users, DARec's user vectors, is among the weights);
-frozen pretrained weights stay assets, by their name in the config.
+A package holds the training's `model.safetensors` and `model.json`, and `items.json`: names, titles, sentences and
+attributes of all items. It holds no user's history (what a model learnt of its users, DARec's user vectors, is among
+the weights); frozen pretrained weights stay assets, by their name in the config.
 `trials.training.final` writes the training's folder.
 """
 
@@ -12,7 +12,7 @@ import difflib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +45,13 @@ class Items:
         keys: `[N]` what the data set's files call the items.
         titles: `[N]`.
         sentences: `[N]` what methods that read text read of an item.
+        attributes: Name -> `[N]` texts, for methods that read single attributes.
     """
 
     keys: Sequence[str]
     titles: Sequence[str]
     sentences: Sequence[str]
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 class ServedModel:
@@ -156,7 +158,9 @@ def pack(folder: Path, target: Path, assets: AssetSource) -> None:
     shutil.copyfile(folder / WEIGHTS, target / WEIGHTS)
     _write_json(target / ABOUT, about)
     columns = {"keys": items.keys, "titles": items.titles, "sentences": items.sentences}
-    _write_json(target / ITEMS, {name: list(column) for name, column in columns.items()})
+    content: dict[str, Any] = {name: list(column) for name, column in columns.items()}
+    content["attributes"] = {name: list(column) for name, column in items.attributes.items()}
+    _write_json(target / ITEMS, content)
 
 
 def load(method: RecommenderMethod, folder: Path, assets: AssetSource) -> ServedModel:
@@ -224,7 +228,8 @@ def _items(folder: Path, about: Mapping[str, Any], assets: AssetSource) -> Items
             f"{folder}: the model was trained on data {told['name']} with hash {told['fingerprint'][:12]}, but here it "
             f"has {data.fingerprint[:12]}; bring back the files it was trained on"
         )
-    return Items(list(data.keys), list(data.titles), list(data.sentences))
+    attributes = {name: list(column) for name, column in data.attributes.items()}
+    return Items(list(data.keys), list(data.titles), list(data.sentences), attributes)
 
 
 def _stand_in(about: Mapping[str, Any], items: Items) -> SearchData:
@@ -241,6 +246,7 @@ def _stand_in(about: Mapping[str, Any], items: Items) -> SearchData:
         titles=items.titles,
         fingerprint=about["data"]["fingerprint"],
         keys=items.keys,
+        attributes=items.attributes,
     )
 
 

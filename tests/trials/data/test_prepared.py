@@ -17,6 +17,7 @@ from searchplat.contract import AssetSource, DataRequest, TestPermit
 from searchplat.errors import AssetError, DataError, InputError
 from trials.data import open_final, open_search, prepare
 from trials.data.catalog import TOY
+from trials.data.options import ToyOptions
 from trials.data.toy import generate
 
 TOY_REQUEST = DataRequest("toy")
@@ -45,6 +46,79 @@ def test_search_and_final_data_against_slow_python(assets: AssetSource, permit: 
     assert final.search.fingerprint == search.fingerprint
     assert search.titles[0] == "Silent Planet"
     assert search.sentences[0] == "title Silent Planet year 1980 genres space"
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_what_is_known_of_interactions_stays_with_them(
+    assets: AssetSource, permit: TestPermit, fraction: float
+) -> None:
+    request = DataRequest("toy", {"requests": True}, fraction=fraction, seed=5)
+    search, final = open_search(request, assets), open_final(request, assets, permit)
+    found = generate(ToyOptions(requests=True))
+    assert found.ratings_E is not None
+    assert found.times_E is not None
+    assert found.requests_E is not None
+    for row, user in enumerate(search.users_U.tolist()):
+        own = np.flatnonzero(found.users_E == user)
+        within = slice(*search.train_offsets[row : row + 2])
+        ratings, times, requests = (
+            column[own].tolist() for column in (found.ratings_E, found.times_E, found.requests_E)
+        )
+        assert search.ratings[within].tolist() == ratings[:-2]
+        assert search.times[within].tolist() == times[:-2]
+        assert search.requests[within] == requests[:-2]
+        assert search.valid_rating_U[row] == ratings[-2]
+        assert search.valid_requests_U[row] == requests[-2]
+        assert final.test_requests_U[row] == requests[-1]
+        valid, test = search.valid_queries().rows(row, row + 1), final.test_queries().rows(row, row + 1)
+        assert valid.requests is not None
+        assert test.requests is not None
+        assert valid.ratings is not None
+        assert test.ratings is not None
+        assert (list(valid.requests), list(test.requests)) == (requests[-2:-1], requests[-1:])
+        assert (valid.ratings.tolist(), test.ratings.tolist()) == (ratings[:-2], ratings[:-1])
+    assert (search.ratings.dtype, search.times.dtype) == (np.float32, np.int64)
+    assert {name: list(column) for name, column in search.attributes.items()} == found.attributes
+
+
+def test_what_a_data_set_lacks_is_empty(assets: AssetSource, permit: TestPermit, tmp_path: Path) -> None:
+    (tmp_path / "Scientific.inter.json").write_text('{"0": [0, 1, 2, 3]}')
+    (tmp_path / "Scientific.item.json").write_text('{"0": {"title": "a", "brand": "b", "categories": "c"}}')
+    final = open_final(DataRequest("scientific", {"folder": str(tmp_path)}), assets, permit)
+    search = final.search
+    columns = search.ratings, search.valid_rating_U, search.times, search.requests, search.valid_requests_U
+    assert [len(column) for column in columns] == [0] * 5
+    assert len(final.test_requests_U) == 0
+    for queries in (search.valid_queries(), final.test_queries(), search.valid_queries().rows(0, 1)):
+        assert queries.requests is None
+        assert queries.ratings is None
+
+
+def test_a_search_is_made_without_what_belongs_to_the_test_interaction(assets: AssetSource, permit: TestPermit) -> None:
+    request = DataRequest("toy", {"requests": True})
+    folder = prepare(request, assets)
+    before = open_search(request, assets)
+    for path in folder.glob("test*"):
+        path.unlink()
+    assert {path.name.partition(".")[0] for path in folder.iterdir()} == {
+        *("train_items", "train_offsets", "train_ratings", "train_times", "train_requests"),
+        *("valid", "valid_ratings", "valid_requests"),
+        *("sentences", "titles", "keys", "attribute-0", "attribute-1", "attribute-2", "meta"),
+    }
+    assert open_search(request, assets).fingerprint == before.fingerprint
+    columns = [*before.requests, *before.valid_requests_U]
+    assert len(columns) == len(before.train_items) + before.num_users
+    with pytest.raises(DataError, match=r"test_requests cannot be read .*delete the folder"):
+        open_final(request, assets, permit)
+
+
+@pytest.mark.parametrize(("rating", "stamp"), [("1e30", "1"), ("4", "1e30")])
+def test_numbers_out_of_all_bounds_are_refused(assets: AssetSource, tmp_path: Path, rating: str, stamp: str) -> None:
+    rows = ["userId,movieId,rating,timestamp", *(f"1,{item},{rating},{stamp}" for item in range(5))]
+    (tmp_path / "ratings.csv").write_text("\n".join(rows))
+    (tmp_path / "movies.csv").write_text("movieId,title,genres\n0,F (1999),A\n")
+    with pytest.raises(DataError, match=r"data ml-latest-small: a (rating|time) must lie within .* of 0, got 1e\+30"):
+        prepare(DataRequest("ml-latest-small", {"folder": str(tmp_path)}), assets)
 
 
 def test_a_search_is_made_without_the_file_of_test_items(assets: AssetSource, permit: TestPermit) -> None:
@@ -89,6 +163,7 @@ def test_equal_data_has_equal_fingerprints(assets: AssetSource) -> None:
         fingerprint(fraction=0.5, seed=1),
         fingerprint(options={"seed": 1}),
         fingerprint(options={"attributes": ["title"]}),
+        fingerprint(options={"requests": True}),
     ]
     assert len(set(different)) == len(different)
 

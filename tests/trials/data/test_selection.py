@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from searchplat.errors import InputError
-from trials.data.selection import leave_one_out, rows_of, select_users
+from trials.data.selection import leave_one_out, places_of, select_users
 
 sequences = st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=8), min_size=1, max_size=12)
 
@@ -27,16 +27,19 @@ def test_leave_one_out(found: list[list[int]]) -> None:
     assert [cut.train_items[a:b].tolist() for a, b in pairwise(offsets)] == [r[:-2] for r in found]
     assert cut.valid_U.tolist() == [row[-2] for row in found]
     assert cut.test_U.tolist() == [row[-1] for row in found]
+    _, items = _flat(found)
+    assert items[cut.train_E].tolist() == cut.train_items.tolist()
+    assert items[cut.ends_U - 1].tolist() == cut.test_U.tolist()
     assert cut.train_items.dtype == cut.valid_U.dtype == cut.test_U.dtype == np.int32
 
 
 @given(sequences, st.data())
-def test_rows_of(found: list[list[int]], data: st.DataObject) -> None:
+def test_places_of(found: list[list[int]], data: st.DataObject) -> None:
     rows = np.array(sorted(data.draw(st.sets(st.integers(0, len(found) - 1), min_size=1))))
     _, items = _flat(found)
     offsets = np.cumsum([0] + [len(row) for row in found])
-    kept, new = rows_of(items.astype(np.int32), offsets, rows)
-    assert [kept[a:b].tolist() for a, b in pairwise(new)] == [found[row] for row in rows]
+    places, new = places_of(offsets, rows)
+    assert [items[places][a:b].tolist() for a, b in pairwise(new)] == [found[row] for row in rows]
 
 
 @given(st.integers(1, 500), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +22,8 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) 
     assert column[1:3] == texts[1:3]
     assert len(column) == len(texts)
     assert list(pickle.loads(pickle.dumps(column))) == texts
+    rows = np.arange(len(texts))[::-2].copy()
+    assert list(column.select(rows)) == texts[::-2]
     if texts:
         assert column[-1] == texts[-1]
     with pytest.raises(IndexError, match="text index must lie in"):

@@ -28,6 +28,16 @@ def test_sizes(users: int, items: int, length: int) -> None:
         assert len(np.unique(found.items_E)) == items
 
 
+def test_requests_name_the_theme_and_change_nothing_else() -> None:
+    plain, asked = generate(ToyOptions()), generate(ToyOptions(requests=True))
+    assert plain.requests_E is None
+    assert asked.requests_E is not None
+    assert asked.items_E.tolist() == plain.items_E.tolist()
+    for text, item in zip(asked.requests_E, asked.items_E, strict=True):
+        assert asked.attributes["genres"][item] in text
+    assert len(set(asked.requests_E)) == 15
+
+
 def test_titles_are_distinct_and_share_words_within_a_theme() -> None:
     found = generate(ToyOptions(items=200))
     titles, genres = found.attributes["title"], found.attributes["genres"]
