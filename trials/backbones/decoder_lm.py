@@ -18,6 +18,7 @@ import torch
 from searchplat.contract import AssetSource
 from searchplat.errors import InputError
 from trials.backbones.decoder_parts import ARCHITECTURES, DecoderParts
+from trials.backbones.decoder_whole import WholeDecoder, refuse_unless_causal
 from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import WordTokenizer
 
@@ -61,6 +62,7 @@ def load_decoder(
     device: str = "cpu",
     dtype: Literal["float32", "bfloat16"] = "float32",
     texts: Sequence[str] = (),
+    whole: bool = False,
 ) -> DecoderLM:
     """Load the first `num_layers` layers of a decoder-only language model, frozen.
 
@@ -73,6 +75,8 @@ def load_decoder(
         device: A torch device name.
         dtype: Type of the frozen matrices; with `bfloat16` run them under autocast. Norms and biases stay float32.
         texts: Words for a random model's tokenizer.
+        whole: Take any causal architecture of transformers: one that is not in `ARCHITECTURES` comes as a
+            `WholeDecoder`, for methods that leave the inside of the layers alone.
 
     Raises:
         InputError: If the architecture is not supported, the layers are fewer than asked for, or the folder
@@ -82,12 +86,15 @@ def load_decoder(
     if name in RANDOM_DECODERS:
         return _random_decoder(name, num_layers, device, dtype, texts)
     folder = assets.fetch(name)
-    config = _read_config(name, folder, num_layers)
+    config = _read_config(name, folder, num_layers, whole)
     model = _load_weights(name, folder, config, dtype)
-    return _wrap(name, model, _load_tokenizer(name, folder), device)
+    lm = _wrap(name, model, _load_tokenizer(name, folder), device)
+    if isinstance(lm.parts, WholeDecoder):
+        refuse_unless_causal(name, lm.parts, lm.vocab_size)
+    return lm
 
 
-def _read_config(name: str, folder: Path, num_layers: int | None) -> Any:
+def _read_config(name: str, folder: Path, num_layers: int | None, whole: bool) -> Any:
     """The model's config, cut to `num_layers`."""
     from transformers import AutoConfig
 
@@ -96,7 +103,7 @@ def _read_config(name: str, folder: Path, num_layers: int | None) -> Any:
         kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: backbone {name!r} needs a readable config.json ({error}); fetch it again") from error
-    if kind not in ARCHITECTURES:
+    if kind not in ARCHITECTURES and not whole:
         raise InputError(
             f"{path}: backbone {name!r} has the architecture {kind!r}, supported are {', '.join(ARCHITECTURES)}; "
             f"choose a model of one of these"
@@ -163,11 +170,12 @@ def _wrap(name: str, model: Any, tokenize: Tokenize, device: str) -> DecoderLM:
     config = model.config
     return DecoderLM(
         name=name,
-        parts=ARCHITECTURES[config.model_type](model),
+        parts=ARCHITECTURES.get(config.model_type, WholeDecoder)(model),
         tokenize=tokenize,
         hidden_size=int(config.hidden_size),
         vocab_size=int(config.vocab_size),
-        max_positions=int(config.max_position_embeddings),
+        # Models without a limit (ALiBi) name none.
+        max_positions=int(getattr(config, "max_position_embeddings", None) or 2**31 - 1),
         device=torch.device(device),
     )
 

@@ -10,7 +10,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,13 @@ from torch import Tensor, nn
 from trials.data.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
 from trials.training.config import LoopConfig
-from trials.training.evaluation import Progress, target_ranks
+from trials.training.evaluation import Progress, rankings
 from trials.training.recommender import Recommender
 from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
+
+SAMPLED = "sampled/"
+"""Before the names of metrics among sampled items: they are no full-ranking metrics, and compare with their like only."""
 
 
 class Loop:
@@ -39,6 +42,7 @@ class Loop:
         config: Length, rate, metrics.
         seed: Seeds every epoch.
         folder: Where checkpoints go; one process at a time uses it.
+        negatives_UM: `[U, M]` sampled items among which validation targets are ranked besides; None for none.
         progress: Told about every batch of training and evaluation; may be set later.
     """
 
@@ -50,6 +54,7 @@ class Loop:
         *,
         seed: int,
         folder: Path,
+        negatives_UM: IntArray | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.model = model
@@ -57,6 +62,7 @@ class Loop:
         self.config = config
         self.seed = seed
         self.folder = folder
+        self.negatives_UM = negatives_UM
         self.progress = progress
         self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self._optimizer = (
@@ -88,7 +94,7 @@ class Loop:
 
         Returns:
             `train/loss` (mean over batches of the summed parts) and `train/<part>` where anything is trained,
-            `valid/<metric>` in [0, 1], `time/train_seconds`, `time/evaluate_seconds`, `memory/peak_bytes`, and
+            `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`, `time/evaluate_seconds`, `memory/peak_bytes`, and
             the model's own diagnostics. If a loss or a trained parameter is not finite, the epoch ends there:
             `train/loss` is that loss (NaN for a parameter) and every `valid/<metric>` is NaN.
 
@@ -106,6 +112,7 @@ class Loop:
         if all(math.isfinite(value) for value in losses.values()):
             ranks_U = self.ranks(self.data.valid_queries(), self.data.valid_target_U)
             scores = metrics.summarise(ranks_U, self.config.metrics)
+            self.model.after_validation(self._epoch, ranks_U, scores)
             diagnostics = self.model.diagnostics()
         else:
             scores = dict.fromkeys(self.config.metrics, math.nan)
@@ -122,15 +129,31 @@ class Loop:
         }
         return self.metrics
 
+    def measure(
+        self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None, names: Sequence[str]
+    ) -> tuple[IntArray, dict[str, float]]:
+        """Ranks `[U]` of targets among all items, and the named metrics; with negatives also as `sampled/<name>`."""
+        candidates = [None] if negatives_UM is None else [None, negatives_UM]
+        ranks_CU = self.rankings(queries, targets_U, candidates)
+        scores = metrics.summarise(ranks_CU[0], names)
+        for sampled_U in ranks_CU[1:]:
+            scores |= {f"{SAMPLED}{name}": value for name, value in metrics.summarise(sampled_U, names).items()}
+        return ranks_CU[0], scores
+
     def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
-        """Ranks `[U]` of targets under the present weights; see `target_ranks`."""
-        return target_ranks(
+        """Ranks `[U]` of targets under the present weights, among all items or the given ones."""
+        ranks_U: IntArray = self.rankings(queries, targets_U, [negatives_UM])[0]
+        return ranks_U
+
+    def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
+        """Ranks `[rankings, U]` of targets under the present weights; see `evaluation.rankings`."""
+        return rankings(
             self.model,
             queries,
             targets_U,
+            candidates,
             batch_size=self.config.eval_batch_size,
             exclude_history=self.config.exclude_history,
-            negatives_UM=negatives_UM,
             progress=self.progress,
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
-from trials.data.dataset import Queries
+from trials.data.dataset import IntArray, Queries
 
 Losses = dict[str, Tensor]
 """Named scalar parts, already weighted; their sum is what the optimiser sees."""
@@ -56,6 +56,15 @@ class Recommender(nn.Module):
 
     def start_evaluation(self) -> None:
         """Called once before a round of `scores`: the place to encode all items once, say."""
+
+    def after_validation(self, epoch: int, ranks_U: IntArray, metrics: Mapping[str, float]) -> None:
+        """Told how an epoch's validation went, the same in every worker: the place to remember the best epoch, say.
+
+        Args:
+            epoch: From 0.
+            ranks_U: `[U]` rank of every user's validation item.
+            metrics: By name without a prefix, e.g. `mrr`.
+        """
 
     def diagnostics(self) -> dict[str, float]:
         """Further metrics to report after an epoch, e.g. a gate's load per layer."""

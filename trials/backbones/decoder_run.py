@@ -1,0 +1,73 @@
+"""The forward pass of a frozen decoder over packed embeddings that a method made: words among virtual tokens.
+
+Shape letters: `S` tokens of all sequences, `B` sequences, `R` tokens whose states are wanted, `D` width.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trials.backbones.decoder_lm import DecoderLM
+from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
+from trials.backbones.decoder_whole import WholeDecoder
+from trials.data.dataset import IntArray
+from trials.nn.attention import Plan, attend, causal_plan, causal_read_plan
+from trials.nn.blocks import Blocks
+
+
+def run_decoder(lm: DecoderLM, states_SD: Tensor, lengths_B: IntArray, read_R: IntArray, reads_B: IntArray) -> Tensor:
+    """Last hidden states `[R, D]` of the wanted tokens, after the final norm; gradients reach the embeddings.
+
+    In the last layer only the wanted tokens get queries, outputs and feed-forward: nothing looks at the others.
+
+    Args:
+        lm: Frozen; of an architecture in `ARCHITECTURES`, or whole.
+        states_SD: Embeddings without positions, sequences one after the other, without padding.
+        lengths_B: Tokens of each sequence, >= 1.
+        read_R: Flat index of each wanted token, sequence by sequence, ascending.
+        reads_B: How many of them each sequence has, >= 1.
+    """
+    device = states_SD.device
+    sequences = Blocks.of(lengths_B, device)
+    rows_R = torch.from_numpy(np.asarray(read_R, dtype=np.int64)).to(device)
+    if isinstance(lm.parts, WholeDecoder):
+        states_BTD = lm.parts.run(sequences.spread(states_SD), sequences.valid_MT)
+        return sequences.pack(states_BTD).index_select(0, rows_R)
+    return _run_parts(lm.parts, states_SD, lengths_B, sequences, rows_R, Blocks.of(reads_B, device))
+
+
+def _run_parts(
+    parts: DecoderParts, states_SD: Tensor, lengths_B: IntArray, sequences: Blocks, rows_R: Tensor, reads: Blocks
+) -> Tensor:
+    starts_B = np.cumsum(lengths_B) - lengths_B
+    places_S = np.arange(int(lengths_B.sum())) - np.repeat(starts_B, lengths_B)
+    positions_S = torch.from_numpy(places_S.astype(np.int64)).to(states_SD.device)
+    rotation = parts.rotation(positions_S)
+    h_SD = parts.add_positions(states_SD, positions_S)
+    plan = causal_plan(sequences)
+    for layer in parts.layers[:-1]:
+        h_SD = _layer(layer, h_SD, h_SD, plan, rotation, rotation, None)
+    rotation_R = None if rotation is None else (rotation[0][rows_R], rotation[1][rows_R])
+    read_plan = causal_read_plan(sequences, reads, rows_R)
+    last_RD = _layer(parts.layers[-1], h_SD, h_SD.index_select(0, rows_R), read_plan, rotation, rotation_R, rows_R)
+    return parts.final_norm(last_RD)
+
+
+def _layer(
+    layer: LayerParts,
+    h_SD: Tensor,
+    h_RD: Tensor,
+    plan: Plan,
+    rotation: Rotation | None,
+    rotation_R: Rotation | None,
+    rows_R: Tensor | None,
+) -> Tensor:
+    """One frozen layer: keys and values of all tokens, everything else of the wanted ones (None: of all)."""
+    x_SD = layer.before_attention(h_SD)
+    k_SGC, v_SGC = layer.keys_values(x_SD, rotation)
+    x_RD = x_SD if rows_R is None else x_SD.index_select(0, rows_R)
+    context_RF = attend(layer.queries(x_RD, rotation_R), k_SGC, v_SGC, plan, layer.scale)
+    h_RD = layer.after_attention(h_RD + layer.output(context_RF))
+    return layer.after_feed_forward(h_RD + layer.feed_forward(layer.before_feed_forward(h_RD)))
