@@ -37,6 +37,17 @@ class LoopConfig(BaseModel):
         description="leave the items of a query's own history out of its ranking; false ranks among all items, "
         "as the papers do",
     )
+    sampled_negatives: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="items that the user never met, drawn once, against which targets are ranked besides (metrics "
+        "sampled/...), >= 0; 0 ranks among all items only",
+    )
+    sampled_by: Literal["uniform", "popularity"] = Field(
+        "uniform", description="how they are drawn: uniform, or popularity (by training interactions)"
+    )
+    sampled_seed: int = Field(0, ge=0, lt=2**32, description="seeds their drawing, in [0, 2^32 - 1]")
 
     @field_validator("metrics")
     @classmethod

@@ -5,7 +5,7 @@ Shape letters: `U` queries in all, `B` queries in a batch, `N` items, `M` sample
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,30 @@ def target_ranks(
     negatives_UM: IntArray | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
-    """Rank each query's target by the model's scores.
+    """Ranks `[U]` of each query's target among one kind of candidates; see `rankings`."""
+    (ranks_U,) = rankings(
+        model,
+        queries,
+        targets_U,
+        [negatives_UM],
+        batch_size=batch_size,
+        exclude_history=exclude_history,
+        progress=progress,
+    )
+    return ranks_U
+
+
+def rankings(
+    model: Recommender,
+    queries: Queries,
+    targets_U: IntArray,
+    candidates: Sequence[IntArray | None],
+    *,
+    batch_size: int,
+    exclude_history: bool = False,
+    progress: Progress | None = None,
+) -> NDArray[np.int64]:
+    """Rank each query's target by the model's scores, among all items and among sampled ones, scoring once.
 
     A rank is 1 + the number of other candidates that score at least as high: ties count against the
     target, so a model that gives every item the same score gets the last rank, not the first. NaN
@@ -47,19 +70,20 @@ def target_ranks(
         model: Scores the queries; its training mode is restored afterwards.
         queries: `U` histories.
         targets_U: `[U]` the item that continues each.
+        candidates: One ranking each. `[U, M]` the other candidates of each query, distinct and without the target,
+            `NO_ITEM` where there are fewer; or None for all items.
         batch_size: Queries scored at once, >= 1.
-        exclude_history: Leave the items of a query's own history out of its ranking (never its target).
-        negatives_UM: `[U, M]` the other candidates of each query, `NO_ITEM` where there are fewer; None for
-            all items. Distinct, and without the target; `exclude_history` has no effect on them.
+        exclude_history: Leave the items of a query's own history out of a ranking among all items (never its
+            target); it has no effect on given candidates.
         progress: Told about every batch.
 
     Returns:
-        `[U]` ranks, from 1.
+        `[rankings, U]` ranks, from 1.
 
     Raises:
         ValueError: If the model's scores are not one row a query.
     """
-    ranks_U = np.empty(len(queries), dtype=np.int64)
+    ranks_CU = np.empty((len(candidates), len(queries)), dtype=np.int64)
     batches = -(-len(queries) // batch_size)
     was_training = model.training
     model.eval()
@@ -75,16 +99,17 @@ def target_ranks(
                         f"{type(model).__name__}.scores must return one row a query, [{len(batch)}, N], "
                         f"got {list(scores_BN.shape)}"
                     )
-                if negatives_UM is None:
-                    ranks_B = _rank_all(scores_BN, targets_U[rows], batch if exclude_history else None)
-                else:
-                    ranks_B = _rank_sampled(scores_BN, targets_U[rows], negatives_UM[rows])
-                ranks_U[rows] = ranks_B.cpu().numpy()
+                for ranks_U, negatives_UM in zip(ranks_CU, candidates, strict=True):
+                    if negatives_UM is None:
+                        ranks_B = _rank_all(scores_BN, targets_U[rows], batch if exclude_history else None)
+                    else:
+                        ranks_B = _rank_sampled(scores_BN, targets_U[rows], negatives_UM[rows])
+                    ranks_U[rows] = ranks_B.cpu().numpy()
                 if progress is not None:
                     progress("evaluate", done + 1, batches)
     finally:
         model.train(was_training)
-    return ranks_U
+    return ranks_CU
 
 
 def _rank_all(scores_BN: Tensor, targets_B: IntArray, excluded: Queries | None) -> Tensor:

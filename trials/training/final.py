@@ -24,8 +24,10 @@ from searchplat.contract import FinalJob, Tested, TestPermit
 from searchplat.errors import InputError
 from trials.data import open_final
 from trials.data.dataset import IntArray, Queries, SearchData
-from trials.training import checkpoints, metrics
+from trials.training import checkpoints
+from trials.training.config import LoopConfig
 from trials.training.loop import Loop
+from trials.training.method import sampled
 from trials.training.recommender import Losses, Recommender
 from trials.training.seeds import epoch_seed, seed_everything
 
@@ -49,7 +51,10 @@ class FinalLoop(Loop):
 
     def __init__(self, model: Recommender, data: SearchData, job: FinalJob, method: str) -> None:
         trial = job.trial
-        super().__init__(model, data, trial.config, seed=trial.seed, folder=trial.folder)  # type: ignore[arg-type]
+        config = trial.config
+        assert isinstance(config, LoopConfig)
+        negatives_UM = sampled(config, data, trial.assets)
+        super().__init__(model, data, config, seed=trial.seed, folder=trial.folder, negatives_UM=negatives_UM)
         self._job, self._method = job, method
         self._best_epoch = 0
         self._best_metrics: dict[str, float] = {}
@@ -119,32 +124,34 @@ class FinalLoop(Loop):
     def test(self, permit: TestPermit, metrics_wanted: Sequence[str]) -> Tested:
         """Load the best epoch's weights, rank every user's test item, write ranks and weights to the job's folder.
 
-        The history of a query is the training sequence and the validation item.
+        The history of a query is the training sequence and the validation item. With sampled negatives, which then
+        leave out the test items as well, every metric is measured among them besides, as `sampled/<name>`.
 
         Raises:
             ValueError: If the best epoch's weights are not there.
         """
         self._load_best()
         final = open_final(self._job.trial.data, self._job.trial.assets, permit)
-        ranks_U = self.ranks(final.test_queries(), final.test_target_U).astype(np.int32)
-        found = metrics.summarise(ranks_U, metrics_wanted)
+        negatives_UM = sampled(self.config, final, self._job.trial.assets)
+        found_U, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, metrics_wanted)
+        ranks_U = found_U.astype(np.int32)
         if self._job.rank == 0:
             self._keep(ranks_U)
         self._meet()
         return Tested(found, len(ranks_U), self.folder / RANKS)
 
-    def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
-        """Ranks `[U]` of targets, each worker's part of the queries put together; see `target_ranks`."""
+    def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
+        """Ranks of targets, each worker's part of the queries put together; see `evaluation.rankings`."""
         rank, workers = self._job.rank, self._job.workers
         if workers == 1:
-            return super().ranks(queries, targets_U, negatives_UM)
+            return super().rankings(queries, targets_U, candidates)
         first, stop = len(queries) * rank // workers, len(queries) * (rank + 1) // workers
-        negatives = None if negatives_UM is None else negatives_UM[first:stop]
-        own = super().ranks(queries.rows(first, stop), targets_U[first:stop], negatives)
-        ranks_U = torch.zeros(len(queries), dtype=torch.int64, device=self._device())
-        ranks_U[first:stop] = torch.from_numpy(np.asarray(own)).to(ranks_U)
-        dist.all_reduce(ranks_U)
-        return ranks_U.cpu().numpy()
+        mine = [None if negatives_UM is None else negatives_UM[first:stop] for negatives_UM in candidates]
+        own = super().rankings(queries.rows(first, stop), targets_U[first:stop], mine)
+        ranks_CU = torch.zeros((len(candidates), len(queries)), dtype=torch.int64, device=self._device())
+        ranks_CU[:, first:stop] = torch.from_numpy(np.asarray(own)).to(ranks_CU)
+        dist.all_reduce(ranks_CU)
+        return ranks_CU.cpu().numpy()
 
     def _seed_epoch(self) -> None:
         # Other rows, other dropout: equal streams in all workers would drop the same units everywhere.

@@ -26,7 +26,7 @@ from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
 
 SAMPLED = "sampled/"
-"""Before the names of metrics among sampled items: they are no full-ranking metrics, and compare with their like only."""
+"""Before the names of metrics among sampled items, which compare with their like only."""
 
 
 class Loop:
@@ -94,9 +94,10 @@ class Loop:
 
         Returns:
             `train/loss` (mean over batches of the summed parts) and `train/<part>` where anything is trained,
-            `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`, `time/evaluate_seconds`, `memory/peak_bytes`, and
-            the model's own diagnostics. If a loss or a trained parameter is not finite, the epoch ends there:
-            `train/loss` is that loss (NaN for a parameter) and every `valid/<metric>` is NaN.
+            `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`,
+            `time/evaluate_seconds`, `memory/peak_bytes`, and the model's own diagnostics. If a loss or a trained
+            parameter is not finite, the epoch ends there: `train/loss` is that loss (NaN for a parameter) and every
+            `valid/<metric>` is NaN.
 
         Raises:
             RuntimeError: If all epochs are completed.

@@ -15,7 +15,7 @@ from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.dataset import FinalData, IntArray, SearchData
     from trials.training.final import FinalLoop
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
@@ -90,7 +90,10 @@ class RecommenderMethod(ABC):
         from trials.training.loop import Loop
 
         model, data = self._ready(job)
-        return Loop(model, data, job.config, seed=job.seed, folder=job.folder)  # type: ignore[arg-type]
+        config = job.config
+        assert isinstance(config, LoopConfig)
+        negatives_UM = sampled(config, data, job.assets)
+        return Loop(model, data, config, seed=job.seed, folder=job.folder, negatives_UM=negatives_UM)
 
     def start_final(self, job: FinalJob) -> FinalLoop:
         """The same for final training: early stopping, several workers, one test.
@@ -121,6 +124,19 @@ class RecommenderMethod(ABC):
         seed_everything(job.seed)  # after opening, so that a warm start draws the same weights as a cold one
         model = self.build(job.config, data, job)
         return model.to(job.device), data
+
+
+def sampled(config: LoopConfig, data: SearchData | FinalData, assets: AssetSource) -> IntArray | None:
+    """`[U, M]` the sampled negatives that a config asks for, drawn once and kept; None if it asks for none.
+
+    Raises:
+        InputError: If some user has met all but fewer items.
+    """
+    if not config.sampled_negatives:
+        return None
+    from trials.data.negatives import stored_negatives
+
+    return stored_negatives(data, assets, config.sampled_negatives, config.sampled_seed, config.sampled_by)
 
 
 def data_key(request: DataRequest) -> Hashable:
