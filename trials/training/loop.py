@@ -111,12 +111,14 @@ class Loop:
         losses = self._train()
         trained = time.perf_counter()
         if all(math.isfinite(value) for value in losses.values()):
-            ranks_U = self.ranks(self.data.valid_queries(), self.data.valid_target_U)
-            scores = metrics.summarise(ranks_U, self.config.metrics)
+            ranks_U, scores = self.measure(
+                self.data.valid_queries(), self.data.valid_target_U, self.negatives_UM, self.config.metrics
+            )
             self.model.after_validation(self._epoch, ranks_U, scores)
             diagnostics = self.model.diagnostics()
         else:
-            scores = dict.fromkeys(self.config.metrics, math.nan)
+            ways = ("",) if self.negatives_UM is None else ("", SAMPLED)
+            scores = {f"{way}{name}": math.nan for way in ways for name in self.config.metrics}
             diagnostics = {}
         evaluated = time.perf_counter()
         self._epoch += 1
