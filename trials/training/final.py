@@ -130,7 +130,7 @@ class FinalLoop(Loop):
         Raises:
             ValueError: If the best epoch's weights are not there.
         """
-        self._load_best()
+        self.load_best()
         final = open_final(self._job.trial.data, self._job.trial.assets, permit)
         negatives_UM = sampled(self.config, final, self._job.trial.assets)
         found_U, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, metrics_wanted)
@@ -182,7 +182,12 @@ class FinalLoop(Loop):
     def _best_folder(self) -> Path:
         return self.folder / "best"
 
-    def _load_best(self) -> None:
+    def load_best(self) -> None:
+        """Load the best epoch's weights.
+
+        Raises:
+            ValueError: If they are not there.
+        """
         for path in self._best_folder.glob("epoch-*"):
             # Weights of a later epoch that a crash left there, before the checkpoint that knew of them.
             if int(path.name.partition("-")[2]) > self._best_epoch and self._job.rank == 0:

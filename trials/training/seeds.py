@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -13,6 +15,22 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+@contextmanager
+def own_generators(device: str = "cpu") -> Iterator[None]:
+    """Leave the global generators (torch's also on `device`) as they were, whatever is drawn or seeded within.
+
+    What a warm process skips must draw from no stream that a trial goes on with: warm and cold trials would differ.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    cuda = [torch.cuda.current_device()] if torch.device(device).type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=cuda):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def epoch_rng(seed: int, epoch: int) -> np.random.Generator:

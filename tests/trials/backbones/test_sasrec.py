@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from trials.backbones.sasrec import LAYER_NORM_EPS, SASRecEncoder, SASRecLayer, pad_right
+from trials.backbones.histories import pad_right
+from trials.backbones.sasrec import SASRecEncoder, SASRecLayer
+from trials.backbones.transformer import LAYER_NORM_EPS
 
 
 def encoder(**sizes: int) -> SASRecEncoder:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import math
 from itertools import chain
 from typing import Any
@@ -10,8 +9,8 @@ import pytest
 import torch
 
 from trials.data.dataset import Queries, SearchData
-from trials.sasrec import SASRecConfig, model
-from trials.sasrec.model import SASRecModel, windows
+from trials.sasrec import SASRecConfig
+from trials.sasrec.model import SASRecModel
 
 TINY: dict[str, Any] = {"max_length": 4, "hidden_size": 8, "inner_size": 8, "batch_size": 3, "dropout": 0.0}
 
@@ -39,24 +38,6 @@ def make(lengths: list[int], **settings: Any) -> SASRecModel:
 def queries(histories: list[list[int]]) -> Queries:
     offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
     return Queries(np.full(len(histories), -1), np.array(list(chain(*histories)), dtype=np.int32), offsets)
-
-
-def test_example_in_the_docstring_holds() -> None:
-    assert doctest.testmod(model).failed == 0
-
-
-@pytest.mark.parametrize("max_length", [1, 2, 5, 100])
-def test_every_item_but_the_first_is_a_target_once(max_length: int) -> None:
-    lengths = [1, 2, 3, 6, 7, 11, 0, 40]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    targets = [t for first, stop in windows(offsets, max_length, max_length).tolist() for t in range(first + 1, stop)]
-    expected = [t for u in range(len(lengths)) for t in range(offsets[u] + 1, offsets[u + 1])]
-    assert sorted(targets) == expected
-
-
-def test_overlapping_windows_stay_within_a_sequence_and_reach_its_end() -> None:
-    found = windows(np.array([0, 10, 15]), max_length=4, stride=2).tolist()
-    assert found == [[5, 10], [3, 8], [1, 6], [0, 4], [10, 15]]
 
 
 def test_an_epoch_visits_every_window_in_an_order_of_its_own() -> None:
