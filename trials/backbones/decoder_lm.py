@@ -50,8 +50,15 @@ class DecoderLM:
 
     @property
     def num_layers(self) -> int:
-        """Number of layers loaded."""
+        """Number of layers loaded; 0 of a `WholeDecoder`, which is not taken apart."""
         return len(self.parts.layers)
+
+    @property
+    def end_of_sequence(self) -> int | None:
+        """The token that ends a text, the first if there are several; None if the model's config names none."""
+        end = self.parts.model.config.eos_token_id
+        first = end[0] if isinstance(end, list) else end
+        return None if first is None else int(first)
 
 
 def load_decoder(

@@ -1,0 +1,69 @@
+"""Collaborative embeddings C of a frozen ID-based recommender (section 4.2).
+
+Shape letters: `B` histories, `P` places of a history (the paper's N), `C` width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from trials.backbones.bert4rec import BERT4RecEncoder
+from trials.backbones.frozen import carried
+from trials.backbones.sasrec import SASRecEncoder
+from trials.data.dataset import UNKNOWN_USER, IntArray, Queries
+
+Encoder = BERT4RecEncoder | SASRecEncoder
+
+
+class Collaborator(nn.Module):
+    """A copy of a frozen recommender: states of the last layer at every item of a history.
+
+    For a user these are the states of the items' sequence, for an item those of the item alone: the paper's "when
+    encoding item embeddings, it processes only the item's ID (N = 1)" means the recommender's output, since a table's
+    rows would be the same in both cases.
+
+    Its weights are persistent buffers and not parameters: nothing trains them, and a checkpoint or a served model
+    carries them (N rows of a narrow table), and so needs neither the training sequences nor the cache they came from.
+
+    Args:
+        encoder: The frozen recommender, without dropout; left as it is.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = carried(encoder)
+
+    @property
+    def max_length(self) -> int:
+        """Items of a history that the recommender reads at most."""
+        return self.encoder.max_length
+
+    @property
+    def width(self) -> int:
+        """C."""
+        weight = self.encoder.item_embedding.weight
+        return int(weight.shape[1])
+
+    @torch.no_grad()
+    def forward(self, histories: Sequence[IntArray]) -> tuple[Tensor, Tensor]:
+        """C of each history's latest `max_length` items, `[B, P, C]` padded, and which places hold an item, `[B, P]`.
+
+        Raises:
+            ValueError: If a history is empty.
+        """
+        lengths = np.array([len(items) for items in histories], dtype=np.int64)
+        if lengths.min(initial=1) < 1:
+            raise ValueError("Laser reads what a user has interacted with, but a history is empty")
+        queries = Queries(
+            np.full(len(histories), UNKNOWN_USER, dtype=np.int64),
+            np.concatenate(histories),
+            np.concatenate([[0], np.cumsum(lengths)]),
+        )
+        states_BPC, lengths_B = self.encoder.states(queries)
+        valid_BP = torch.arange(states_BPC.shape[1], device=states_BPC.device) < lengths_B[:, None]
+        # Padding's states mean nothing, and must not be able to spread.
+        return states_BPC.masked_fill(~valid_BP.unsqueeze(-1), 0.0), valid_BP

@@ -1,0 +1,198 @@
+"""Laser's settings, each with its unit, range and origin. Loads no torch."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from trials.training.config import LoopConfig
+
+Variant = Literal[
+    "laser",
+    "no-prefix",
+    "average-pooling",
+    "eos",
+    "no-mformer",
+    "one-expert",
+    "no-balance",
+    "no-phase-1",
+    "no-phase-2",
+]
+Template = Literal["paper", "no-phrase", "no-instruction", "two-instructions"]
+
+
+class LaserConfig(LoopConfig):
+    """Defaults are the paper's (section 4, Appendix B) where it gives a number."""
+
+    # Training
+    epochs: int = Field(
+        20, ge=1, le=10_000, description="passes over the users in both phases, >= 1; the paper: 15 + 5"
+    )
+    phase1_share: float = Field(
+        0.75,
+        gt=0,
+        le=1,
+        description="share of the epochs that phase 1 has, in (0, 1], at least one epoch; the paper: 15 of 20. A share "
+        "and not a number, so that it means the same at any number of epochs",
+    )
+    phase_metric: str = Field(
+        "mrr", description="the metric on validation, one of `metrics`, by which phase 1's best epoch is chosen"
+    )
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="learning rate, in (0, 1]; the paper: 1e-4")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; 0 is Adam")
+    schedule: Literal["cosine", "constant", "linear"] = Field(
+        "constant", description="learning rate after warm-up: cosine or linear to 0 at the last step, or constant"
+    )
+    warmup_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
+    )
+    batch_size: int = Field(4, ge=1, le=4096, description="users a step, >= 1; the paper: 4")
+    targets: Literal["random", "last"] = Field(
+        "random",
+        description="the item of a training sequence that an epoch predicts from those before it: one drawn anew each "
+        "epoch, or the last (the paper does not say)",
+    )
+    temperature: float = Field(0.05, gt=0, le=100, description="τ of L_IIC, > 0; the paper: 0.05")
+    lambda_balance: float = Field(
+        0.01,
+        ge=0,
+        le=100,
+        description="λ, weight of L_LB, >= 0; Appendix B trains with 0.01, section 5.6.2 finds 0.1 best",
+    )
+
+    # The text
+    max_items: int = Field(50, ge=1, le=1000, description="items of a history that are read, the latest, >= 1")
+    max_tokens: int = Field(
+        512,
+        ge=2,
+        le=100_000,
+        description="tokens of the list of a user's items, >= 2; the oldest items that do not fit are left out whole",
+    )
+    max_item_tokens: int = Field(
+        48, ge=1, le=10_000, description="tokens kept of one item's text, without its number in the list, >= 1"
+    )
+    attributes: tuple[str, ...] | None = Field(
+        None,
+        description="attributes in brackets after an item's title, in order; null is all but title and description, "
+        "by name (Amazon: brand and categories, as in the paper's template)",
+    )
+    template: Template = Field(
+        "paper",
+        description="the instruction: the paper's (section 4.1); Table 5's no-phrase (without 'into a single token'), "
+        "no-instruction (the list alone), two-instructions (another one for items)",
+    )
+
+    # The language model
+    backbone: str = Field(
+        "smollm2-135m",
+        min_length=1,
+        description="frozen decoder: asset name, hub name (the paper: openai-community/gpt2-large, "
+        "meta-llama/Llama-2-7b-hf), local folder, or random-llama, random-opt, random-gpt2 (tiny, for tests)",
+    )
+    num_layers: int | None = Field(
+        None, ge=1, le=1000, description="first layers of the backbone to keep, >= 1; null keeps all"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="type of the frozen weights and of their products; bfloat16 is for CUDA"
+    )
+    variant: Variant = Field(
+        "laser",
+        description="laser, or an ablation of Table 3: no-prefix; average-pooling (of all outputs, no suffix); eos "
+        "(the tokenizer's end of sequence as suffix); no-mformer (a learned prefix, the same for all); one-expert; "
+        "no-balance (λ = 0); no-phase-1 (item embeddings of the untrained model); no-phase-2",
+    )
+    num_suffix: int = Field(
+        1, ge=1, le=64, description="suffix tokens, whose outputs are averaged, >= 1; the paper: 1 (Fig. 4: 1 to 8)"
+    )
+    centre_states: bool = Field(
+        False,
+        description="compare h - m in place of h, with m the mean of all item embeddings before training (ours: the "
+        "states of a frozen model's first layers point almost the same way)",
+    )
+
+    # The M-Former
+    num_experts: int = Field(8, ge=1, le=256, description="K, query experts, >= 1; the paper: 8")
+    top_experts: int = Field(3, ge=1, le=256, description="experts that are activated, in [1, K]; the paper: 3")
+    prefix_length: int = Field(
+        32, ge=1, le=1024, description="L, query vectors of an expert and tokens of the prefix, >= 1; the paper: 32"
+    )
+    former_width: int = Field(768, ge=1, le=8192, description="d_m, width of the M-Former, >= 1; the paper: 768")
+    former_heads: int = Field(
+        12, ge=1, le=256, description="its attention heads, >= 1; divides the width; the paper: 12"
+    )
+    former_layers: int = Field(12, ge=1, le=100, description="Z, its transformer blocks, >= 1; the paper: 12")
+    cross_every: int = Field(
+        2, ge=1, le=100, description="every so many blocks one has cross-attention, the first among them; the paper: 2"
+    )
+    former_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the M-Former, in [0, 1); as in the Q-Former")
+
+    # The ID-based recommender
+    id_recommender: Literal["bert4rec", "sasrec"] = Field(
+        "bert4rec", description="frozen source of collaborative embeddings: bert4rec (the paper's) or sasrec (Fig. 5)"
+    )
+    id_epochs: int = Field(300, ge=1, le=10_000, description="epochs of its training at most, >= 1; RecBole: 300")
+    id_patience: int | None = Field(
+        10,
+        ge=1,
+        description="epochs without a better validation after which its training ends with the best epoch, >= 1; null "
+        "trains all epochs and keeps the last",
+    )
+    id_width: int = Field(64, ge=1, le=8192, description="its width d_c, even, >= 2; the paper: 2 heads of 32")
+    id_seed: int = Field(
+        0, ge=0, lt=2**32, description="seeds its training, which all trials of a data set share, in [0, 2^32 - 1]"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.top_experts > self.num_experts:
+            raise ValueError(
+                f"top_experts must not exceed num_experts, got top_experts={self.top_experts}, "
+                f"num_experts={self.num_experts}; lower top_experts"
+            )
+        if self.former_width % self.former_heads:
+            raise ValueError(
+                f"former_heads must divide former_width, got former_heads={self.former_heads}, "
+                f"former_width={self.former_width}; change one of them"
+            )
+        if self.phase_metric not in self.metrics:
+            raise ValueError(
+                f"phase_metric must be one of metrics, got phase_metric={self.phase_metric!r}, "
+                f"metrics={list(self.metrics)}; add it there"
+            )
+        return self
+
+    @property
+    def phase1_epochs(self) -> int:
+        """Epochs of phase 1; 0 in the variant without it. Phase 2 has the rest."""
+        if self.variant == "no-phase-1":
+            return 0
+        if self.variant == "no-phase-2":
+            return self.epochs
+        return min(self.epochs, max(1, int(self.phase1_share * self.epochs + 0.5)))
+
+    @property
+    def has_former(self) -> bool:
+        """Whether the prefix comes from the M-Former, and collaborative embeddings are wanted."""
+        return self.variant not in ("no-prefix", "no-mformer")
+
+    @property
+    def prefix_tokens(self) -> int:
+        """Virtual tokens in front of the instruction."""
+        return 0 if self.variant == "no-prefix" else self.prefix_length
+
+    @property
+    def suffix_tokens(self) -> int:
+        """Tokens behind the instruction."""
+        return {"average-pooling": 0, "eos": 1}.get(self.variant, self.num_suffix)
+
+    @property
+    def experts(self) -> tuple[int, int]:
+        """K and top k."""
+        return (1, 1) if self.variant == "one-expert" else (self.num_experts, self.top_experts)
+
+    @property
+    def balance_weight(self) -> float:
+        """λ, 0 where there is nothing to balance."""
+        nothing = not self.has_former or self.experts[0] == 1 or self.variant == "no-balance"
+        return 0.0 if nothing else self.lambda_balance
