@@ -348,8 +348,30 @@ class Published:
     source: str
 
 
+@dataclass(frozen=True)
+class PublishedSize:
+    """How large a paper says that a data set is; a data source lists such sizes as `published`.
+
+    Args:
+        source: Where it is printed, e.g. `DARec, Table 1`.
+        users, items, interactions: As printed, None where nothing is; papers round.
+        options: The options under which the data set is meant to have this size.
+        note: What to know before comparing, e.g. that only training interactions are counted.
+    """
+
+    source: str
+    users: int | None = None
+    items: int | None = None
+    interactions: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
 class DataSource(Protocol):
-    """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class)."""
+    """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class).
+
+    It may also have `published`, a sequence of `PublishedSize`, and `defaults`, the options that it sets by itself.
+    """
 
     name: str
     summary: str

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from searchplat.contract import PublishedSize
 from trials.data.interactions import Interactions
-from trials.data.options import DataOptions, ToyOptions
+from trials.data.options import DataOptions, KuaiSAROptions, ReDialOptions, ToyOptions
 from trials.data.source import Source
 
 GROUPLENS = "GroupLens allows research use, without redistribution or endorsement; cite Harper and Konstan (2015)."
 
 
 def _read_ml_100k(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from dataclasses import replace
-
     from trials.data.atomic import read_atomic
 
     found = read_atomic(*files)
@@ -40,10 +40,38 @@ def _read_json_pair(files: tuple[Path, ...], options: DataOptions) -> Interactio
     return read_json_pair(*files)
 
 
+def _read_redial(files: tuple[Path, ...], options: DataOptions) -> Interactions:
+    from trials.data.redial import read_redial
+
+    *dialogues, films, info = files
+    return read_redial(dialogues, films, info, cast(ReDialOptions, options))
+
+
+def _read_whole_redial(files: tuple[Path, ...], options: DataOptions) -> Interactions:
+    from trials.data.redial import read_redial
+
+    *dialogues, films = files
+    return read_redial(dialogues, films, None, cast(ReDialOptions, options))
+
+
+def _read_kuaisar(files: tuple[Path, ...], options: DataOptions) -> Interactions:
+    from trials.data.kuaisar import read_kuaisar
+
+    return read_kuaisar(*files, options=cast(KuaiSAROptions, options))
+
+
 def _generate(files: tuple[Path, ...], options: DataOptions) -> Interactions:
     from trials.data.toy import generate
 
     return generate(cast(ToyOptions, options))
+
+
+PREFERRED = {"min_rating": 4.0, "min_length": 5}
+"""Prompt-BERT, section 4.1.1: users have five interactions, and with many users those rated well count. It writes
+"greater than 4", but its Table 2 has the average lengths of 4 and better."""
+
+UNFILTERED = {"min_rating": None, "min_length": 3}
+ML_NUMBERS = "The paper counts the files' films and user numbers, rated or not; here only what is rated counts."
 
 
 ML_100K = Source(
@@ -72,6 +100,43 @@ ML_1M = Source(
     file_names=("ratings.dat", "movies.dat"),
     reader=_read_dat,
     attributes=("title", "year", "genres"),
+    published=(
+        PublishedSize(
+            "Prompt-BERT, Table 1",
+            6_040,
+            3_952,
+            1_000_000,
+            note="Its items are the largest film number; 3,706 films are rated.",
+        ),
+    ),
+)
+
+ML_10M = Source(
+    name="ml-10m",
+    summary="MovieLens 10M: 10,000,054 ratings of 10,677 films by 69,878 users (2009); those of 4 and better",
+    where=f"Get ml-10m.zip from https://grouplens.org/datasets/movielens/10m/ and unpack it. {GROUPLENS}",
+    file_names=("ratings.dat", "movies.dat"),
+    reader=_read_dat,
+    attributes=("title", "year", "genres"),
+    defaults=PREFERRED,
+    published=(
+        PublishedSize("Prompt-BERT, Table 1", 71_567, 10_681, 10_000_000, UNFILTERED, ML_NUMBERS),
+        PublishedSize("Prompt-BERT, Table 2", 69_167, options=PREFERRED, note="72.3 interactions a user."),
+    ),
+)
+
+ML_20M = Source(
+    name="ml-20m",
+    summary="MovieLens 20M: 20,000,263 ratings of 26,744 films by 138,493 users (2015); those of 4 and better",
+    where=f"Get ml-20m.zip from https://grouplens.org/datasets/movielens/20m/ and unpack it. {GROUPLENS}",
+    file_names=("ratings.csv", "movies.csv"),
+    reader=_read_csv,
+    attributes=("title", "year", "genres"),
+    defaults=PREFERRED,
+    published=(
+        PublishedSize("Prompt-BERT, Table 1", 138_493, 27_278, 20_000_000, UNFILTERED, ML_NUMBERS),
+        PublishedSize("Prompt-BERT, Table 2", 136_677, options=PREFERRED, note="73.1 interactions a user."),
+    ),
 )
 
 SCIENTIFIC = Source(
@@ -84,6 +149,64 @@ SCIENTIFIC = Source(
     file_names=("Scientific.inter.json", "Scientific.item.json"),
     reader=_read_json_pair,
     attributes=("title", "brand", "categories"),
+)
+
+REDIAL_TERMS = "CC BY 4.0; cite Li et al. (2018)."
+
+REDIAL_SIZE = PublishedSize(
+    "CRAMER, Table 4",
+    items=5_207,
+    interactions=36_460,
+    note="Requests have 112.84 characters on average.",
+)
+
+REDIAL = Source(
+    name="redial",
+    summary="ReDial, partial train: 3,612 dialogues about films, with what was said before each film as its request",
+    where=(
+        "Three files of dialogues in the publisher's format, of which train_partial.jsonl holds 1,369 of the 10,006 "
+        "training dialogues (results must say so), movies_with_mentions.csv, and id2info.json with genres. "
+        f"All dialogues are data set redial-full. {REDIAL_TERMS}"
+    ),
+    file_names=("train_partial.jsonl", "valid.jsonl", "test.jsonl", "movies_with_mentions.csv", "id2info.json"),
+    reader=_read_redial,
+    attributes=("title", "year", "genres", "director"),
+    options=ReDialOptions,
+    published=(replace(REDIAL_SIZE, note=f"Of all dialogues, not of partial train. {REDIAL_SIZE.note}"),),
+)
+
+REDIAL_FULL = Source(
+    name="redial-full",
+    summary="ReDial: about 11,300 dialogues about films, with what was said before each film as its request",
+    where=f"Get redial_dataset.zip from https://redialdata.github.io/website/download and unpack it. {REDIAL_TERMS}",
+    file_names=("train_data.jsonl", "test_data.jsonl", "movies_with_mentions.csv"),
+    reader=_read_whole_redial,
+    attributes=("title", "year"),
+    options=ReDialOptions,
+    published=(REDIAL_SIZE,),
+)
+
+KUAISAR = Source(
+    name="kuaisar",
+    summary="KuaiSAR: about 19.6 million actions in a video app, recommended and searched for (2023)",
+    where=(
+        "Get KuaiSAR from https://kuaisar.github.io/ (files at https://zenodo.org/records/8181109) and unpack it. "
+        "Its terms stand there; cite Sun et al. (2023)."
+    ),
+    file_names=("rec_inter.csv", "src_inter.csv", "item_features.csv"),
+    reader=_read_kuaisar,
+    attributes=("title", "categories"),
+    options=KuaiSAROptions,
+    defaults={"requests_from_previous": 3},
+    packed=True,
+    published=(
+        PublishedSize(
+            "CRAMER, Table 4",
+            items=174_895,
+            interactions=260_243,
+            note="After a random sample whose size is not told. Requests have 124.63 characters on average.",
+        ),
+    ),
 )
 
 TOY = Source(

@@ -22,7 +22,7 @@ def filtered(interactions: Interactions, options: DataOptions, name: str) -> Int
     interactions = in_order(interactions)
     if options.duplicates != "keep":
         interactions = without_duplicates(interactions, keep_last=options.duplicates == "last")
-    interactions = core(interactions, max(options.core, options.min_length), options.core)
+    interactions = core(interactions, max(options.core, options.min_length), max(options.core, options.min_item))
     if not len(interactions):
         shown = {key: value for key, value in options.model_dump(exclude_defaults=True).items() if key != "folder"}
         raise DataError(

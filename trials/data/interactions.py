@@ -25,6 +25,8 @@ class Interactions:
         item_keys: `[N]` the items' names in the file.
         attributes: Column name -> `[N]` texts; "" where an item has none.
         requests_E: `[E]` object array of str, what was asked before each interaction, or None if nobody asked.
+        notes_E: `[E]` object array of str, what came with each interaction, e.g. a review or a search's words, or
+            None; `requests.py` makes requests of it.
     """
 
     users_E: Ints
@@ -34,6 +36,7 @@ class Interactions:
     item_keys: Sequence[str]
     attributes: dict[str, list[str]] = field(default_factory=dict)
     requests_E: NDArray[np.object_] | None = None
+    notes_E: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.users_E)
@@ -57,6 +60,7 @@ class Interactions:
             ratings_E=None if self.ratings_E is None else self.ratings_E[which],
             times_E=None if self.times_E is None else self.times_E[which],
             requests_E=None if self.requests_E is None else self.requests_E[which],
+            notes_E=None if self.notes_E is None else self.notes_E[which],
         )
 
     def compact(self) -> Interactions:

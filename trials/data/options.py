@@ -27,10 +27,35 @@ class DataOptions(BaseModel):
     core: int = Field(
         1, ge=1, description="Repeat until every user and every item has at least this many interactions."
     )
+    min_item: int = Field(
+        1, ge=1, description="Interactions an item needs; repeated together with core and min_length."
+    )
     min_length: int = Field(3, ge=3, description="Interactions a user needs: one each to train, validate and test.")
+    requests_from_previous: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="Make each interaction's request of the texts of this many interactions before it (CRAMER: 3); "
+        "0 keeps the requests that the files hold, if any.",
+    )
     attributes: tuple[str, ...] | None = Field(
         None, description="Item attributes in an item's sentence, in order; the data set's own choice by default."
     )
+
+
+class ReDialOptions(DataOptions):
+    """Options of ReDial."""
+
+    mentions: Literal["liked", "all"] = Field(
+        "liked", description="Keep films that the seeker liked, by the form filled in afterwards, or all."
+    )
+
+
+class KuaiSAROptions(DataOptions):
+    """Options of KuaiSAR."""
+
+    searched: bool = Field(True, description="Also take what was clicked among search results.")
+    clicked: bool = Field(True, description="Of what was recommended, take only what was clicked; else all of it.")
 
 
 class ToyOptions(DataOptions):

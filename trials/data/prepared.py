@@ -24,6 +24,7 @@ from searchplat.errors import DataError, TestSplitError, TryAgainError
 from trials.data.dataset import FinalData, SearchData
 from trials.data.filters import filtered
 from trials.data.options import DataOptions
+from trials.data.requests import with_requests
 from trials.data.selection import select_users
 from trials.data.source import Source, find_source
 from trials.data.stored import META, open_test, open_users, read_meta, write_folder
@@ -59,8 +60,11 @@ def prepare(request: DataRequest, assets: AssetSource) -> Path:
         try:
             work.chmod(0o755)
             interactions = filtered(source.read(files, options), options, source.name)
+            keys = options.attributes or source.attributes
+            if options.requests_from_previous:
+                interactions = with_requests(interactions, keys, options.requests_from_previous, source.name)
             about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude={"folder"})}
-            write_folder(work, source.name, interactions, options.attributes or source.attributes, about)
+            write_folder(work, source.name, interactions, keys, about)
             if place.exists():  # without its last file: not to be trusted
                 shutil.rmtree(place)
             work.rename(place)

@@ -19,18 +19,27 @@ def item_sentences(interactions: Interactions, keys: Sequence[str], name: str) -
 
     Source: DARec, section 2.2.1, after RecFormer. The length limit (30 tokens) is the tokeniser's business.
     """
+    columns = attribute_texts(interactions, keys, name)
+    return [
+        " ".join(f"{key} {column[item]}" for key, column in columns if column[item])
+        or f"item {one_line(interactions.item_keys[item])}"
+        for item in range(interactions.num_items)
+    ]
+
+
+def attribute_texts(interactions: Interactions, keys: Sequence[str], name: str) -> list[tuple[str, list[str]]]:
+    """The columns `keys` of the items' attributes, every text in one line.
+
+    Raises:
+        InputError: If a key is no attribute of this data set.
+    """
     known = interactions.attributes
     unknown = [key for key in keys if key not in known]
     if unknown:
         raise InputError(
             f"data {name}: attributes must be among {', '.join(known) or '(none)'}, got {', '.join(unknown)}."
         )
-    columns = [(key, [one_line(text) for text in known[key]]) for key in keys]
-    return [
-        " ".join(f"{key} {column[item]}" for key, column in columns if column[item])
-        or f"item {one_line(interactions.item_keys[item])}"
-        for item in range(interactions.num_items)
-    ]
+    return [(key, [one_line(text) for text in known[key]]) for key in keys]
 
 
 def item_titles(interactions: Interactions) -> list[str]:

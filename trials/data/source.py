@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from searchplat.contract import AssetSource
+from searchplat.contract import AssetSource, PublishedSize
 from searchplat.errors import AssetError, InputError
 from trials.data.interactions import Interactions
 from trials.data.options import DataOptions, parse_options
@@ -28,10 +28,13 @@ class Source:
         summary: One line.
         where: How a person gets it, and its terms.
         file_names: The published files, in the order in which `reader` takes them; none for generated data.
+        packed: Whether `reader` takes them packed too, with `.gz` behind their names.
         reader: From the files to interactions.
         attributes: What goes into an item's sentence by default, in order.
         asset: The catalogue name of the asset that holds the files; None if a person must fetch them.
         options: The typed options.
+        defaults: Options that this data set sets where a space does not: the filters of the paper that uses it.
+        published: How large papers say that it is.
         version: Raise it when `reader` reads the same files in another way.
     """
 
@@ -43,6 +46,9 @@ class Source:
     attributes: tuple[str, ...]
     asset: str | None = None
     options: type[DataOptions] = DataOptions
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    published: tuple[PublishedSize, ...] = ()
+    packed: bool = False
     version: int = 1
 
     def parse(self, options: Mapping[str, Any]) -> DataOptions:
@@ -51,7 +57,7 @@ class Source:
         Raises:
             InputError: Naming every wrong key.
         """
-        return parse_options(self.options, self.name, options)
+        return parse_options(self.options, self.name, {**self.defaults, **options})
 
     def files(self, options: DataOptions, assets: AssetSource) -> tuple[Path, ...]:
         """Paths of the published files, fetched first if they come as an asset.
@@ -69,7 +75,7 @@ class Source:
                 f"data {self.name} is not on this machine: give its folder as data option folder, or set "
                 f"SEARCHPLAT_DATA_DIR to a folder that holds {self.name}/{self.file_names[0]}. {self.where}"
             )
-        paths = tuple(folder / name for name in self.file_names)
+        paths = self._paths(folder)
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise AssetError(f"data {self.name}: {folder} must hold {', '.join(missing)}. {self.where}")
@@ -89,7 +95,7 @@ class Source:
             return True
         folder = self._given_folder(self.options())
         if folder is not None:
-            return all((folder / name).is_file() for name in self.file_names)
+            return all(path.is_file() for path in self._paths(folder))
         return self.asset is not None and assets.cached(self.asset)
 
     def statistics(self, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,6 +117,15 @@ class Source:
         from trials.data.prepared import fingerprint
 
         return fingerprint(self.name, assets, options)
+
+    def _paths(self, folder: Path) -> tuple[Path, ...]:
+        """The files in a folder: plain, or packed where only that is there."""
+        plain = [folder / name for name in self.file_names]
+        packed = [path.with_name(f"{path.name}.gz") for path in plain]
+        return tuple(
+            two if self.packed and two.is_file() and not one.is_file() else one
+            for one, two in zip(plain, packed, strict=True)
+        )
 
     def _given_folder(self, options: DataOptions) -> Path | None:
         """The option's folder, else the data set's in SEARCHPLAT_DATA_DIR if it is there."""
