@@ -120,7 +120,7 @@ def text_embeddings(name: str, texts: Sequence[str], assets: AssetSource) -> NDA
 
     They are kept as `prepared/embeddings/<digest>.npy` in the cache; several processes may ask at once.
     """
-    digest = hashlib.sha256(f"{_encoder_digest(name, assets)} {digest_texts(texts)}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{encoder_digest(name, assets)} {digest_texts(texts)}".encode()).hexdigest()
     path = assets.folder("prepared", "embeddings") / f"{digest[:32]}.npy"
     if not path.exists():
         write_atomically(path, lambda file: np.save(file, load_text_encoder(name, assets, texts=texts).encode(texts)))
@@ -142,7 +142,8 @@ def write_atomically(path: Path, write: Callable[[Any], None]) -> None:
         raise
 
 
-def _encoder_digest(name: str, assets: AssetSource) -> str:
+def encoder_digest(name: str, assets: AssetSource) -> str:
+    """Names an encoder by the content of its files; the random one by its name, since texts make its vocabulary."""
     if name == RANDOM_ENCODER:
         return name
     folder = assets.fetch(name)

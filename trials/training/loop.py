@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import resource
 import sys
@@ -64,11 +65,16 @@ class Loop:
         self.folder = folder
         self.negatives_UM = negatives_UM
         self.progress = progress
-        self._trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        factors = model.rate_factors()
+        trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+        # Those of one factor side by side, as their groups number them; the order is the model's if there is but one.
+        self._trained = dict(sorted(trained, key=lambda named: factors.get(named[0], 1.0)))
+        groups = [
+            {"params": [self._trained[name] for name in names], "factor": factor}
+            for factor, names in itertools.groupby(self._trained, lambda name: factors.get(name, 1.0))
+        ]
         self._optimizer = (
-            torch.optim.AdamW(list(self._trained.values()), lr=config.learning_rate, weight_decay=config.weight_decay)
-            if self._trained
-            else None
+            torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay) if groups else None
         )
         self._epoch = 0
         self._steps = 0
@@ -273,7 +279,7 @@ class Loop:
         assert self._optimizer is not None
         factor = rate_factor(self._steps, total_steps, self.config.warmup_fraction, self.config.schedule)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * factor
+            group["lr"] = self.config.learning_rate * group["factor"] * factor
 
     def _model_tensors(self) -> dict[str, Tensor]:
         """Trained parameters and persistent buffers: what training changes."""

@@ -54,6 +54,13 @@ class Recommender(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__}.scores")
 
+    def rate_factors(self) -> Mapping[str, float]:
+        """By the names of trained parameters, factors on the learning rate; those without a factor have 1.
+
+        For a pretrained part that must learn more slowly than what is new.
+        """
+        return {}
+
     def start_evaluation(self) -> None:
         """Called once before a round of `scores`: the place to encode all items once, say."""
 

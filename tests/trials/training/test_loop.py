@@ -219,3 +219,18 @@ def test_a_part_named_loss_and_an_epoch_without_batches_are_refused(make_loop: M
     loop.model.batches = none
     with pytest.raises(ValueError, match="gave no batch in epoch 0"):
         loop.run_epoch()
+
+
+def test_parts_of_a_model_learn_at_rates_of_their_own(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(make_loop().model), "rate_factors", lambda _: {"head.weight": 0.25})
+    whole = make_loop("whole")
+    groups = whole._optimizer.param_groups
+    assert {group["factor"]: len(group["params"]) for group in groups} == {0.25: 1, 1.0: 1}
+    whole.run_epoch()
+    rates = {group["factor"]: group["lr"] for group in groups}
+    assert rates[0.25] == pytest.approx(rates[1.0] / 4)
+    whole.save()
+    expected = timeless(whole.run_epoch())
+    again = make_loop("whole")
+    again.restore()
+    assert timeless(again.run_epoch()) == expected
