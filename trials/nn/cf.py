@@ -6,8 +6,9 @@ sampled negatives. Shape letters: `U` users, `N` items, `P` positive pairs, `K` 
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ EMBEDDING_STD = 0.01
 
 _ROUNDS = 100
 """How often a rejected negative is drawn again before it is left as it is: that user has seen almost every item."""
+
+_FLOATS = 2**22
+"""Numbers in the MLP's widest layer when all items are scored, so that memory does not grow with the catalogue."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,10 @@ class CFModel(nn.Module):
         """Scores `[B, K]` of K items for each user; higher is better."""
 
     @abstractmethod
+    def all_scores(self, users_BW: Tensor) -> Tensor:
+        """Scores `[B, N]` of all items for users given by their vectors."""
+
+    @abstractmethod
     def loss(self, pairs: Pairs) -> Tensor:
         """The model's own loss, a mean."""
 
@@ -98,6 +106,9 @@ class MF(CFModel):
         products_BK = torch.einsum("bw,bkw->bk", self.users(users_B), self.items(items_BK))
         return products_BK + self.item_bias[items_BK]
 
+    def all_scores(self, users_BW: Tensor) -> Tensor:
+        return users_BW @ self.items.weight.T + self.item_bias
+
     def loss(self, pairs: Pairs) -> Tensor:
         positive_P = self.scores(pairs.users_P, pairs.items_P.unsqueeze(1)).squeeze(1)
         return bpr(positive_P, self.scores(pairs.users_P, pairs.negatives_PK))
@@ -112,19 +123,30 @@ class NCF(CFModel):
     Args:
         num_users: U.
         num_items: N.
-        width: Width of each of the four embeddings, even; the MLP narrows from `2 width` to `width / 2`.
+        width: Width of each of the four embeddings.
+        hidden: Widths of the MLP's layers; by default `width` and `width // 2`.
+        dropout: Before each of the MLP's layers, in [0, 1).
 
     Source: He et al., Neural Collaborative Filtering, WWW 2017, section 3.4. Differs: no separate pre-training
     of the two halves.
     """
 
-    def __init__(self, num_users: int, num_items: int, width: int) -> None:
+    def __init__(
+        self, num_users: int, num_items: int, width: int, hidden: Sequence[int] | None = None, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.width = 2 * width
         self.users_gmf, self.users_mlp = _embedding(num_users, width), _embedding(num_users, width)
         self.items_gmf, self.items_mlp = _embedding(num_items, width), _embedding(num_items, width)
-        self.mlp = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, width // 2), nn.ReLU())
-        self.head = nn.Linear(width + width // 2, 1)
+        widths = [2 * width, *((width, width // 2) if hidden is None else hidden)]
+        self.mlp = nn.Sequential(
+            *(
+                part
+                for before, after in itertools.pairwise(widths)
+                for part in (*([nn.Dropout(dropout)] if dropout else []), nn.Linear(before, after), nn.ReLU())
+            )
+        )
+        self.head = nn.Linear(width + widths[-1], 1)
 
     def user_vectors(self, users_B: Tensor) -> Tensor:
         return torch.cat([_rows(self.users_gmf, users_B), _rows(self.users_mlp, users_B)], dim=-1)
@@ -141,6 +163,23 @@ class NCF(CFModel):
         mlp_BKW = self.mlp(torch.cat([users_BKW, self.items_mlp(items_BK)], dim=-1))
         scores_BK: Tensor = self.head(torch.cat([gmf_BKW, mlp_BKW], dim=-1)).squeeze(-1)
         return scores_BK
+
+    def all_scores(self, users_BW: Tensor) -> Tensor:
+        gmf_BW, mlp_BW = users_BW.chunk(2, dim=-1)
+        width = gmf_BW.shape[1]
+        scores_BN = (gmf_BW * self.head.weight[0, :width]) @ self.items_gmf.weight.T + self.head.bias
+        # The first layer is linear in the pair: once for every user and once for every item, and not for every pair.
+        first = next(place for place, part in enumerate(self.mlp) if isinstance(part, nn.Linear))
+        entry, rest = self.mlp[first], self.mlp[first + 1 :]
+        assert isinstance(entry, nn.Linear)
+        users_BH = mlp_BW @ entry.weight[:, :width].T + entry.bias
+        items_NH = self.items_mlp.weight @ entry.weight[:, width:].T
+        step = max(1, _FLOATS // max(1, users_BH.numel()))
+        parts = [
+            rest(users_BH[:, None] + items_NH[None, start : start + step]) @ self.head.weight[0, width:]
+            for start in range(0, len(items_NH), step)
+        ]
+        return scores_BN + torch.cat(parts, dim=1)
 
     def loss(self, pairs: Pairs) -> Tensor:
         items_PC = torch.cat([pairs.items_P.unsqueeze(1), pairs.negatives_PK], dim=1)
