@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from searchplat.cli import options
+
+if TYPE_CHECKING:
+    from searchplat.contract import PublishedSize
 
 
 def data(
@@ -18,7 +23,8 @@ def data(
 ) -> None:
     """List the data sets, or the statistics of one and where to get it.
 
-    Statistics are those after filtering. A data set that is not here yet is fetched for them if it can be.
+    Statistics are those after filtering; beside them stands what papers print. A data set that is not here yet is
+    fetched for them if it can be.
 
     \b
     Examples:
@@ -51,20 +57,66 @@ def data(
 
 def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
     from searchplat.cli.output import line, print_json, show, table
-    from searchplat.cli.text import exact
+    from searchplat.errors import InputError
     from searchplat.methods import load_dataset
 
     source = load_dataset(name)
+    published: Sequence[PublishedSize] = getattr(source, "published", ())
+    defaults: Mapping[str, Any] = getattr(source, "defaults", {})
     if not json_:  # before the statistics: if these cannot be had, the address is what a person needs
         show(line((source.name, "bold"), f"  {source.summary}"))
         show(line(source.where))
-    statistics = source.statistics(store, chosen)
+        if defaults:
+            show(line(f"Set by itself: {_settings(defaults)}"))
+    try:
+        statistics = source.statistics(store, chosen)
+    except InputError:
+        if published and not json_:
+            show("", table(*_sizes(None, published)), *_notes({**defaults, **chosen}, published))
+        raise
     if json_:
-        print_json({"name": source.name, "summary": source.summary, "where": source.where, "statistics": statistics})
+        content = {"name": source.name, "summary": source.summary, "where": source.where, "statistics": statistics}
+        print_json({**content, "defaults": dict(defaults), "published": [vars(size) for size in published]})
         return
-    show("")
-    rows = [(key.replace("_", " "), _figure(value, exact)) for key, value in statistics.items()]
-    show(table(("after filtering", ">"), rows))
+    show("", table(*_sizes(statistics, published)), *_notes({**defaults, **chosen}, published))
+
+
+def _sizes(
+    statistics: Mapping[str, Any] | None, published: Sequence[PublishedSize]
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows: ours, if we have the data, and beside it what papers print."""
+    from searchplat.cli.text import exact
+
+    columns = [
+        "after filtering",
+        *([] if statistics is None else [">here"]),
+        *(f">{size.source}" for size in published),
+    ]
+    rows = []
+    for key in statistics or ("users", "items", "interactions"):
+        ours = [] if statistics is None else [_figure(statistics[key], exact)]
+        theirs = (getattr(size, key, None) for size in published)
+        rows.append([key.replace("_", " "), *ours, *("" if n is None else f"{n:,}" for n in theirs)])
+    return columns, rows
+
+
+def _notes(options: Mapping[str, Any], published: Sequence[PublishedSize]) -> list[Any]:
+    """One line for each paper's size that wants other options, or of which there is something to know."""
+    from searchplat.cli.output import line
+
+    notes = []
+    for size in published:
+        # What is not set at all has its default, which nobody here knows: it is said once too often.
+        other = {key: value for key, value in size.options.items() if key not in options or options[key] != value}
+        parts = [size.note, f"It is meant for {_settings(other)}." if other else ""]
+        if any(parts):
+            notes.append(line((size.source, "bold"), ": ", " ".join(filter(None, parts))))
+    return ["", *notes] if notes else []
+
+
+def _settings(options: Mapping[str, Any]) -> str:
+    """As they are typed."""
+    return " ".join(f"--set {key}={json.dumps(value)}" for key, value in options.items())
 
 
 def _figure(value: Any, otherwise: Any) -> str:

@@ -54,6 +54,37 @@ def test_data_that_is_not_here_says_where_to_get_it(cli: Run, tmp_path: Path, mo
     assert "error: " in result.stderr
 
 
+def test_sizes_that_papers_print_are_shown_with_what_they_are_meant_for(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEARCHPLAT_DATA_DIR", str(tmp_path / "data"))
+    result = cli("data", "amazon-arts-2018")
+    assert result.exit_code == 2
+    assert "Set by itself: --set drop_untitled=true --set min_item=4\n" in result.stdout
+    assert "users                               56,083          56,210\n" in result.stdout
+    assert "DARec and MixRec, Table 1: Interactions are the training ones alone" in result.stdout
+    assert "Laser, Table 1: It is meant for --set min_item=1.\n" in result.stdout
+
+
+def test_sizes_that_papers_print_stand_beside_ours(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "ratings.dat").write_text("".join(f"1::{film}::5::{film}\n" for film in range(6)))
+    (tmp_path / "movies.dat").write_text("0::Heat (1995)::Crime\n")
+    arguments = ("data", "ml-10m", "--set", f"folder={tmp_path}")
+    result = cli(*arguments)
+    assert result.exit_code == 0, result.output
+    rows = [row.split() for row in result.stdout.splitlines()]
+    assert ["users", "1", "71,567", "69,167"] in rows
+    assert ["interactions", "6", "10,000,000"] in rows
+    assert "Prompt-BERT, Table 1: " in result.stdout
+    assert "It is meant for --set min_rating=null --set min_length=3." in result.stdout
+    assert "Prompt-BERT, Table 2: 72.3 interactions a user.\n" in result.stdout
+    document = json.loads(cli(*arguments, "--json").stdout)
+    assert document["defaults"] == {"min_rating": 4.0, "min_length": 5}
+    assert document["published"][0]["users"] == 71_567
+
+
 def test_assets_of_an_empty_cache(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SEARCHPLAT_OFFLINE", "1")
