@@ -10,6 +10,9 @@ from searchplat.errors import InputError
 RANDOM_DECODERS = {"random-llama": 2, "random-opt": 2, "random-gpt2": 2}
 """Tiny randomly initialised decoders, with their number of layers unless told otherwise."""
 
+RANDOM_MASKED = ("random-bert", "random-minilm", "random-roberta", "random-distilbert", "random-modernbert")
+"""Tiny randomly initialised masked language models; `random-minilm` is a BERT without a masked-LM head."""
+
 DECODER_LAYERS = {
     "smollm2-135m": 30,
     "facebook/opt-125m": 12,

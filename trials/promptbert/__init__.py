@@ -1,0 +1,57 @@
+"""Prompt-BERT: histories told as sentences to a masked language model, with a multi-interest head at [MASK].
+
+Read in this order: `config.py` (every setting), `prompts.py` (pieces of prompts), `windows.py` (training windows),
+`experts.py`, `contrast.py`, `interests.py` (the paper's modules), `model.py` (losses and scores). Importing this
+package loads no torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from trials.promptbert.config import PromptBERTConfig
+from trials.promptbert.published import PUBLISHED
+from trials.training.config import LoopConfig
+from trials.training.method import RecommenderMethod
+
+if TYPE_CHECKING:
+    from trials.data.dataset import SearchData
+    from trials.training.recommender import Recommender
+
+__all__ = ["PromptBERT", "PromptBERTConfig"]
+
+
+class PromptBERT(RecommenderMethod):
+    """A masked language model reads what a user did and fills in the next title; experts and two branches help it."""
+
+    name: ClassVar[str] = "promptbert"
+    summary: ClassVar[str] = (
+        "masked language model over prompts of titles, genres and ratings, with a multi-interest head"
+    )
+    paper: ClassVar[str] = "Multi-Interest Sequential Recommendation Based on Prompt-Oriented BERT"
+    Config: ClassVar[type[LoopConfig]] = PromptBERTConfig
+    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+
+    def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
+        """Fetch data and backbone."""
+        from trials.promptbert.build import prepare
+
+        super().prepare(config, data, assets)
+        prepare(config, assets)
+
+    def build(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Make the model around a copy of the process's backbone.
+
+        Raises:
+            InputError: If lengths, heads or layers do not fit the backbone.
+        """
+        from trials.promptbert.build import build
+
+        return build(config, data, job)
+
+    def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
+        """Likewise; on a CPU in float32, also what was trained in bfloat16, which a CPU computes far more slowly."""
+        assert isinstance(config, PromptBERTConfig)
+        precision = "float32" if job.device == "cpu" else config.precision
+        return self.build(config.model_copy(update={"precision": precision}), data, job)

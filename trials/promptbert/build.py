@@ -1,0 +1,103 @@
+"""Puts a trial's model together from what the process keeps warm; `prepare` fetches what that needs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searchplat.contract import AssetSource, TrialJob
+from searchplat.errors import InputError
+from trials.backbones.masked_lm import MaskedLM, load_masked_lm
+from trials.backbones.names import RANDOM_MASKED
+from trials.backbones.words import digest_texts
+from trials.data.dataset import SearchData
+from trials.promptbert.config import PromptBERTConfig
+from trials.promptbert.model import PromptBERTModel
+from trials.promptbert.prompts import (
+    TEMPLATES,
+    PromptTokens,
+    Template,
+    genres_of,
+    template_of,
+    tokenise,
+    vocabulary_texts,
+)
+from trials.promptbert.windows import Windows
+
+
+def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBERTModel:
+    """Make the model of a trial; the backbone as it was loaded and the pieces of prompts are kept in `job.warm`.
+
+    Raises:
+        InputError: If lengths, heads or layers do not fit the backbone, or no user has two training items.
+    """
+    template = template_of(data.name) if config.template == "auto" else TEMPLATES[config.template]
+    texts = digest_texts([json.dumps([template.doing, template.verb]), *genres_of(data), "", *data.titles])
+    words = texts if config.backbone in RANDOM_MASKED else None  # a random model's vocabulary is the data's
+    key = ("masked-lm", config.backbone, config.num_layers, words)
+    lm = job.warm.get(key, lambda: _load(config, data, template, job.assets))
+    tokens = job.warm.get(
+        ("promptbert-tokens", *key, texts, config.max_genre_tokens),
+        lambda: tokenise(lm, data, template, config.max_genre_tokens),
+    )
+    check_fit(config, data, lm, tokens)
+    windows = Windows(
+        data,
+        tokens,
+        max_tokens=config.max_tokens,
+        stride=config.stride,
+        most=config.max_windows,
+        batch_size=config.batch_size,
+    )
+    return PromptBERTModel(config, lm, tokens, windows, item_bias(config, data))
+
+
+def prepare(config: PromptBERTConfig, assets: AssetSource) -> None:
+    """Fetch the backbone."""
+    if config.backbone not in RANDOM_MASKED:
+        assets.fetch(config.backbone)
+
+
+def item_bias(config: PromptBERTConfig, data: SearchData) -> Tensor:
+    """Initial bias `[N]`: zeros, or `log((n_i + 1) / (E + N))`, where the 1 keeps unseen items finite."""
+    if config.item_bias == "zero":
+        return torch.zeros(data.num_items)
+    share_N = (data.popularity_N() + 1) / (len(data.train_items) + data.num_items)
+    return torch.from_numpy(np.log(share_N)).float()
+
+
+def check_fit(config: PromptBERTConfig, data: SearchData, lm: MaskedLM, tokens: PromptTokens) -> None:
+    """Refuse settings that do not fit the loaded backbone or the data.
+
+    Raises:
+        InputError: With the setting, the rule, the value and a remedy.
+    """
+    if config.max_tokens > lm.max_positions:
+        raise InputError(
+            f"max_tokens: backbone {config.backbone!r} reads at most {lm.max_positions} tokens, "
+            f"got {config.max_tokens}; lower it"
+        )
+    if (needed := tokens.frame + tokens.longest) > config.max_tokens:
+        raise InputError(
+            f"max_tokens: a prompt with the longest statement of data {data.name!r} has {needed} tokens, "
+            f"got max_tokens={config.max_tokens}; raise it, or set max_genre_tokens"
+        )
+    if lm.hidden_size % config.attention_heads:
+        raise InputError(
+            f"attention_heads: must divide the width {lm.hidden_size} of {config.backbone!r}, "
+            f"got {config.attention_heads}; choose a divisor"
+        )
+    if not (np.diff(data.train_offsets) >= 2).any():
+        raise InputError(
+            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
+            "selected users has them; raise the share of users"
+        )
+
+
+def _load(config: PromptBERTConfig, data: SearchData, template: Template, assets: AssetSource) -> MaskedLM:
+    random = config.backbone in RANDOM_MASKED
+    texts = vocabulary_texts(data, template) if random else ()
+    return load_masked_lm(config.backbone, assets, num_layers=config.num_layers, texts=texts)

@@ -1,0 +1,137 @@
+"""Prompt-BERT's settings, each with its unit, range and origin. Loads no torch."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from trials.training.config import LoopConfig
+
+Variant = Literal["full", "without-moe", "without-short", "without-long", "backbone"]
+
+
+class PromptBERTConfig(LoopConfig):
+    """Defaults are the paper's (sections 4.1.2, 4.3) where it gives a number, but for the backbone."""
+
+    # Training and evaluation
+    epochs: int = Field(10, ge=1, le=10_000, description="passes over the windows, >= 1; the paper gives no number")
+    learning_rate: float = Field(1e-4, gt=0, le=1, description="learning rate of AdamW, in (0, 1]; the paper: 1e-4")
+    weight_decay: float = Field(
+        0.01, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; the paper: 0.01, of 0.01 to 0.0001"
+    )
+    schedule: Literal["cosine", "constant", "linear"] = Field(
+        "constant",
+        description="learning rate after warm-up: constant (the paper), or cosine or linear to 0 at the last step",
+    )
+    warmup_fraction: float = Field(
+        0.0, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
+    )
+    batch_size: int = Field(16, ge=1, le=4096, description="windows a step, >= 1; the paper: 16")
+    metrics: tuple[str, ...] = Field(
+        ("mrr", "recall@5", "recall@10", "ndcg@5", "ndcg@10"),
+        min_length=1,
+        description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k",
+    )
+    sampled_negatives: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description="items that the user never met, drawn once, against which targets are ranked besides (metrics "
+        "sampled/...), >= 0; the paper: 100 and no full ranking; 0 ranks among all items only",
+    )
+    sampled_by: Literal["uniform", "popularity"] = Field(
+        "popularity", description="how they are drawn: popularity (by training interactions; the paper), or uniform"
+    )
+
+    # Prompts and windows
+    max_tokens: int = Field(
+        512,
+        ge=8,
+        le=8192,
+        description="longest prompt in tokens, [CLS] and [SEP] included; the oldest statements that do not fit are "
+        "left out whole; >= 8; the paper: 512 (2048 with ModernBERT in Table 8)",
+    )
+    max_windows: int = Field(
+        8, ge=1, le=10_000, description="M, windows of a user an epoch trains on, the latest, >= 1; the paper: 8"
+    )
+    stride: int = Field(
+        2, ge=1, le=10_000, description="s, interactions between the targets of a user's windows, >= 1; the paper: 2"
+    )
+    template: Literal["auto", "movies", "products", "items"] = Field(
+        "auto", description="words of the prompt; auto goes by the data set's name"
+    )
+    max_genre_tokens: int | None = Field(
+        None, ge=1, le=512, description="tokens kept of an item's genres, >= 1; null keeps all, as the paper does"
+    )
+
+    # Backbone
+    backbone: str = Field(
+        "minilm-l6-v2",
+        min_length=1,
+        description="masked language model, trained in full: asset name, hub name (the paper: "
+        "google-bert/bert-base-uncased), local folder, or random-bert, random-minilm, random-roberta, "
+        "random-distilbert, random-modernbert (tiny, for tests)",
+    )
+    num_layers: int | None = Field(
+        None, ge=1, le=1000, description="first layers of the backbone to keep, >= 1; null keeps all"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="type of the products; bfloat16 (autocast over float32 weights) is for CUDA"
+    )
+    item_bias: Literal["zero", "popularity"] = Field(
+        "zero",
+        description="bias of the title tokens' logits at the start: zero, as tokens new to a model have it, or the "
+        "logarithm of each item's share of the training interactions (ours)",
+    )
+    variant: Variant = Field(
+        "full",
+        description="Table 7: full, without-moe, without-short, without-long, or backbone (none of the three: the "
+        "backbone's state at [MASK])",
+    )
+
+    # Mixture of experts
+    experts: int = Field(4, ge=1, le=64, description="N, experts of the mixture, >= 1; the paper: 4")
+    top_k: int = Field(2, ge=1, le=64, description="k, experts a prompt is sent to, in [1, experts]; the paper: 2")
+    contrast: bool = Field(
+        True, description="whether windows of tokens of the mixture's output are contrasted, user by user"
+    )
+    contrast_weight: float = Field(
+        0.1, ge=0, le=100, description="weight of that loss, >= 0; the paper gives no number"
+    )
+    contrast_temperature: float = Field(0.1, gt=0, le=100, description="τ of that loss, > 0; the paper gives no number")
+    contrast_window: int = Field(
+        16, ge=1, le=4096, description="w, tokens of a window of that loss, >= 1; the paper gives no number"
+    )
+    contrast_similarity: Literal["inner", "cosine"] = Field(
+        "inner", description="similarity of windows: inner product (the paper), or cosine (ours: bounded)"
+    )
+    contrast_group: int = Field(
+        4,
+        ge=1,
+        le=4096,
+        description="neighbouring prompts of a batch that are contrasted with each other, >= 1; 4 is what each of the "
+        "paper's four GPUs holds of a batch",
+    )
+
+    # Short-term branch and fusion
+    attention_heads: int = Field(
+        4, ge=1, le=64, description="heads of the short-term attention, >= 1; divides the width; the paper: 4"
+    )
+    fusion_temperature: float = Field(
+        1.0, gt=0, le=100, description="τ of the softmax over branches, > 0; the paper gives no number"
+    )
+    fusion_hidden: int = Field(
+        128, ge=1, le=8192, description="width within the MLP that scores branches, >= 1; the paper: small"
+    )
+    residual: float = Field(
+        0.5, ge=0, le=100, description="λ, weight of the main branch's residual, >= 0; the paper gives no number"
+    )
+
+    @model_validator(mode="after")
+    def _choice_fits(self) -> Self:
+        if self.top_k > self.experts:
+            raise ValueError(
+                f"top_k must not exceed experts, got top_k={self.top_k}, experts={self.experts}; lower top_k"
+            )
+        return self

@@ -1,0 +1,47 @@
+"""The mixture of experts over the encoder's states (section 3.2).
+
+Shape letters: `B` prompts, `L` places, `D` width, `N` experts, `K` experts of a prompt.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MixtureOfExperts(nn.Module):
+    """`Z = Σ_{e in K} p_e f_e(H)` with `p = softmax(W_p h_0)`: [CLS] sends the whole prompt to `K` experts.
+
+    Each expert is a two-layer feed-forward network of width `D`, applied to every place. The kept `p_e` are not
+    scaled up to sum to 1, as the equation has it. The experts' activation is GELU, which the paper does not name.
+
+    Args:
+        width: `D`.
+        experts: `N`.
+        top_k: `K <= N`.
+    """
+
+    def __init__(self, width: int, experts: int, top_k: int) -> None:
+        super().__init__()
+        self.top_k = top_k
+        self.gate = nn.Linear(width, experts, bias=False)
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, width)) for _ in range(experts)
+        )
+
+    def weights(self, states_BLD: Tensor) -> Tensor:
+        """`[B, N]` gate scores, 0 for the experts that a prompt is not sent to."""
+        p_BN = torch.softmax(self.gate(states_BLD[:, 0]).float(), dim=-1)
+        values_BK, chosen_BK = p_BN.topk(self.top_k, dim=-1)
+        return torch.zeros_like(p_BN).scatter(1, chosen_BK, values_BK)
+
+    def forward(self, states_BLD: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mixture `[B, L, D]` and the weights `[B, N]`. Each expert sees the prompts sent to it only."""
+        p_BN = self.weights(states_BLD)
+        mixed_BLD = torch.zeros_like(states_BLD)
+        for e, expert in enumerate(self.experts):
+            rows_R = torch.nonzero(p_BN[:, e]).squeeze(1)
+            if len(rows_R):
+                out_RLD = p_BN[rows_R, e, None, None] * expert(states_BLD[rows_R])
+                mixed_BLD = mixed_BLD.index_add(0, rows_R, out_RLD.to(mixed_BLD.dtype))
+        return mixed_BLD, p_BN

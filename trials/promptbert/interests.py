@@ -1,0 +1,98 @@
+"""Short-term branch, long-term branch and their fusion with the mixture (sections 3.3 and 3.4).
+
+Shape letters: `B` prompts, `L` places, `P` places read out of each prompt, `D` width, `M` branches, `H` heads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def at_places(x_BLD: Tensor, places_BP: Tensor) -> Tensor:
+    """`[B, P, D]` the states at these places of each prompt."""
+    return x_BLD.gather(1, places_BP.unsqueeze(-1).expand(-1, -1, x_BLD.shape[-1]))
+
+
+class ShortTerm(nn.Module):
+    """A GRU, attention over its states, and a gate between the two (section 3.3.1).
+
+    `g_t = GRU(z_t, g_{t-1})` from zeros; `s_t = Σ_j α_tj (g_j W_V)` over all tokens of the prompt;
+    `γ_t = σ(W_gate [g_t; s_t])`; `ĝ_t = γ_t ⊙ g_t + (1 - γ_t) ⊙ s_t`.
+
+    The attention has several heads with the usual scale `1 / sqrt(D / H)` and output projection, which the paper's
+    equation, written for one head, leaves out.
+
+    Args:
+        width: `D`, also of the GRU.
+        heads: `H`; divides `D`.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.gru = nn.GRU(width, width, batch_first=True)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.gate = nn.Linear(2 * width, width, bias=False)
+
+    def forward(self, z_BLD: Tensor, valid_BL: Tensor, places_BP: Tensor) -> Tensor:
+        """`ĝ` at some places: `[B, P, D]`. Padding stands on the right, where a GRU's states do not look.
+
+        Args:
+            z_BLD: Output of the mixture.
+            valid_BL: Whether a place holds a token.
+            places_BP: Places wanted.
+        """
+        g_BLD = self.gru(z_BLD)[0]
+        g_BPD = at_places(g_BLD, places_BP)
+        s_BPD = self._attend(g_BPD, g_BLD, valid_BL)
+        gamma_BPD = torch.sigmoid(self.gate(torch.cat([g_BPD, s_BPD], dim=-1)))
+        return torch.lerp(s_BPD, g_BPD, gamma_BPD)
+
+    def _attend(self, g_BPD: Tensor, g_BLD: Tensor, valid_BL: Tensor) -> Tensor:
+        attended_BHPC = F.scaled_dot_product_attention(
+            self._split(self.query(g_BPD)),
+            self._split(self.key(g_BLD)),
+            self._split(self.value(g_BLD)),
+            attn_mask=valid_BL[:, None, None, :],
+        )
+        result: Tensor = self.output(attended_BHPC.transpose(1, 2).flatten(2))
+        return result
+
+    def _split(self, x_BLD: Tensor) -> Tensor:
+        batch, length, width = x_BLD.shape
+        return x_BLD.view(batch, length, self.heads, width // self.heads).transpose(1, 2)
+
+
+class Fusion(nn.Module):
+    """Weighs branches place by place (section 3.4).
+
+    `ℓ = MLP([z^1; ...; z^M])`, `α = softmax(ℓ / τ)`, `z = LayerNorm(Σ_m α^m z^m + λ z^main)`.
+
+    Args:
+        width: `D`.
+        branches: `M`.
+        hidden: Width within the MLP, of two layers with GELU between; the paper calls it small.
+        temperature: τ > 0.
+        residual: λ >= 0.
+    """
+
+    def __init__(self, width: int, branches: int, hidden: int, temperature: float, residual: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.residual = residual
+        self.scorer = nn.Sequential(nn.Linear(branches * width, hidden), nn.GELU(), nn.Linear(hidden, branches))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, branches: Sequence[Tensor], main_BPD: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the fused states `[B, P, D]` and the weights `[B, P, M]`."""
+        scores_BPM = self.scorer(torch.cat(list(branches), dim=-1)).float()
+        alpha_BPM = torch.softmax(scores_BPM / self.temperature, dim=-1)
+        fused_BPD = torch.einsum("bpm,mbpd->bpd", alpha_BPM, torch.stack(list(branches)).float())
+        return self.norm(fused_BPD + self.residual * main_BPD.float()), alpha_BPM

@@ -1,0 +1,108 @@
+"""Training windows and batches of them (section 4.1.2).
+
+Shape letters: `U` users, `W` windows, `B` windows of a batch, `E` interactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trials.data.dataset import IntArray, SearchData
+from trials.promptbert.prompts import Prompts, PromptTokens, first_kept
+
+_POOL = 16
+"""Batches that are sorted by length together: long enough to save padding, short enough to stay random."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step.
+
+    Args:
+        prompts: `B` prompts.
+        users_B: Whose they are.
+        targets_B: The item at [MASK].
+    """
+
+    prompts: Prompts
+    users_B: IntArray
+    targets_B: IntArray
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Windows `start` to `stop - 1`."""
+        return Batch(self.prompts.rows(start, stop), self.users_B[start:stop], self.targets_B[start:stop])
+
+
+def targets(offsets: IntArray, stride: int, most: int) -> tuple[IntArray, IntArray]:
+    """Users and places of all windows' targets: `[W]` each, a user's latest first.
+
+    With N training items, window j = 1 .. J has the target `i_j = N - (j - 1) s`, and
+    `J = min(M, floor((N - 2) / s) + 1)`: every target has at least one item before it. Validation and test items are
+    no training items, hence never targets.
+
+    Args:
+        offsets: `[U + 1]`; user u has the interactions `offsets[u]` to `offsets[u + 1] - 1`.
+        stride: s.
+        most: M.
+
+    Source: section 4.1.2.
+
+    >>> [part.tolist() for part in targets(np.array([0, 1, 8]), stride=2, most=8)]
+    [[1, 1, 1], [7, 5, 3]]
+    """
+    lengths_U = np.diff(offsets)
+    counts_U = np.where(lengths_U >= 2, np.minimum(most, (lengths_U - 2) // stride + 1), 0)
+    users_W = np.repeat(np.arange(len(lengths_U)), counts_U)
+    within_W = np.arange(len(users_W)) - np.repeat(np.cumsum(counts_U) - counts_U, counts_U)
+    return users_W, offsets[users_W + 1] - 1 - stride * within_W
+
+
+class Windows:
+    """All windows of the training sequences, cut to the budget once, and batches of them.
+
+    Args:
+        data: Training sequences.
+        tokens: Pieces of prompts.
+        max_tokens: Longest prompt.
+        stride: s.
+        most: M.
+        batch_size: Windows a batch.
+    """
+
+    def __init__(
+        self, data: SearchData, tokens: PromptTokens, *, max_tokens: int, stride: int, most: int, batch_size: int
+    ) -> None:
+        self._tokens = tokens
+        self._batch_size = batch_size
+        self._items = np.asarray(data.train_items, dtype=np.int64)
+        self._statements_E2 = tokens.statements(self._items, data.ratings if len(data.ratings) else None)
+        ends = np.concatenate([[0], np.cumsum(tokens.lengths(self._statements_E2))])
+        self.users_W, self.targets_W = targets(np.asarray(data.train_offsets), stride, most)
+        first_W = np.asarray(data.train_offsets)[self.users_W]
+        self.starts_W = first_kept(ends, first_W, self.targets_W, max_tokens - tokens.frame)
+        self.lengths_W = tokens.frame + ends[self.targets_W] - ends[self.starts_W]
+        """Tokens of each window's prompt."""
+
+    def __len__(self) -> int:
+        return -(-len(self.users_W) // self._batch_size)
+
+    def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """Every window once, in an order drawn from `rng`, in batches of similar length."""
+        size = self._batch_size
+        order = rng.permutation(len(self.users_W))
+        batches: list[IntArray] = []
+        for start in range(0, len(order), size * _POOL):
+            pool = order[start : start + size * _POOL]
+            pool = pool[np.argsort(self.lengths_W[pool], kind="stable")]
+            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+        for i in rng.permutation(len(batches)):
+            yield self.batch(batches[i])
+
+    def batch(self, rows: IntArray) -> Batch:
+        """The batch of these windows."""
+        ranges = zip(self.starts_W[rows], self.targets_W[rows], strict=True)
+        prompts = self._tokens.assemble([self._statements_E2[start:target] for start, target in ranges])
+        return Batch(prompts, self.users_W[rows], self._items[self.targets_W[rows]])
