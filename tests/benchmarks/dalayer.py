@@ -24,10 +24,10 @@ from torch.nn import functional as F
 from transformers import AutoModel, LlamaConfig
 
 from trials.backbones.decoder_parts import DecoderParts, LlamaParts
-from trials.darec.inputs import SentenceTokens, Tokens
-from trials.darec.layer import DALayer, Scene, scenes
-from trials.darec.layout import SERIAL
-from trials.darec.ragged import Ragged
+from trials.dual.inputs import SentenceTokens, Tokens
+from trials.dual.layer import DALayer, Scene, scenes
+from trials.dual.layout import SERIAL
+from trials.dual.ragged import Ragged
 from trials.nn.attention import attend
 
 BATCH, ITEMS, WORDS, CF_WIDTH, BOTTLENECK = 8, (10, 20), (12, 30), 128, 64

@@ -35,7 +35,7 @@ def test_a_rebuilt_model_answers_as_the_trained_one_and_looks_for_nothing(
     training.test(TestPermit("s", 1, 1, ISSUER), ["mrr"])
     bench.method.pack(tmp_path / "run", tmp_path / "package", bench.assets)
     for expensive in ("load_hard_items", "train_cf"):
-        monkeypatch.setattr(f"trials.darec.build.{expensive}", forbidden if expensive == "load_hard_items" else at_once)
+        monkeypatch.setattr(f"trials.dual.build.{expensive}", forbidden if expensive == "load_hard_items" else at_once)
     served = bench.method.load(tmp_path / "package", bench.assets)
     assert served._model.config.precision == "float32"
     own = {name: value.detach() for name, value in training.model.named_parameters() if value.requires_grad}

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from trials.darec import hard_items as module
-from trials.darec.config import DARecConfig
-from trials.darec.hard_items import hard_items, interaction_matrix, load_hard_items, mf_item_vectors
 from trials.data.dataset import SearchData
+from trials.dual import hard_items as module
+from trials.dual.config import DualConfig
+from trials.dual.hard_items import hard_items, interaction_matrix, load_hard_items, mf_item_vectors
 
 
 def random_case(seed: int = 0) -> tuple[np.ndarray, sparse.csr_array]:
@@ -91,7 +91,7 @@ def test_the_same_whenever_asked() -> None:
 def test_kept_in_the_cache(data: SearchData, make_job: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job()
     config = job.config
-    assert isinstance(config, DARecConfig)
+    assert isinstance(config, DualConfig)
     first = load_hard_items(config, data, job.assets)
     monkeypatch.setattr(module, "hard_items", None)
     again = load_hard_items(config, data, job.assets)

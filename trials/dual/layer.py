@@ -12,8 +12,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
-from trials.darec.inputs import Tokens
-from trials.darec.layout import Designs
+from trials.dual.inputs import Tokens
+from trials.dual.layout import Designs
 from trials.nn.adapter import AttachedAdapter
 from trials.nn.attention import (
     Plan,
@@ -39,7 +39,7 @@ class Scene:
     Args:
         rotation: Rotary positions of all tokens, if the backbone has them.
         causal: Plan of the causal branch.
-        second: Plan of the other branch; None in layers without one.
+        second: Plan of the other branch, `causal` itself if both see the same; None in layers without one.
         rows_R: Tokens whose output is wanted; None for all.
         rotation_R: Rotary positions of these.
         collaborative_BW: `e_user` or `e_item` of each sequence.
@@ -83,13 +83,15 @@ def scenes(
         items = tokens.items if all_items else tokens.items.rows(tokens.read_items_R)
         owners = None if owner_M is None else owner_M[tokens.read_items_R]
         read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), owners)
+    causal, causal_read = causal_plan(tokens.sequences), causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R)
+    if second == "causal" and slot:
+        full = causal_slot_plan(tokens.sequences)
+        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slot=True)
     elif second == "causal":
-        full = causal_slot_plan(tokens.sequences) if slot else causal_plan(tokens.sequences)
-        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slot=slot)
+        full, read = causal, causal_read
     rotation_R = None if rotation is None else (rotation[0][tokens.read_R], rotation[1][tokens.read_R])
-    causal_read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R)
     return (
-        Scene(rotation, causal_plan(tokens.sequences), full, None, rotation, collaborative_BW, source),
+        Scene(rotation, causal, full, None, rotation, collaborative_BW, source),
         Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source),
     )
 
@@ -154,8 +156,9 @@ class DALayer(nn.Module):
         collaborative_width: W, or None if no collaborative vector is injected.
         hard_routing: See `Router`.
 
-    Source: DARec, section 2.3.3 and Fig. 4. `c^k = W^k e + b^k` enters as a key and a value of the second branch:
-    it passes the layer's own norm and projections like any state of the layer's input (section 2.3.2).
+    Source: DARec, section 2.3.3 and Fig. 4; in MixRec it is the DAMoE layer. `c^k = W^k e + b^k` enters as a key and
+    a value of the second branch: it passes the layer's own norm and projections like any state of the layer's input
+    (section 2.3.2).
     """
 
     def __init__(
@@ -178,7 +181,7 @@ class DALayer(nn.Module):
         if collaborative_width is not None:
             self.inject["user"] = nn.Linear(collaborative_width, width)
             self.inject["item"] = nn.Linear(collaborative_width, width)
-        self._load: tuple[Tensor, int] | None = None
+        self._use: tuple[Tensor, Tensor, int] | None = None
 
     def forward(self, h_SD: Tensor, scene: Scene) -> Tensor:
         """States `[S, D]` to states `[R, D]`."""
@@ -189,7 +192,9 @@ class DALayer(nn.Module):
         q_RHC = parts.queries(x_RD, scene.rotation_R)
         k_SGC, v_SGC = parts.keys_values(x_SD, scene.rotation)
         causal_RF = attend(q_RHC, k_SGC, v_SGC, scene.causal, parts.scale)
-        second_RF = attend(q_RHC, k_SGC, v_SGC, scene.second, parts.scale, self.slot(scene))
+        second_RF = causal_RF
+        if scene.second is not scene.causal:
+            second_RF = attend(q_RHC, k_SGC, v_SGC, scene.second, parts.scale, self.slot(scene))
         q_RD = self.causal_adapter.attach(parts.output(causal_RF), x_RD)
         p_RD = self.context_adapter.attach(parts.output(second_RF), x_RD)
         mixed_RD, beta_R2 = self.router(q_RD, p_RD)
@@ -209,12 +214,18 @@ class DALayer(nn.Module):
 
     def causal_share(self) -> float | None:
         """Mean β1 over the tokens of the evaluation so far, in [0, 1]; None before any."""
-        return None if self._load is None else float(self._load[0]) / self._load[1]
+        return None if self._use is None else float(self._use[0]) / self._use[2]
+
+    def causal_load(self) -> float | None:
+        """Share of these tokens whose likelier branch is the causal one, in [0, 1]; None before any."""
+        return None if self._use is None else float(self._use[1]) / self._use[2]
 
     def forget_share(self) -> None:
-        """Start counting β1 anew."""
-        self._load = None
+        """Start counting anew."""
+        self._use = None
 
     def _count(self, beta_R2: Tensor) -> None:
-        total, tokens = self._load if self._load is not None else (beta_R2.new_zeros(()), 0)
-        self._load = (total + beta_R2[:, 0].sum().detach(), tokens + len(beta_R2))
+        zero = beta_R2.new_zeros(())
+        total, causal, tokens = self._use if self._use is not None else (zero, zero.long(), 0)
+        first_R = beta_R2.detach().argmax(-1) == 0  # as hard routing chooses
+        self._use = (total + beta_R2[:, 0].sum().detach(), causal + first_R.sum(), tokens + len(beta_R2))

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from trials.backbones.decoder_lm import DecoderLM, load_decoder
-from trials.darec.inputs import SentenceTokens, Tokens
-from trials.darec.layer import BaseLayer, DALayer, FrozenLayer, scenes
-from trials.darec.layout import SERIAL, Designs
-from trials.darec.ragged import Ragged
+from trials.dual.inputs import SentenceTokens, Tokens
+from trials.dual.layer import BaseLayer, DALayer, FrozenLayer, scenes
+from trials.dual.layout import SERIAL, Designs
+from trials.dual.ragged import Ragged
 
 ARCHITECTURES = ["random-llama", "random-opt", "random-gpt2"]
 HISTORIES = Ragged.of([np.array([0, 2, 1]), np.array([1]), np.array([2, 2])])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from trials.darec.inputs import ALIGN, SEQ
-from trials.darec.projection import ItemProjection
+from trials.dual.inputs import ALIGN, SEQ
+from trials.dual.projection import ItemProjection
 
 
 def test_is_a_linear_layer_with_one_matrix_for_both_tokens() -> None:

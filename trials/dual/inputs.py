@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trials.darec.ragged import Ragged
+from trials.dual.ragged import Ragged
 from trials.nn.blocks import Blocks
 
 IntArray = NDArray[np.integer[Any]]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trials.darec.config import DARecConfig
-from trials.darec.ragged import Ragged
 from trials.data.dataset import IntArray, SearchData
+from trials.dual.config import DualConfig
+from trials.dual.ragged import Ragged
 from trials.nn.cf import Interactions, Pairs
 
 _POOL = 16
@@ -115,7 +115,7 @@ class Batcher:
 
     def __init__(
         self,
-        config: DARecConfig,
+        config: DualConfig,
         data: SearchData,
         words_N: IntArray,
         *,

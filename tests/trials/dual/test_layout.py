@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trials.darec.layout import PARALLEL, SERIAL, Designs, parse_layout
+from trials.dual.layout import PARALLEL, SERIAL, Designs, parse_layout
 
 
 def test_bits_are_causal_context_recommend() -> None:

@@ -16,9 +16,9 @@ from scipy.sparse.linalg import svds
 
 from searchplat.contract import AssetSource
 from trials.backbones.text_encoder import text_embeddings, write_atomically
-from trials.darec.config import DARecConfig
-from trials.darec.ragged import Ragged
 from trials.data.dataset import SearchData
+from trials.dual.config import DualConfig
+from trials.dual.ragged import Ragged
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
@@ -30,7 +30,7 @@ _SEED = 0
 """Fixed: hard items belong to the data, not to a trial."""
 
 
-def load_hard_items(config: DARecConfig, data: SearchData, assets: AssetSource) -> Ragged:
+def load_hard_items(config: DualConfig, data: SearchData, assets: AssetSource) -> Ragged:
     """Hard items of every item, made once for these data and settings and kept in the cache.
 
     They depend on the training sequences of the selected users only. Safe to ask from several processes.

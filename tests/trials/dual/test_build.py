@@ -1,9 +1,7 @@
-"""What is refused, what is shared between trials, and the method as the platform sees it."""
+"""What is refused, and what is shared between trials."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -12,26 +10,10 @@ import torch
 
 from searchplat.contract import DataRequest
 from searchplat.errors import AssetError, InputError
-from searchplat.methods import load_method
 from trials.darec import DARec, DARecConfig
-from trials.darec.build import build, prepare
+from trials.darec.model import DARecModel
 from trials.data.dataset import SearchData
-
-
-def test_import_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from trials.darec import DARec; DARec.Config(num_layers=2); DARec().layout_layers(DARec.Config());"
-        "print([m for m in ('torch', 'transformers', 'scipy', 'ray', 'mlflow') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_found_as_a_method() -> None:
-    method = load_method("darec")
-    assert isinstance(method, DARec)
-    assert method.Config is DARecConfig
-    assert method.layout_layers(DARecConfig(num_layers=6, replace_every=4)) == 1
+from trials.dual.build import build, prepare
 
 
 def test_frozen_parts_are_shared_and_trained_parts_are_not(make_model: Any) -> None:
@@ -46,7 +28,7 @@ def test_frozen_parts_are_shared_and_trained_parts_are_not(make_model: Any) -> N
 
 def test_frozen_cf_is_trained_once_and_not_shared(make_model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     one = make_model(cf_training="frozen")
-    monkeypatch.setattr("trials.darec.build.train_cf", None)
+    monkeypatch.setattr("trials.dual.build.train_cf", None)
     two = make_model(cf_training="frozen")
     assert torch.equal(one.cf.users_UW, two.cf.users_UW)
     assert one.cf.users_UW is not two.cf.users_UW
@@ -123,4 +105,4 @@ def test_trial_resumes_where_it_was_interrupted(make_job: Any) -> None:
 def test_build_takes_the_jobs_device(make_job: Any, data: SearchData) -> None:
     job = make_job()
     assert isinstance(job.config, DARecConfig)
-    assert build(job.config, data, job).lm.device == torch.device("cpu")
+    assert build(job.config, data, job, DARecModel).lm.device == torch.device("cpu")

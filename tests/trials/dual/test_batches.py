@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trials.darec.batches import Batcher
 from trials.darec.config import DARecConfig
-from trials.darec.ragged import Ragged
 from trials.data.dataset import SearchData
+from trials.dual.batches import Batcher
+from trials.dual.ragged import Ragged
 from trials.nn.cf import Interactions
 
 

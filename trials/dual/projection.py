@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trials.darec.inputs import ALIGN, SEQ
+from trials.dual.inputs import ALIGN, SEQ
 
 WEIGHT_STD = 1e-3
 """Standard deviation of W at the start, so that the first logits are `b_item` and a little noise.

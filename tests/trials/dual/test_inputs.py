@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trials.darec.inputs import ALIGN, SEQ, SentenceTokens
-from trials.darec.ragged import Ragged
+from trials.dual.inputs import ALIGN, SEQ, SentenceTokens
+from trials.dual.ragged import Ragged
 
 SENTENCES = SentenceTokens(Ragged.of([[11, 12, 13], [21], [31, 32]]), np.array([7, 8]))
 

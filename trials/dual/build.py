@@ -11,22 +11,24 @@ from searchplat.errors import InputError
 from trials.backbones.decoder_lm import DecoderLM, load_decoder
 from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import digest_texts
-from trials.darec.batches import Batcher
-from trials.darec.config import DARecConfig
-from trials.darec.hard_items import load_hard_items
-from trials.darec.inputs import PROMPT, SentenceTokens
-from trials.darec.layout import parse_layout
-from trials.darec.model import DARecModel
-from trials.darec.ragged import Ragged
 from trials.data.dataset import IntArray, SearchData
+from trials.dual.batches import Batcher
+from trials.dual.config import DualConfig
+from trials.dual.hard_items import load_hard_items
+from trials.dual.inputs import PROMPT, SentenceTokens
+from trials.dual.layout import parse_layout
+from trials.dual.model import DualModel
+from trials.dual.ragged import Ragged
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
 
 CENTRE_USERS, CENTRE_ITEMS = 16, 64
 """Users and items, evenly spread, whose states centre the item projection: enough for a mean, and quickly done."""
 
 
-def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
-    """Make the model of a trial; frozen parts come from, or go into, `job.warm`.
+def build(config: DualConfig, data: SearchData, job: TrialJob, kind: type[DualModel]) -> DualModel:
+    """Make the model of a trial, a `kind`; frozen parts come from, or go into, `job.warm`.
+
+    What is kept there depends on no method, so that trials of both share it.
 
     Raises:
         InputError: If layout, layers or lengths do not fit the backbone, or no user has two training items.
@@ -45,14 +47,13 @@ def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
         ),
     )
     sentences = job.warm.get(
-        ("darec-sentences", config.backbone, config.max_sentence_tokens, texts),
+        ("dual-sentences", config.backbone, config.max_sentence_tokens, texts),
         lambda: tokenise(lm, data, config.max_sentence_tokens),
     )
     check_fit(config, data, lm, sentences)
-    with_cl = config.variant != "llmrec" and config.lambda_cl > 0
     hard = None
-    if with_cl:
-        key = ("darec-hard", data.fingerprint, config.text_encoder, config.hard_fraction, config.hard_mf_width)
+    if config.composition.coarse and config.lambda_cl > 0:
+        key = ("dual-hard", data.fingerprint, config.text_encoder, config.hard_fraction, config.hard_mf_width)
         hard = job.warm.get(key, lambda: load_hard_items(config, data, job.assets))
     cf, interactions = _collaborative(config, data, job)
     batcher = Batcher(
@@ -61,9 +62,9 @@ def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
         sentences.sentences.lengths(),
         hard=hard,
         interactions=interactions,
-        align=config.variant != "llmrec" and config.lambda_align > 0,
+        align=config.composition.coarse and config.lambda_align > 0,
     )
-    model = DARecModel(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
+    model = kind(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
     if config.centre_states:
         users = _spread(batcher.users, CENTRE_USERS)
         histories = Ragged.of([data.history(user)[-config.max_items :] for user in users])
@@ -71,11 +72,11 @@ def build(config: DARecConfig, data: SearchData, job: TrialJob) -> DARecModel:
     return model
 
 
-def prepare(config: DARecConfig, data: DataRequest, assets: AssetSource) -> None:
+def prepare(config: DualConfig, data: DataRequest, assets: AssetSource) -> None:
     """Fetch the backbone and, where L_cl needs them, the text encoder and the hard items."""
     if config.backbone not in RANDOM_DECODERS:
         assets.fetch(config.backbone)
-    if config.variant != "llmrec" and config.lambda_cl > 0:
+    if config.composition.coarse and config.lambda_cl > 0:
         from trials.data import open_search
 
         load_hard_items(config, open_search(data, assets), assets)
@@ -87,7 +88,7 @@ def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens
     return SentenceTokens(Ragged.of(rows), np.asarray(lm.tokenize([PROMPT])[0], dtype=np.int64))
 
 
-def item_bias(config: DARecConfig, data: SearchData) -> Tensor:
+def item_bias(config: DualConfig, data: SearchData) -> Tensor:
     """Initial `b_item [N]`: zeros, or `log((n_i + 1) / (E + N))`, where the 1 keeps unseen items finite."""
     if config.item_bias == "zero":
         return torch.zeros(data.num_items)
@@ -95,7 +96,7 @@ def item_bias(config: DARecConfig, data: SearchData) -> Tensor:
     return torch.from_numpy(np.log(share_N)).float()
 
 
-def check_fit(config: DARecConfig, data: SearchData, lm: DecoderLM, sentences: SentenceTokens) -> None:
+def check_fit(config: DualConfig, data: SearchData, lm: DecoderLM, sentences: SentenceTokens) -> None:
     """Refuse settings that do not fit the loaded backbone or the data.
 
     Raises:
@@ -130,10 +131,10 @@ def _spread(values: IntArray, count: int) -> IntArray:
 
 
 def _collaborative(
-    config: DARecConfig, data: SearchData, job: TrialJob
+    config: DualConfig, data: SearchData, job: TrialJob
 ) -> tuple[CFModel | FrozenVectors | None, Interactions | None]:
     """The CF model and, if it is trained along, its interactions."""
-    if config.variant in ("llmrec", "darec-base"):
+    if not config.composition.collaborative:
         return None, None
     interactions = Interactions(data.train_items, data.train_offsets, data.num_items)
 
@@ -156,5 +157,5 @@ def _collaborative(
             )
 
     settings = (config.cf_model, config.cf_width, config.cf_epochs, config.cf_learning_rate, config.cf_negatives)
-    kept = job.warm.get(("darec-frozen-cf", data.fingerprint, job.seed, *settings), train)
+    kept = job.warm.get(("dual-frozen-cf", data.fingerprint, job.seed, *settings), train)
     return FrozenVectors(kept.users_UW.clone(), kept.items_NW.clone()), None

@@ -1,0 +1,13 @@
+"""DARec stands for both methods here: what each adds is tested beside it."""
+
+from __future__ import annotations
+
+import pytest
+from dual_models import data, make_data, make_job, make_model  # noqa: F401
+
+from trials.darec import DARec
+
+
+@pytest.fixture
+def method() -> DARec:
+    return DARec()

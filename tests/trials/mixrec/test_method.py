@@ -1,0 +1,25 @@
+"""The method as the platform sees it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from searchplat.methods import load_method
+from trials.mixrec import MixRec, MixRecConfig
+
+
+def test_import_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from trials.mixrec import MixRec; MixRec().layout_layers(MixRec.Config());"
+        "print([m for m in ('torch', 'transformers', 'scipy', 'ray', 'mlflow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_found_as_a_method() -> None:
+    method = load_method("mixrec")
+    assert isinstance(method, MixRec)
+    assert method.Config is MixRecConfig
+    assert method.layout_layers(MixRecConfig(num_layers=6, replace_every=4)) == 1

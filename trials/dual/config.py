@@ -1,0 +1,168 @@
+"""The settings that DARec and MixRec share, each with its unit, range and origin. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from trials.backbones.names import decoder_layers
+from trials.dual.composition import Composition
+from trials.dual.layout import parse_layout
+from trials.training.config import LoopConfig
+
+
+class DualConfig(LoopConfig):
+    """Defaults are the papers' (section 3.1.4, Table 3) where they give a number."""
+
+    VARIANTS: ClassVar[Mapping[str, Composition]] = {}
+    """What each value of `variant` is made of; a method names its own."""
+
+    # Training
+    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users, >= 1; the paper: 40")
+    learning_rate: float = Field(
+        5e-5, gt=0, le=1, description="peak learning rate of AdamW, in (0, 1]; the paper: 5e-5"
+    )
+    batch_size: int = Field(8, ge=1, le=4096, description="user sequences a step, >= 1; the paper: 5 to 8")
+    align_batch_size: int = Field(
+        8,
+        ge=1,
+        le=4096,
+        description="items of L_align a step, >= 1. Every step sees `batch_size` sequences and this many items, which "
+        "walk through a shuffled list of all items and start over at its end; the paper does not say how it mixes them",
+    )
+    max_items: int = Field(
+        20, ge=1, le=1000, description="items of a history that the language model reads, the latest, >= 1"
+    )
+    windows: Literal["last", "random"] = Field(
+        "last",
+        description="which part of a training sequence longer than max_items + 1 an epoch reads: the last, or one "
+        "drawn anew each epoch (ours; the paper's sequences are short)",
+    )
+    max_sentence_tokens: int = Field(
+        30, ge=1, le=512, description="tokens kept of an item sentence, without [SEQ] or [ALIGN], >= 1; the paper: 30"
+    )
+
+    # The language model and what is put into it
+    backbone: str = Field(
+        "smollm2-135m",
+        min_length=1,
+        description="frozen decoder: asset name, hub name (the paper: facebook/opt-125m), local folder, or "
+        "random-llama, random-opt, random-gpt2 (tiny, for tests)",
+    )
+    num_layers: int | None = Field(
+        None, ge=1, le=1000, description="first layers of the backbone to keep, >= 1; null keeps all"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="type of the frozen weights and of their products; bfloat16 is for CUDA"
+    )
+    variant: str = Field(description="which parts the model has; a key of VARIANTS")
+    layout: str = Field(
+        "serial",
+        description="adapter design of every DALayer: `serial`, `parallel`, or one group of bits a layer "
+        "(causal, context, recommend; 1 = parallel) such as 010-000-111",
+    )
+    replace_every: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="r: every r-th layer becomes a DALayer, >= 1; the paper: 1 (a figure: 1 to 6)",
+    )
+    bottleneck: int = Field(64, ge=1, le=8192, description="rows of an adapter's W1, >= 1; the paper: 64")
+    hard_routing: bool = Field(
+        False, description="send each token to the likelier branch alone instead of mixing both (straight-through)"
+    )
+    item_bias: Literal["zero", "popularity"] = Field(
+        "zero",
+        description="b_item at the start: zero, or the logarithm of each item's share of the training interactions "
+        "(ours: training then starts at the popularity ranking)",
+    )
+
+    centre_states: bool = Field(
+        True,
+        description="read W_item h + b_item as W (h - m) / s + b, with m the mean of a special token's states before "
+        "training and s the spread of [SEQ]'s, which Adam learns several times faster (ours)",
+    )
+
+    # Losses
+    lambda_align: float = Field(0.1, ge=0, le=100, description="λ1, weight of L_align, >= 0; Table 3: 0.05 to 0.2")
+    lambda_cl: float = Field(
+        1e-3, ge=0, le=100, description="λ2, weight of L_cl, >= 0, 0 skips its forward pass; Table 3: 1e-6 to 1e-3"
+    )
+    lambda_cf: float = Field(0.01, ge=0, le=100, description="λ3, weight of L_cf, >= 0; Table 3: 0.001 to 0.1")
+    temperature: float = Field(1.0, gt=0, le=100, description="τ of L_cl, > 0; the paper: 1.0")
+    num_samples: int = Field(
+        1, ge=1, le=100, description="n_s, positions drawn a sequence for L_cl, >= 1; the paper: 1"
+    )
+    num_negatives: int = Field(5, ge=1, le=100, description="n_cl, hard items for each of them, >= 1; the paper: 5")
+    hard_fraction: float = Field(
+        0.005,
+        gt=0,
+        le=1,
+        description="share of all items counted as similar, by text and by interactions, in (0, 1]; the paper: 0.005",
+    )
+    hard_mf_width: int = Field(
+        1000,
+        ge=1,
+        le=10_000,
+        description="width of the factorisation behind similar interactions, >= 1, capped by the data; the paper: 1000",
+    )
+    text_encoder: str = Field(
+        "minilm-l6-v2",
+        min_length=1,
+        description="encoder of item sentences for hard items: asset name, hub name (the paper: "
+        "google-bert/bert-base-uncased), local folder, or random-bert (tiny, for tests)",
+    )
+
+    # Collaborative filtering
+    cf_model: Literal["ncf", "mf"] = Field("ncf", description="ncf (the paper's default) or mf with BPR")
+    cf_training: Literal["joint", "frozen"] = Field(
+        "joint", description="joint with the language model (the paper's default), or trained before and frozen"
+    )
+    cf_width: int = Field(
+        64, ge=2, le=4096, multiple_of=2, description="width of each user and item embedding, even, >= 2"
+    )
+    cf_negatives: int = Field(4, ge=1, le=100, description="sampled negatives of each interaction in L_cf, >= 1")
+    cf_epochs: int = Field(20, ge=1, le=10_000, description="frozen: passes over the interactions beforehand, >= 1")
+    cf_learning_rate: float = Field(
+        1e-2, gt=0, le=1, description="frozen: Adam's learning rate beforehand, in (0, 1]; joint uses learning_rate"
+    )
+
+    @field_validator("layout")
+    @classmethod
+    def _layout_is_readable(cls, text: str) -> str:
+        parse_layout(text, None)
+        return text
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> Self:
+        """Check what can be checked before the backbone is on this machine; `build` checks the rest."""
+        if self.num_layers is not None:
+            if self.replace_every > self.num_layers:
+                raise ValueError(
+                    f"replace_every must not exceed num_layers, got replace_every={self.replace_every}, "
+                    f"num_layers={self.num_layers}; lower replace_every"
+                )
+            parse_layout(self.layout, dalayers(self.num_layers, self.replace_every))
+        return self
+
+    @property
+    def composition(self) -> Composition:
+        """What the variant is made of."""
+        return self.VARIANTS[self.variant]
+
+    @property
+    def adapted_layers(self) -> int:
+        """Number of DALayers, `floor(layers / r)`.
+
+        Raises:
+            InputError: If `num_layers` is not set and the backbone's depth is not known before fetching it.
+        """
+        layers = self.num_layers if self.num_layers is not None else decoder_layers(self.backbone)
+        return dalayers(layers, self.replace_every)
+
+
+def dalayers(num_layers: int, replace_every: int) -> int:
+    """Number of DALayers: layers r, 2r, 3r, ... counted from 1 (section 3, Frequency of Replacement)."""
+    return num_layers // replace_every

@@ -1,0 +1,221 @@
+"""The recommender: four losses in training, the last [SEQ] of a history in evaluation (sections 2.2 to 2.4).
+
+Shape letters: `B` sequences, `R` read-out tokens, `A` items under alignment, `N` items, `D` width of the language
+model, `W` width of a collaborative vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trials.backbones.decoder_lm import DecoderLM
+from trials.data.dataset import IntArray, Queries
+from trials.dual.batches import Batch, Batcher, share
+from trials.dual.config import DualConfig
+from trials.dual.inputs import ALIGN, SEQ, SentenceTokens, Tokens
+from trials.dual.layer import BaseLayer, DALayer, FrozenLayer, Source, scenes
+from trials.dual.layout import parse_layout
+from trials.dual.projection import ItemProjection
+from trials.dual.ragged import Ragged
+from trials.nn.cf import CFModel, FrozenVectors
+from trials.nn.losses import info_nce
+from trials.training.recommender import Losses, Recommender
+
+_EVAL_TOKENS = 4096
+"""Tokens that evaluation puts through the model at once: larger chunks fall out of a CPU's cache."""
+
+
+class DualModel(Recommender):
+    """DARec or MixRec, in any variant, around a frozen language model.
+
+    Trained are the item projection, the embeddings of [ALIGN] and [SEQ], adapters, routers, the projections of
+    collaborative vectors, and the CF model if it is joint. The special tokens have a small table of their own
+    (2 x D); the frozen vocabulary is neither copied nor resized.
+
+    Args:
+        config: The method's settings.
+        lm: The frozen language model, shared with other trials.
+        sentences: Item sentences as tokens, likewise.
+        batcher: Makes training batches.
+        cf: CF model (joint), its vectors (frozen), or None in variants without it.
+        item_bias_N: Initial `b_item`.
+    """
+
+    def __init__(
+        self,
+        config: DualConfig,
+        lm: DecoderLM,
+        sentences: SentenceTokens,
+        batcher: Batcher,
+        cf: CFModel | FrozenVectors | None,
+        item_bias_N: Tensor,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.lm = lm
+        self.sentences = sentences
+        self.batcher = batcher
+        self.cf = cf
+        self.layers = nn.ModuleList(self._layers())
+        self.special_2D = nn.Parameter(_special_tokens(lm))
+        self.items = ItemProjection(lm.hidden_size, item_bias_N)
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """One pass over the users; see `Batcher`."""
+        return self.batcher.epoch(rng)
+
+    def num_batches(self) -> int:
+        """Steps an epoch."""
+        return len(self.batcher)
+
+    def loss(self, batch: Batch) -> Losses:
+        """`L = L_seq + λ1 L_align + λ2 L_cl + λ3 L_cf` (section 2.4), each part with its weight.
+
+        Each part is the mean over its examples where the paper sums, so that no weight depends on a batch size.
+        """
+        config, device = self.config, self.special_2D.device
+        users_B = torch.from_numpy(batch.users_B).to(device)
+        h_RD = self.hidden(self.sentences.sequences(batch.histories, device), self._users(users_B), "user")
+        targets_R = torch.from_numpy(batch.targets_R).to(device)
+        losses = {"seq": F.cross_entropy(self.items(h_RD, SEQ), targets_R)}
+
+        contrast = batch.contrast
+        wanted = [batch.align_A]
+        if contrast is not None:
+            wanted += [contrast.positive_P, contrast.negatives_PK.ravel()]
+        # An item that several losses ask for goes through the language model once.
+        items_A, rows = np.unique(np.concatenate(wanted), return_inverse=True)
+        if len(items_A):
+            h_AD = self._aligned(items_A)
+            rows_A = torch.from_numpy(rows).to(device)
+            count = len(batch.align_A)
+            if count:
+                targets_A = torch.from_numpy(batch.align_A).to(device)
+                logits_AN = self.items(h_AD[rows_A[:count]], ALIGN)
+                losses["align"] = config.lambda_align * F.cross_entropy(logits_AN, targets_A)
+            if contrast is not None:
+                pairs = len(contrast.positive_P)
+                anchors_PD = h_RD[torch.from_numpy(contrast.read_P).to(device)]
+                positives_PD = h_AD[rows_A[count : count + pairs]]
+                negatives_PKD = h_AD[rows_A[count + pairs :].view(pairs, -1)]
+                losses["cl"] = config.lambda_cl * info_nce(anchors_PD, positives_PD, negatives_PKD, config.temperature)
+        if batch.pairs is not None:
+            assert isinstance(self.cf, CFModel)
+            losses["cf"] = config.lambda_cf * self.cf.loss(batch.pairs.to(device))
+        return losses
+
+    def share(self, batch: Batch, rank: int, workers: int) -> tuple[Batch, dict[str, float]]:
+        """One worker's part of a batch; see `batches.share`."""
+        return share(batch, rank, workers)
+
+    @torch.no_grad()
+    def centre(self, users_B: IntArray, histories: Ragged, items_A: IntArray) -> None:
+        """Centre the item projection on the states of some histories and items; before training, on the device."""
+        device = self.special_2D.device
+        e_BW = self._users(torch.from_numpy(users_B).to(device))
+        h_RD = self.hidden(self.sentences.sequences(histories, device), e_BW, "user")
+        self.items.centre(h_RD, self._aligned(items_A))
+
+    def hidden(self, tokens: Tokens, collaborative_BW: Tensor | None, source: Source) -> Tensor:
+        """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm."""
+        parts = self.lm.parts
+        device = self.special_2D.device
+        mixed = self.config.precision == "bfloat16"
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            states_SD = parts.embed(tokens.ids_S).float()
+            special_MD = self.special_2D[tokens.special].expand(len(tokens.special_M), -1)
+            states_SD = states_SD.index_copy(0, tokens.special_M, special_MD)
+            states_SD = parts.add_positions(states_SD, tokens.positions_S)
+            inner, last = scenes(tokens, parts, self.config.composition.second, collaborative_BW, source)
+            for i, layer in enumerate(self.layers):
+                states_SD = layer(states_SD, last if i == len(self.layers) - 1 else inner)
+            return parts.final_norm(states_SD).float()
+
+    def scores(self, queries: Queries) -> Tensor:
+        """`W_item h + b_item` at the last [SEQ] of the latest `max_items` items; `[B, N]` logits.
+
+        An empty history is read as a lone [SEQ]; a user who was not in training has the mean user's vector.
+        """
+        device = self.special_2D.device
+        histories = [queries.history(b)[-self.config.max_items :] for b in range(len(queries))]
+        lengths = np.array([self.batcher.words_N[items].sum() + len(items) for items in histories], dtype=np.int64)
+        users_B = torch.from_numpy(np.asarray(queries.users_B, dtype=np.int64)).to(device)
+        scores_BN = torch.empty(len(queries), self.items.num_items, device=device)
+        for rows in _chunks(lengths, _EVAL_TOKENS):
+            tokens = self.sentences.sequences(Ragged.of([histories[b] for b in rows]), device, last=True)
+            rows_C = torch.from_numpy(rows).to(device)
+            scores_BN[rows_C] = self.items(self.hidden(tokens, self._users(users_B[rows_C]), "user"), SEQ)
+        return scores_BN
+
+    def start_evaluation(self) -> None:
+        """Count what the routers do in this round only."""
+        for layer in self.dalayers():
+            layer.forget_share()
+
+    def _aligned(self, items_A: IntArray) -> Tensor:
+        """`h_ALIGN`, `[A, D]`."""
+        device = self.special_2D.device
+        e_AW = None if self.cf is None else self.cf.item_vectors(torch.from_numpy(items_A).to(device))
+        return self.hidden(self.sentences.alignments(items_A, device), e_AW, "item")
+
+    def _users(self, users_B: Tensor) -> Tensor | None:
+        """`e_user`, `[B, W]`; the mean over all users where a user is unknown (negative row)."""
+        if self.cf is None:
+            return None
+        e_BW = self.cf.user_vectors(users_B.clamp(min=0))
+        unknown_B = users_B < 0
+        if not bool(unknown_B.any()):
+            return e_BW
+        return torch.where(unknown_B.unsqueeze(1), self.cf.all_user_vectors().mean(0), e_BW)
+
+    def dalayers(self) -> list[DALayer]:
+        """The layers of two branches, from the input to the output; none in variants without them."""
+        return [layer for layer in self.layers if isinstance(layer, DALayer)]
+
+    def _layers(self) -> Iterator[nn.Module]:
+        """The backbone's layers, every r-th of them adapted as the variant has it."""
+        config, width, made_of = self.config, self.lm.hidden_size, self.config.composition
+        every = config.replace_every
+        count = self.lm.num_layers // every
+        layout = parse_layout(config.layout if made_of.searched else "serial", count)
+        for k, parts in enumerate(self.lm.parts.layers, start=1):
+            if made_of.layers == "frozen" or k % every:
+                yield FrozenLayer(parts)
+            elif made_of.layers == "base":
+                yield BaseLayer(parts, width, config.bottleneck)
+            else:
+                yield DALayer(
+                    parts,
+                    width,
+                    config.bottleneck,
+                    layout[k // every - 1],
+                    collaborative_width=None if self.cf is None else self.cf.width,
+                    hard_routing=config.hard_routing,
+                )
+
+
+def _special_tokens(lm: DecoderLM) -> Tensor:
+    """Initial embeddings of [ALIGN] and [SEQ]: normal, with the mean and spread of the vocabulary's channels."""
+    step = max(1, lm.vocab_size // 1024)
+    with torch.no_grad():
+        sample_VD = lm.parts.embed(torch.arange(0, lm.vocab_size, step, device=lm.device)).float().cpu()
+    return sample_VD.mean(0) + sample_VD.std(0) * torch.randn(2, lm.hidden_size)
+
+
+def _chunks(lengths: Any, budget: int) -> Iterator[Any]:
+    """Rows sorted by length, cut where a chunk's tokens would exceed the budget."""
+    order = np.argsort(lengths, kind="stable")
+    start = total = 0
+    for stop, row in enumerate(order):
+        if total + lengths[row] > budget and stop > start:
+            yield order[start:stop]
+            start, total = stop, 0
+        total += int(lengths[row])
+    if len(order) > start:
+        yield order[start:]

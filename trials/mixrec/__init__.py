@@ -1,0 +1,42 @@
+"""MixRec: the mixture-of-experts telling of DARec. Its relation adapters are experts, its router is the gate.
+
+Here is what is its own: `config.py` (variants and ablations), `model.py` (the gate's load), `published.py`. The model
+itself, which DARec shares, is in `trials/dual`. Importing this package loads no torch.
+
+Where the paper's experiments are: Fig. 5 and LLMRec are values of `variant`, Fig. 6 is `cf_model`, Fig. 7
+`cf_training`, Fig. 8 the variant `same-mask`, Fig. 9 the three λ, Fig. 10 `bottleneck`, Fig. 11 `num_samples` and
+`num_negatives`, Fig. 12 `replace_every`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from searchplat.contract import Published
+from trials.dual.method import DualMethod
+from trials.mixrec.config import MixRecConfig
+from trials.mixrec.published import PUBLISHED
+from trials.training.config import LoopConfig
+
+if TYPE_CHECKING:
+    from trials.mixrec.model import MixRecModel
+
+__all__ = ["MixRec", "MixRecConfig"]
+
+
+class MixRec(DualMethod):
+    """Dynamic adaptive mixture of experts: two attention masks with an adapter expert each, a gate, a CF model."""
+
+    name: ClassVar[str] = "mixrec"
+    summary: ClassVar[str] = "frozen language model with a gated mixture of two adapter experts a layer and a CF model"
+    paper: ClassVar[str] = (
+        "CanYi Liu, Wei Li, Youchen (Victor) Zhang, Hui Li, Rongrong Ji: Beyond Inter-Item Relations: Dynamic Adaptive "
+        "Mixture-of-Experts for LLM-Based Sequential Recommendation, 2024"
+    )
+    Config: ClassVar[type[LoopConfig]] = MixRecConfig
+    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+
+    def model(self) -> type[MixRecModel]:
+        from trials.mixrec.model import MixRecModel
+
+        return MixRecModel
