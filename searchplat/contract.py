@@ -49,6 +49,13 @@ class AssetSource(Protocol):
         ...
 
 
+def asset_source() -> AssetSource:
+    """The real source, on this machine's cache: for commands that a method brings along."""
+    from searchplat.assets import AssetStore
+
+    return AssetStore()
+
+
 class WarmCache:
     """What one trial process keeps between trials: backbones, tokenised data, text embeddings.
 

@@ -36,6 +36,8 @@ class Collaborator(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = carried(encoder)
+        self.silent = False
+        """Give zeros in place of states: what there is to say of items that nobody has interacted with."""
 
     @property
     def max_length(self) -> int:
@@ -66,4 +68,6 @@ class Collaborator(nn.Module):
         states_BPC, lengths_B = self.encoder.states(queries)
         valid_BP = torch.arange(states_BPC.shape[1], device=states_BPC.device) < lengths_B[:, None]
         # Padding's states mean nothing, and must not be able to spread.
+        if self.silent:
+            return torch.zeros_like(states_BPC), valid_BP
         return states_BPC.masked_fill(~valid_BP.unsqueeze(-1), 0.0), valid_BP
