@@ -154,7 +154,8 @@ def _make_encoder(name: BackboneName, settings: TransformerSettings, num_items: 
     )
 
 
-def _make_model(name: BackboneName, settings: BackboneSettings, data: SearchData) -> Recommender:
+def make_model(name: BackboneName, settings: BackboneSettings, data: SearchData) -> Recommender:
+    """What trains the encoder, with random weights."""
     encoder = _make_encoder(name, settings, data.num_items, settings.dropout)
     if isinstance(encoder, SASRecEncoder):
         return NextItemModel(encoder, data, settings)
@@ -225,7 +226,7 @@ def _train(
     from trials.training.final import FinalLoop
 
     seed_everything(seed)
-    model = _make_model(name, settings, data).to(job.device)
+    model = make_model(name, settings, data).to(job.device)
     stopping = FinalJob(
         replace(job, config=settings, seed=seed),
         objective=f"valid/{settings.stop_metric}",

@@ -97,3 +97,18 @@ def test_loss_reaches_both_sides(name: str) -> None:
     model.loss(pairs.to("cpu")).backward()
     vectors = [p for p in model.parameters() if p.grad is not None and p.grad.abs().sum() > 0]
     assert len(vectors) >= 3
+
+
+@pytest.mark.parametrize("hidden", [None, (6, 3, 2)])
+@pytest.mark.parametrize("floats", [1, 2**22])
+def test_scores_of_all_items_are_those_of_the_pairs(
+    hidden: tuple[int, ...] | None, floats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trials.nn.cf._FLOATS", floats)
+    torch.manual_seed(0)
+    for model in (NCF(4, 8, 6, hidden, 0.5).eval(), MF(4, 8, 6)):
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter)
+        users = torch.tensor([3, 0, 1])
+        expected = model.scores(users, torch.arange(8).expand(3, -1))
+        torch.testing.assert_close(model.all_scores(model.user_vectors(users)), expected)
