@@ -138,7 +138,9 @@ class LaserConfig(LoopConfig):
         description="epochs without a better validation after which its training ends with the best epoch, >= 1; null "
         "trains all epochs and keeps the last",
     )
-    id_width: int = Field(64, ge=1, le=8192, description="its width d_c, even, >= 2; the paper: 2 heads of 32")
+    id_width: int = Field(
+        64, ge=2, le=8192, multiple_of=2, description="its width d_c, even, >= 2; the paper: 2 heads of 32"
+    )
     id_seed: int = Field(
         0, ge=0, lt=2**32, description="seeds its training, which all trials of a data set share, in [0, 2^32 - 1]"
     )
