@@ -45,6 +45,15 @@ def darec(backbone: str) -> Case:
     return Case("darec", values, {"learning_rate": 1e-2, "epochs": 40, "lambda_align": 0.1, "schedule": "constant"})
 
 
+def cramer(backbone: str) -> Case:
+    """CRAMER on a tiny backbone, trained without early stopping, which would go by the validation targets."""
+    sizes = {"hidden_size": 16, "inner_size": 32, "max_length": 12, "batch_size": 64}
+    trained = {"backbone_epochs": 5, "backbone_patience": None, "backbone_learning_rate": 1e-2}
+    values = {"backbone": backbone, "encoder": "random-bert", "sampled_negatives": 10, **sizes, **trained}
+    overfit = {"backbone_epochs": 60, "backbone_dropout": 0.1, "learning_rate": 1e-2, "epochs": 20, "drop_ratio": 0.05}
+    return Case("cramer", values, overfit)
+
+
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
     "sasrec": Case(
@@ -53,6 +62,8 @@ CASES: dict[str, Case] = {
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
     "darec-gpt2": darec("random-gpt2"),
+    "cramer-sasrec": cramer("sasrec"),
+    "cramer-bert4rec": cramer("bert4rec"),
 }
 
 
