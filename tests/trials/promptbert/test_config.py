@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from trials.promptbert import PromptBERT, PromptBERTConfig
+
+
+def test_defaults_are_those_of_the_paper() -> None:
+    config = PromptBERTConfig()
+    assert (config.learning_rate, config.weight_decay, config.schedule, config.warmup_fraction) == (
+        1e-4,
+        0.01,
+        "constant",
+        0,
+    )
+    assert (config.batch_size, config.max_tokens, config.max_windows, config.stride) == (16, 512, 8, 2)
+    assert (config.experts, config.top_k, config.attention_heads) == (4, 2, 4)
+    assert (config.sampled_negatives, config.sampled_by) == (100, "popularity")
+    assert {"recall@5", "recall@10", "ndcg@5", "ndcg@10"} < set(config.metrics)
+
+
+def test_a_prompt_cannot_be_sent_to_more_experts_than_there_are() -> None:
+    with pytest.raises(ValidationError, match="top_k must not exceed experts, got top_k=3, experts=2"):
+        PromptBERTConfig(experts=2, top_k=3)
+
+
+def test_published_figures_are_shares_of_data_sets_that_we_have() -> None:
+    assert {figure.data for figure in PromptBERT.published} == {"ml-1m"}
+    assert all(0 < value < 1 for figure in PromptBERT.published for value in figure.metrics.values())
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    code = "import sys, trials.promptbert; print({'torch', 'transformers', 'numpy'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "torch" not in found.stdout
+    assert "transformers" not in found.stdout
