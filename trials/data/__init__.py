@@ -1,6 +1,7 @@
 """Data sets: readers of published formats, filters, and prepared data that trials memory-map.
 
-`catalog.py` lists the data sets, `prepared.py` turns one into arrays, `dataset.py` is what training sees.
+`catalog.py` and `catalog_amazon.py` list the data sets, `prepared.py` turns one into arrays, `stored.py` says which,
+`dataset.py` is what training sees.
 """
 
 from trials.data.dataset import FinalData, Queries, SearchData

@@ -102,6 +102,8 @@ EDITION_2023 = Edition(
     attributes={"title": "title", "brand": "store", "categories": "categories", "description": "description"},
 )
 
+EDITIONS = {edition.year: edition for edition in (EDITION_2014, EDITION_2018, EDITION_2023)}
+
 
 def read_amazon(reviews: Path, metadata: Path, edition: Edition, with_reviews: bool) -> Interactions:
     """Read one category; both files plain or packed.

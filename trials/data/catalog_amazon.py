@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from searchplat.contract import PublishedSize
 from trials.data.interactions import Interactions
@@ -36,16 +36,15 @@ A_FIFTH = "The users are a fifth of the file's, as in RecFormer, which drew them
 
 def _reader(year: int) -> Reader:
     def read(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-        from trials.data import amazon
+        from trials.data.amazon import EDITIONS, read_amazon
 
-        edition = cast(amazon.Edition, getattr(amazon, f"EDITION_{year}"))
-        return amazon.read_amazon(*files, edition=edition, with_reviews=options.requests_from_previous > 0)
+        return read_amazon(*files, edition=EDITIONS[year], with_reviews=options.requests_from_previous > 0)
 
     return read
 
 
 def _amazon(
-    name: str, year: int, category: str, what: str, defaults: dict[str, object], *published: PublishedSize
+    name: str, year: int, category: str, what: str, defaults: Mapping[str, object], *published: PublishedSize
 ) -> Source:
     names = {
         2014: (f"reviews_{category}.json", f"meta_{category}.json"),

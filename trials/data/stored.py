@@ -126,7 +126,7 @@ def open_users(folder: Path, name: str, users_U: IntArray) -> SearchData:
     if len(users_U) < len(valid_U):
         places_E, offsets = places_of(offsets, users_U)
 
-    def numbers(key: str, rows: IntArray | None, there: bool = True, kind: type = np.float32) -> Any:
+    def numbers(key: str, rows: IntArray | None, there: bool = True, kind: type[Any] = np.float32) -> Any:
         if not there:
             return np.zeros(0, dtype=kind)
         return _array(folder, key) if rows is None else _array(folder, key)[rows]

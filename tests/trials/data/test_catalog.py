@@ -10,11 +10,17 @@ import pytest
 
 from searchplat.contract import AssetSource
 from searchplat.methods import dataset_names, load_dataset
-from trials.data.catalog import GROUPLENS, ML_1M, ML_100K, ML_LATEST_SMALL, SCIENTIFIC, TOY
+from trials.data import catalog, catalog_amazon
+from trials.data.catalog import GROUPLENS, ML_1M, ML_10M, ML_20M, ML_100K, ML_LATEST_SMALL, SCIENTIFIC, TOY
+from trials.data.source import Source
+
+AMAZON = [found for found in vars(catalog_amazon).values() if isinstance(found, Source)]
+ALL = [found for found in vars(catalog).values() if isinstance(found, Source)] + AMAZON
 
 
 def test_entry_points_lead_to_these() -> None:
-    for source in (ML_100K, ML_LATEST_SMALL, ML_1M, SCIENTIFIC, TOY):
+    assert len(ALL) == len({source.name for source in ALL}) == 20
+    for source in ALL:
         assert source.name in dataset_names()
         assert load_dataset(source.name) is source
         assert source.summary
@@ -22,9 +28,34 @@ def test_entry_points_lead_to_these() -> None:
 
 
 def test_terms_are_stated() -> None:
-    for source in (ML_100K, ML_LATEST_SMALL, ML_1M):
+    for source in (ML_100K, ML_LATEST_SMALL, ML_1M, ML_10M, ML_20M):
         assert GROUPLENS in source.where
-    assert "do not redistribute" in SCIENTIFIC.where
+    for source in (SCIENTIFIC, *AMAZON):
+        assert "do not redistribute" in source.where
+
+
+def test_options_of_data_sets_and_papers_are_options() -> None:
+    for source in ALL:
+        source.parse({})
+        for size in source.published:
+            source.parse(size.options)
+            assert size.source
+            assert size.users or size.items
+
+
+@pytest.mark.parametrize("source", AMAZON, ids=lambda source: source.name)
+def test_amazons_names_say_category_and_edition(source: Source) -> None:
+    edition = source.name.rpartition("-")[2]
+    assert edition in source.summary
+    assert source.packed
+    assert source.published
+    for name in source.file_names:
+        assert f"{name}.gz" in source.where
+
+
+def test_partial_train_is_said_to_be_partial() -> None:
+    assert "partial train" in catalog.REDIAL.summary
+    assert "not of partial train" in catalog.REDIAL.published[0].note
 
 
 def test_availability_asks_no_network(assets: AssetSource, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,13 @@ def test_nothing_left_says_which_filters(options: dict[str, Any], message: str) 
         filtered(_interactions([(0, item, 5, item) for item in range(5)]), DataOptions(**options), "test")
 
 
+def test_items_can_need_more_than_users() -> None:
+    found = _interactions([(user, item, 5, item) for user in range(3) for item in range(3 + user)])
+    left = filtered(found, DataOptions(min_item=2), "test")
+    assert np.bincount(left.items_E).tolist() == [3, 3, 3, 2]
+    assert filtered(found, DataOptions(min_item=3), "test").num_items == 3
+
+
 def test_filters_that_the_data_cannot_serve() -> None:
     bare = Interactions(np.zeros(4, dtype=int), np.arange(4), None, None, list("abcd"), {})
     with pytest.raises(DataError, match="min_rating needs ratings"):

@@ -113,6 +113,22 @@ def test_movielens_dat(tmp_path: Path) -> None:
     assert found.ratings_E.tolist() == [5, 3, 4]
 
 
+def test_movielens_of_10m_and_20m_in_half_stars(tmp_path: Path) -> None:
+    """As ml-10M100K/ratings.dat and ml-20m/ratings.csv begin; 20M writes line ends of Windows, 10M does not."""
+    dat = _read(tmp_path, "dat", b"1::122::5::838985046\n1::185::4.5::838983525\n", b"122::Boomerang (1992)::Comedy\n")
+    csv = _read(
+        tmp_path,
+        "csv",
+        b"userId,movieId,rating,timestamp\r\n1,2,3.5,1112486027\r\n1,29,0.5,1112484676\r\n",
+        b'movieId,title,genres\r\n2,Jumanji (1995),Adventure|Children\r\n29,"City, The (1995)",IMAX\r\n',
+    )
+    assert dat.ratings_E is not None
+    assert dat.ratings_E.tolist() == [5.0, 4.5]
+    assert csv.ratings_E is not None
+    assert csv.ratings_E.tolist() == [3.5, 0.5]
+    assert csv.attributes["title"] == ["Jumanji", "City, The"]
+
+
 def test_movielens_dat_of_10m_is_utf8(tmp_path: Path) -> None:
     movies = "1::Misérables, Les (1995)::Drama\n".encode()
     assert _read(tmp_path, "dat", None, movies).attributes["title"][0] == "Misérables, Les"
