@@ -59,6 +59,18 @@ CASES: dict[str, Case] = {
     "sasrec": Case(
         "sasrec", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
+    "bert4rec": Case(
+        "bert4rec",
+        {"hidden_size": 16, "inner_size": 32, "copies": 2, "batch_size": 32},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.0, "copies": 20},
+    ),
+    "gru4rec": Case(
+        "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
+    ),
+    "mf": Case("mf", {"width": 8, "batch_size": 128}, {"learning_rate": 3e-2, "epochs": 100}),
+    "ncf": Case(
+        "ncf", {"width": 8, "hidden_size": 8, "batch_size": 128}, {"learning_rate": 1e-2, "epochs": 150, "negatives": 4}
+    ),
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
     "darec-gpt2": darec("random-gpt2"),
