@@ -54,6 +54,12 @@ def cramer(backbone: str) -> Case:
     return Case("cramer", values, overfit)
 
 
+def mixrec(backbone: str, **more: Any) -> Case:
+    """MixRec as DARec, with further settings."""
+    like = darec(backbone)
+    return Case("mixrec", {**like.values, **more}, like.overfit)
+
+
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
     "sasrec": Case(
@@ -74,6 +80,8 @@ CASES: dict[str, Case] = {
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
     "darec-gpt2": darec("random-gpt2"),
+    "mixrec-llama": mixrec("random-llama"),
+    "mixrec-opt": mixrec("random-opt", hard_routing=True),
     "cramer-sasrec": cramer("sasrec"),
     "cramer-bert4rec": cramer("bert4rec"),
 }
