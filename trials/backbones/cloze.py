@@ -87,7 +87,7 @@ class ClozeModel(Recommender):
         """`cloze`: mean cross-entropy of the item over all hidden places of all windows."""
         rows, device = batch.rows, self.encoder.item_bias.device
         items_BL, lengths_B = (tensor.to(device) for tensor in pad_right(rows.items, rows.offsets))
-        hidden_BL = pad_right(batch.hidden_E, rows.offsets)[0].bool().to(device)
+        hidden_BL = pad_right(batch.hidden_E.astype(np.int64), rows.offsets)[0].bool().to(device)
         states_BLD = self.encoder(items_BL, lengths_B, hidden_BL)
         logits_PN = self.encoder.item_scores(self.encoder.predict(states_BLD[hidden_BL]))
         return {"cloze": F.cross_entropy(logits_PN, items_BL[hidden_BL])}
@@ -113,7 +113,8 @@ class ClozeModel(Recommender):
     def _skips(self, rng: np.random.Generator) -> Ints:
         """How many latest items of every user a cut leaves out: fewer than a stride, and two items stay."""
         most_U = np.minimum(self._settings.stride or self._settings.max_length, np.diff(self._offsets) - 1)
-        return rng.integers(0, np.maximum(most_U, 1))
+        skip_U: Ints = rng.integers(0, np.maximum(most_U, 1))
+        return skip_U
 
     def _hide(self, rows: Queries, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which places of a batch are hidden, `[E]`."""
