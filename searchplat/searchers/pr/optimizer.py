@@ -73,14 +73,22 @@ class Values:
         """Log values `[M]`, tried points as any other; differentiable in the real axes."""
         return self._acquisition(self.encoding.features(codes_MA))
 
-    def fresh(self, codes_MA: Tensor, values_M: Tensor) -> Tensor:
-        """The values, -inf at tried points."""
-        tried_M = torch.isin(self.encoding.hashes(codes_MA), self._tried)
-        return values_M.detach().masked_fill(tried_M, -torch.inf)
+    def both(self, codes_MA: Tensor) -> tuple[Tensor, Tensor]:
+        """Log values as `raw`, and the same with -inf at tried points; points that occur again are computed once."""
+        hash_M = self.encoding.hashes(codes_MA)
+        tried_M = torch.isin(hash_M, self._tried)
+        if codes_MA.requires_grad:  # with real axes hardly two points are equal
+            raw_M = self.raw(codes_MA)
+        else:
+            distinct, which_M = torch.unique(hash_M, return_inverse=True)
+            places = torch.arange(len(hash_M))
+            first = torch.zeros(len(distinct), dtype=torch.long).scatter_(0, which_M, places)
+            raw_M = self.raw(codes_MA[first])[which_M]
+        return raw_M, raw_M.detach().masked_fill(tried_M, -torch.inf)
 
     def __call__(self, codes_MA: Tensor) -> Tensor:
         """Log values `[M]`, -inf at tried points."""
-        return self.fresh(codes_MA, self.raw(codes_MA))
+        return self.both(codes_MA)[1]
 
 
 def maximise(values: Values, starts_RA: Tensor, budget: Budget, generator: torch.Generator) -> Found | None:
@@ -143,9 +151,9 @@ def _follow(values: Values, theta: Parameters, memory: _Memory, budget: Budget, 
             drawn = draw(encoding, theta, budget.samples, generator)
             shape = drawn.codes.shape
             codes_MA = values.allowed(drawn.codes.reshape(-1, shape[2]), drawn.priority.reshape(-1, shape[2]))
-            value_M = values.raw(codes_MA)
+            value_M, fresh_M = values.both(codes_MA)
         value_RS = value_M.reshape(shape[:2])
-        memory.note(codes_MA.detach().reshape(shape), values.fresh(codes_MA, value_M).reshape(shape[:2]))
+        memory.note(codes_MA.detach().reshape(shape), fresh_M.reshape(shape[:2]))
         # d log E[a] = d E[a] / E[a]: values relative to their mean also put all restarts on one scale.
         log_mean_R1 = torch.logsumexp(value_RS.detach(), 1, keepdim=True)
         relative_RS = (value_RS.detach() - log_mean_R1).exp() * budget.samples

@@ -54,10 +54,15 @@ class TrustRegion:
         """The codes, brought into the region."""
         discrete_A = self.encoding.discrete
         differs_MA = (codes_MA != self.centre_A) & discrete_A
-        order_MA = -torch.arange(codes_MA.shape[1]).expand_as(codes_MA) if priority_MA is None else priority_MA
-        rank_MA = (order_MA + 1e9 * differs_MA).argsort(1, descending=True).argsort(1)
-        surplus_M1 = differs_MA.sum(1, keepdim=True) - self.radius
-        codes_MA = torch.where(differs_MA & (rank_MA < surplus_M1), self.centre_A, codes_MA)
+        surplus_M = differs_MA.sum(1) - self.radius
+        outside = surplus_M.clamp(min=0).nonzero()[:, 0]  # sorting the others too would take as long as all the rest
+        if len(outside):
+            differs_OA = differs_MA[outside]
+            order_OA = -torch.arange(differs_OA.shape[1]).expand_as(differs_OA)
+            order_OA = order_OA if priority_MA is None else priority_MA[outside]
+            rank_OA = (order_OA + 1e9 * differs_OA).argsort(1, descending=True).argsort(1)
+            back_OA = differs_OA & (rank_OA < surplus_M[outside, None])
+            codes_MA = codes_MA.index_copy(0, outside, torch.where(back_OA, self.centre_A, codes_MA[outside]))
         if len(self.encoding.reals):
             share = max(0.05, self.radius / max(1, int(discrete_A.sum())))
             near_MA = torch.minimum(torch.maximum(codes_MA, self.centre_A - share), self.centre_A + share)
