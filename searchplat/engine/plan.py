@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -99,10 +100,12 @@ class Plan:
         """
         history = self.ledger.history(stage.name)
         number = len(self.ledger.trials())
+        began = time.perf_counter()
         suggestion = self._searcher(stage).suggest(history, number)
         if suggestion is None:
             self.ledger.set_meta(f"exhausted:{stage.name}", "1")
             return None
+        suggestion.info.setdefault("seconds", round(time.perf_counter() - began, 4))
         return self._record(stage, suggestion, history.seq, number)
 
     def base_config(self, stage: StageSpec) -> Values:

@@ -13,7 +13,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -106,7 +106,7 @@ class _Run:
         try:
             with self._signals():
                 sink.start()
-                self._tune(address, uri, resumed)
+                self._tune(address, uri, resumed, sink.backlog)
             outcome = self._outcome()
         except Exception as error:
             outcome = self._failed(str(error))
@@ -120,7 +120,7 @@ class _Run:
             self._monitor.stop(outcome)
         return outcome
 
-    def _tune(self, address: str | None, tracking_uri: str, resumed: bool) -> None:
+    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, backlog: Callable[[], int]) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
         for key, value in _TUNE_ENVIRONMENT.items():
             os.environ.setdefault(key, value)
@@ -130,6 +130,7 @@ class _Run:
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
         from searchplat.engine.cluster import connected, gpu_share, slots
         from searchplat.engine.gate import Gate
+        from searchplat.engine.telemetry import Telemetry, readings
 
         self._requeue_running()
         environment = quiet_environment()
@@ -151,26 +152,37 @@ class _Run:
             )  # fmt: skip
             names = TrialNames(self._folder.name, bridge.number_of)
             shutil.rmtree(self._folder.scratch, ignore_errors=True)
+            figures = Telemetry(
+                lambda: readings(
+                    self._ledger,
+                    self._folder.name,
+                    planned=self._plan.planned_trials,
+                    slots=slots(resources),
+                    gpu_share=share,
+                    backlog=backlog(),
+                )
+            )
             try:
-                tune.Tuner(
-                    tune.with_resources(TrialActor, {"cpu": resources.cpu, "gpu": share}),
-                    tune_config=tune.TuneConfig(
-                        search_alg=bridge,
-                        scheduler=gate,
-                        num_samples=-1,
-                        reuse_actors=True,
-                        trial_name_creator=names,
-                        trial_dirname_creator=names,
-                    ),
-                    run_config=tune.RunConfig(
-                        name="tune",
-                        storage_path=str(self._folder.scratch),
-                        verbose=0,
-                        callbacks=[Deaths(self._ledger, bridge.number_of, self._changed)],
-                        failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-                        stop=Stop(self._stop),
-                    ),
-                ).fit()
+                with figures:
+                    tune.Tuner(
+                        tune.with_resources(TrialActor, {"cpu": resources.cpu, "gpu": share}),
+                        tune_config=tune.TuneConfig(
+                            search_alg=bridge,
+                            scheduler=gate,
+                            num_samples=-1,
+                            reuse_actors=True,
+                            trial_name_creator=names,
+                            trial_dirname_creator=names,
+                        ),
+                        run_config=tune.RunConfig(
+                            name="tune",
+                            storage_path=str(self._folder.scratch),
+                            verbose=0,
+                            callbacks=[Deaths(self._ledger, bridge.number_of, self._changed)],
+                            failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
+                            stop=Stop(self._stop),
+                        ),
+                    ).fit()
             finally:
                 bridge.join(timeout_s=60)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
