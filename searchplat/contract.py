@@ -364,6 +364,7 @@ class PublishedSize:
         users, items, interactions: As printed, None where nothing is; papers round.
         options: The options under which the data set is meant to have this size.
         note: What to know before comparing, e.g. that only training interactions are counted.
+        request_characters: Length of the average request.
     """
 
     source: str
@@ -372,6 +373,7 @@ class PublishedSize:
     interactions: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    request_characters: float | None = None
 
 
 class DataSource(Protocol):

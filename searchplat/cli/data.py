@@ -93,10 +93,11 @@ def _sizes(
         *(f">{size.source}" for size in published),
     ]
     rows = []
-    for key in statistics or ("users", "items", "interactions"):
+    for key in statistics or ("users", "items", "interactions", "request_characters"):
         ours = [] if statistics is None else [_figure(statistics[key], exact)]
-        theirs = (getattr(size, key, None) for size in published)
-        rows.append([key.replace("_", " "), *ours, *("" if n is None else f"{n:,}" for n in theirs)])
+        theirs = [getattr(size, key, None) for size in published]
+        if ours or any(theirs):
+            rows.append([key.replace("_", " "), *ours, *("" if n is None else f"{n:,}" for n in theirs)])
     return columns, rows
 
 

@@ -57,7 +57,8 @@ def _read_whole_redial(files: tuple[Path, ...], options: DataOptions) -> Interac
 def _read_kuaisar(files: tuple[Path, ...], options: DataOptions) -> Interactions:
     from trials.data.kuaisar import read_kuaisar
 
-    return read_kuaisar(*files, options=cast(KuaiSAROptions, options))
+    recommended, searched, features = files
+    return read_kuaisar(recommended, searched, features, cast(KuaiSAROptions, options))
 
 
 def _generate(files: tuple[Path, ...], options: DataOptions) -> Interactions:
@@ -157,7 +158,7 @@ REDIAL_SIZE = PublishedSize(
     "CRAMER, Table 4",
     items=5_207,
     interactions=36_460,
-    note="Requests have 112.84 characters on average.",
+    request_characters=112.84,
 )
 
 REDIAL = Source(
@@ -172,7 +173,7 @@ REDIAL = Source(
     reader=_read_redial,
     attributes=("title", "year", "genres", "director"),
     options=ReDialOptions,
-    published=(replace(REDIAL_SIZE, note=f"Of all dialogues, not of partial train. {REDIAL_SIZE.note}"),),
+    published=(replace(REDIAL_SIZE, note="Of all dialogues, not of partial train."),),
 )
 
 REDIAL_FULL = Source(
@@ -204,7 +205,8 @@ KUAISAR = Source(
             "CRAMER, Table 4",
             items=174_895,
             interactions=260_243,
-            note="After a random sample whose size is not told. Requests have 124.63 characters on average.",
+            note="After a random sample whose size is not told.",
+            request_characters=124.63,
         ),
     ),
 )

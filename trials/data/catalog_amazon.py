@@ -31,6 +31,7 @@ PAGES = {
 CITED = {2014: "He and McAuley (2016)", 2018: "Ni et al. (2019)", 2023: "Hou et al. (2024)"}
 
 ALL_USERS_TRAIN = "Interactions are the training ones alone, two a user fewer than here."
+SAMPLED = "After a random sample whose size is not told."
 A_FIFTH = "The users are a fifth of the file's, as in RecFormer, which drew them."
 
 
@@ -38,7 +39,8 @@ def _reader(year: int) -> Reader:
     def read(files: tuple[Path, ...], options: DataOptions) -> Interactions:
         from trials.data.amazon import EDITIONS, read_amazon
 
-        return read_amazon(*files, edition=EDITIONS[year], with_reviews=options.requests_from_previous > 0)
+        reviews, metadata = files
+        return read_amazon(reviews, metadata, EDITIONS[year], with_reviews=options.requests_from_previous > 0)
 
     return read
 
@@ -125,15 +127,15 @@ AMAZON_GAMES_2014 = _amazon(
 AMAZON_BEAUTY_2023 = _amazon(
     *("beauty", 2023, "All_Beauty", "All Beauty", CRAMER),
     PublishedSize(
-        *("CRAMER, Table 4", None, 44_977, 122_485, CRAMER),
-        note="After a random sample whose size is not told. Requests have 226.85 characters on average.",
+        *("CRAMER, Table 4", None, 44_977, 122_485, CRAMER, SAMPLED),
+        request_characters=226.85,
     ),
 )
 
 AMAZON_CDS_2023 = _amazon(
     *("cds", 2023, "CDs_and_Vinyl", "CDs and Vinyl", CRAMER),
     PublishedSize(
-        *("CRAMER, Table 4", None, 76_368, 141_213, CRAMER),
-        note="After a random sample whose size is not told. Requests have 973.21 characters on average.",
+        *("CRAMER, Table 4", None, 76_368, 141_213, CRAMER, SAMPLED),
+        request_characters=973.21,
     ),
 )

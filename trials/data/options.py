@@ -49,6 +49,9 @@ class ReDialOptions(DataOptions):
     mentions: Literal["liked", "all"] = Field(
         "liked", description="Keep films that the seeker liked, by the form filled in afterwards, or all."
     )
+    last_messages: int | None = Field(
+        None, ge=1, description="A request is this many messages, the one with the mention included; null: all of them."
+    )
 
 
 class KuaiSAROptions(DataOptions):

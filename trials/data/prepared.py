@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import FileLock
 
 from searchplat.contract import AssetSource, DataRequest, TestPermit, refuse_if_sealed
@@ -98,7 +99,7 @@ def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) ->
         raise TestSplitError(f"the test split is opened with promotion's permit, got {permit!r}")
     folder = prepare(request, assets)
     search = _open(folder, request)
-    test_target_U, test_requests_U = open_test(folder, search.users_U)
+    test_target_U, test_requests_U = open_test(folder, np.asarray(search.users_U, dtype=np.int64))
     return FinalData(search, test_target_U, permit, test_requests_U)
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from searchplat.contract import TEST_FILE, TEST_REQUESTS
 from searchplat.errors import DataError
 from trials.data.dataset import IntArray, SearchData
-from trials.data.interactions import Floats, Interactions
+from trials.data.interactions import Floats, Interactions, Ints
 from trials.data.selection import LeftOut, leave_one_out, places_of
 from trials.data.sentences import item_sentences, item_titles, one_line
 from trials.data.texts import TextColumn
@@ -114,7 +114,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
     return meta
 
 
-def open_users(folder: Path, name: str, users_U: IntArray) -> SearchData:
+def open_users(folder: Path, name: str, users_U: Ints) -> SearchData:
     """Training and validation data of some users, mapped; what a share of the users needs of it is copied.
 
     Raises:
@@ -126,12 +126,12 @@ def open_users(folder: Path, name: str, users_U: IntArray) -> SearchData:
     if len(users_U) < len(valid_U):
         places_E, offsets = places_of(offsets, users_U)
 
-    def numbers(key: str, rows: IntArray | None, there: bool = True, kind: type[Any] = np.float32) -> Any:
+    def numbers(key: str, rows: Ints | None, there: bool = True, kind: type[Any] = np.float32) -> Any:
         if not there:
             return np.zeros(0, dtype=kind)
         return _array(folder, key) if rows is None else _array(folder, key)[rows]
 
-    def texts(key: str, rows: IntArray | None = None, there: bool = True) -> Sequence[str]:
+    def texts(key: str, rows: Ints | None = None, there: bool = True) -> Sequence[str]:
         if not there:
             return ()
         column = TextColumn.open(folder / key)
@@ -158,7 +158,7 @@ def open_users(folder: Path, name: str, users_U: IntArray) -> SearchData:
     )
 
 
-def open_test(folder: Path, users_U: IntArray) -> tuple[IntArray, Sequence[str]]:
+def open_test(folder: Path, users_U: Ints) -> tuple[IntArray, Sequence[str]]:
     """The test items of some users, and what was asked before them (empty if the data set has no requests).
 
     Raises:
@@ -214,7 +214,7 @@ def _array(folder: Path, name: str) -> Any:
 def _statistics(interactions: Interactions) -> dict[str, Any]:
     lengths_U = np.bincount(interactions.users_E)
     users, items, count = interactions.num_users, interactions.num_items, len(interactions)
-    return {
+    found: dict[str, Any] = {
         "users": users,
         "items": items,
         "interactions": count,
@@ -223,3 +223,6 @@ def _statistics(interactions: Interactions) -> dict[str, Any]:
         "longest": int(lengths_U.max()),
         "density": round(count / (users * items), 6),
     }
+    if interactions.requests_E is not None:
+        found["request_characters"] = round(sum(map(len, interactions.requests_E)) / count, 2)
+    return found

@@ -65,6 +65,8 @@ def test_sizes_that_papers_print_are_shown_with_what_they_are_meant_for(
     assert "users                               56,083          56,210\n" in result.stdout
     assert "DARec and MixRec, Table 1: Interactions are the training ones alone" in result.stdout
     assert "Laser, Table 1: It is meant for --set min_item=1.\n" in result.stdout
+    assert "request characters" not in result.stdout
+    assert "request characters           226.85\n" in cli("data", "amazon-beauty-2023").stdout
 
 
 def test_sizes_that_papers_print_stand_beside_ours(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,9 @@ def test_toy_statistics(assets: AssetSource) -> None:
     found = TOY.statistics(assets, {})
     assert (found["users"], found["items"]) == (60, 40)
     assert found["average_length"] == round(found["interactions"] / 60, 2)
+    assert "request_characters" not in found
+    asked = TOY.statistics(assets, {"requests": True})
+    assert 20 < asked["request_characters"] < 40
     assert found["density"] == round(found["interactions"] / (60 * 40), 6)
 
 

@@ -120,6 +120,21 @@ def test_a_request_is_what_was_said_before_with_films_by_name(tmp_path: Path) ->
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, ["", "Have you seen", "Have you seen Okja or", "Then", ""]),
+        (2, ["", *['Good, the Bad (1966) I like, "more" please\nHave you seen'] * 2, "", "Hi"]),
+    ],
+)
+def test_a_request_may_be_the_last_messages_alone(tmp_path: Path, count: int, expected: list[str]) -> None:
+    found = read_redial(*_write(tmp_path, [FIRST, SECOND]), ReDialOptions(mentions="all", last_messages=count))
+    assert found.requests_E is not None
+    for request, text in zip(found.requests_E.tolist(), expected, strict=True):
+        assert request.startswith(text)
+        assert request.count("\n") <= count - 1
+
+
 def test_the_seekers_own_word_comes_before_the_recommenders(tmp_path: Path) -> None:
     texts = ["@111 @222 @333"]
     dialogue = _dialogue(texts, {"111": _form(2), "222": _form(0)}, {"111": _form(1), "222": _form(1), "333": _form(1)})
