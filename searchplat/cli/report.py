@@ -18,6 +18,10 @@ def report(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Where to write it. [default: in the search's folder]"),
     ] = None,
+    attach: Annotated[
+        bool, typer.Option("--attach", help="Keep it in MLflow too, with the search's parent run.")
+    ] = False,
+    tracking_uri: options.TrackingUri = None,
     runs: options.Runs = None,
 ) -> None:
     """Write one HTML file that shows a search: it needs no network, and can be mailed or printed.
@@ -28,7 +32,10 @@ def report(
     Examples:
       searchplat report darec-quick
       searchplat report darec-quick --out darec.html
+      searchplat report darec-quick --attach
     """
+    import os
+    import sys
     import time
 
     from searchplat.engine.folder import SearchFolder, runs_root
@@ -46,6 +53,12 @@ def report(
         facts = gather(search, folder.path, ledger, folder.running())
     write(path, render(facts, time.time()))
     print(path)
+    if attach:
+        from searchplat.tracking import DEFAULT_TRACKING_URI
+        from searchplat.tracking.attachments import attach as keep
+
+        run = keep(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI, search, path)
+        print(f"attached to run {run}", file=sys.stderr)
 
 
 def write(path: Path, content: str) -> None:

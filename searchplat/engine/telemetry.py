@@ -42,9 +42,7 @@ class Reading(NamedTuple):
     labels: Mapping[str, str]
 
 
-def readings(
-    ledger: Ledger, search: str, *, planned: int, slots: int, gpu_share: float, backlog: int
-) -> list[Reading]:
+def readings(ledger: Ledger, search: str, *, planned: int, slots: int, gpu_share: float, backlog: int) -> list[Reading]:
     """All figures as the ledger has them now.
 
     Args:

@@ -57,7 +57,7 @@ def best_trials(tracking_uri: str, search: str, top: int = 10, *, stage: str | N
     with mlflow_client.impatient(where):
         client = mlflow_client.connect(where)
         experiment = client.get_experiment_by_name(search)
-        parent = None if experiment is None else _newest_parent(client, experiment.experiment_id)
+        parent = None if experiment is None else newest_parent(client, experiment.experiment_id)
         if experiment is None or parent is None:
             raise InputError(f"{where.shown}: has no search {search!r}; `searchplat sync {search}` sends it")
         objective = parent.data.tags[names.OBJECTIVE].split()[0]
@@ -76,7 +76,7 @@ def best_trials(tracking_uri: str, search: str, top: int = 10, *, stage: str | N
     return [_ranked(run, metric) for run in runs if metric in run.data.metrics]
 
 
-def _newest_parent(client: Any, experiment_id: str) -> Any:
+def newest_parent(client: Any, experiment_id: str) -> Any:
     """The parent run; the newest where several searches of this name write to one server."""
     found = client.search_runs(
         [experiment_id], f"tags.`{names.KIND}` = 'search'", max_results=1, order_by=["attributes.start_time DESC"]
