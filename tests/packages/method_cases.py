@@ -50,7 +50,8 @@ def cramer(backbone: str) -> Case:
     sizes = {"hidden_size": 16, "inner_size": 32, "max_length": 12, "batch_size": 64}
     trained = {"backbone_epochs": 5, "backbone_patience": None, "backbone_learning_rate": 1e-2}
     values = {"backbone": backbone, "encoder": "random-bert", "sampled_negatives": 10, **sizes, **trained}
-    overfit = {"backbone_epochs": 60, "backbone_dropout": 0.1, "learning_rate": 1e-2, "epochs": 20, "drop_ratio": 0.05}
+    learnt = {"backbone_epochs": 100, "backbone_dropout": 0.0, "backbone_batch_size": 32}
+    overfit = {**learnt, "learning_rate": 3e-2, "epochs": 20, "drop_ratio": 0.2}
     return Case("cramer", values, overfit)
 
 

@@ -95,7 +95,10 @@ def no_examples() -> Examples:
 
 
 def examples(data: SearchData, texts: HistoryTexts, source: Origin, per_user: int | None) -> Examples:
-    """Every training interaction but each user's first, or each user's latest `per_user` of them."""
+    """Every training interaction but each user's first, or each user's latest `per_user` of them.
+
+    Where the data set's own request is blank, as at a dialogue's very beginning, it is made of the history.
+    """
     offsets = np.asarray(data.train_offsets, dtype=np.int64)
     starts_E = np.repeat(offsets[:-1], np.diff(offsets))
     stops_E = np.repeat(offsets[1:], np.diff(offsets))
@@ -106,11 +109,11 @@ def examples(data: SearchData, texts: HistoryTexts, source: Origin, per_user: in
     targets_I = places_E[wanted_E]
     starts_I = starts_E[wanted_E]
     items = np.asarray(data.train_items)
-    if source == "data":
-        requests: Sequence[str] = [data.requests[place] for place in targets_I.tolist()]
-    else:
-        firsts_I = np.maximum(starts_I, targets_I - texts.count)
-        requests = [texts.of(items[a:b]) for a, b in zip(firsts_I.tolist(), targets_I.tolist(), strict=True)]
+    firsts_I = np.maximum(starts_I, targets_I - texts.count)
+    requests = [
+        _or_history(data.requests[stop] if source == "data" else "", texts, items[first:stop])
+        for first, stop in zip(firsts_I.tolist(), targets_I.tolist(), strict=True)
+    ]
     return Examples(items, starts_I, targets_I, requests)
 
 
@@ -121,4 +124,8 @@ def asked(queries: Queries, texts: HistoryTexts, given: bool) -> list[str]:
         given: Whether to read the queries' own requests; a blank one, or none, is made of the history.
     """
     own = queries.requests if given and queries.requests is not None else [""] * len(queries)
-    return [request if request.strip() else texts.of(queries.history(b)) for b, request in enumerate(own)]
+    return [_or_history(request, texts, queries.history(b)) for b, request in enumerate(own)]
+
+
+def _or_history(request: str, texts: HistoryTexts, history: IntArray) -> str:
+    return request if request.strip() else texts.of(history)

@@ -74,6 +74,11 @@ class ServedModel:
         for n, title in enumerate(items.titles):
             self._by_title.setdefault(_folded(title), []).append(n)
 
+    @property
+    def model(self) -> Recommender:
+        """What answers, in evaluation mode."""
+        return self._model
+
     def top(
         self,
         histories: Sequence[Sequence[str | int]],

@@ -1,0 +1,123 @@
+"""What trials share, what a served model knows, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from method_cases import Bench, Case
+
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest, FinalJob, TestPermit
+from searchplat.errors import InputError
+from searchplat.firewall import ISSUER
+from trials.backbones import frozen
+from trials.cramer import build
+from trials.cramer.encoder import FrozenRequests
+from trials.cramer.model import CRAMERModel
+
+
+def forbidden(*_: object, **__: object) -> None:
+    raise AssertionError("this was prepared before")
+
+
+def with_own_requests(bench: Bench, root: Path, **values: Any) -> Bench:
+    """A bench on the toy data with requests of its own."""
+    made = Bench(Case("cramer", {**bench.case.values, **values}), root)
+    made.request = DataRequest("toy", {"requests": True})
+    made.method.prepare(made.config(), made.request, made.assets)
+    return made
+
+
+def test_trials_train_no_backbone_and_encode_nothing_that_was_prepared(
+    cramer_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen, "_train", forbidden)
+    monkeypatch.setattr(FrozenRequests, "_encode", forbidden)
+    for values in ({"scope": "ffn", "drop_ratio": 0.2}, {"learning_rate": 1e-2, "shared": True}):
+        metrics = cramer_bench.start(tmp_path / str(values), cold=True, **values).run_epoch()
+        assert {"valid/ndcg@10", "valid/sampled/ndcg@10"} <= metrics.keys()
+
+
+def test_a_trial_does_not_change_the_backbone_that_others_get(cramer_bench: Bench, tmp_path: Path) -> None:
+    one = cramer_bench.start(tmp_path / "one")
+    assert isinstance(one.model, CRAMERModel)
+    one.model.backbone.item_embedding.weight.zero_()
+    other = cramer_bench.start(tmp_path / "other").model
+    assert isinstance(other, CRAMERModel)
+    assert bool(other.backbone.item_embedding.weight.any())
+
+
+@pytest.mark.parametrize("values", [{"tuned": "last"}, {"tuned": "all", "shared": True}, {"request": "none"}], ids=str)
+def test_every_regime_trains_saves_and_loads(cramer_bench: Bench, tmp_path: Path, values: dict[str, Any]) -> None:
+    loop = cramer_bench.start(tmp_path, **values)
+    loop.run_epoch()
+    loop.save()
+    again = cramer_bench.start(tmp_path, **values)
+    assert again.restore() == 1
+    queries, targets_U = loop.data.valid_queries(), loop.data.valid_target_U
+    assert (again.ranks(queries, targets_U) == loop.ranks(queries, targets_U)).all()
+
+
+def test_the_data_sets_own_requests_are_read_in_training_and_validation(cramer_bench: Bench, tmp_path: Path) -> None:
+    own = with_own_requests(cramer_bench, tmp_path / "cache")
+    model = own.start(tmp_path / "run").model
+    assert isinstance(model, CRAMERModel)
+    assert model.source == "data"
+    queries = own.start(tmp_path / "run").data.valid_queries()
+    model.eval()
+    with torch.inference_mode():
+        asked = model.scores(queries)
+        assert not torch.equal(asked, model.scores(replace(queries, requests=None)))
+
+
+@pytest.fixture
+def package(cramer_bench: Bench, tmp_path: Path) -> tuple[Path, Path]:
+    """A final training's folder, and a package made of it."""
+    own = with_own_requests(cramer_bench, tmp_path / "cache", drop_ratio=0.25)
+    training = own.method.start_final(FinalJob(own.job(tmp_path / "run"), "valid/ndcg@10"))
+    while not training.done:
+        training.run_epoch()
+        training.save()
+    tested = training.test(TestPermit("s", 1, 1, ISSUER), ["mrr"])
+    assert set(tested.metrics) == {"mrr", "sampled/mrr"}
+    own.method.pack(tmp_path / "run", tmp_path / "package", own.assets)
+    return tmp_path / "run", tmp_path / "package"
+
+
+def test_a_served_model_answers_requests_and_writes_them_nowhere(
+    cramer_bench: Bench, package: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _, folder = package
+    elsewhere = AssetStore(tmp_path / "empty")
+    served = cramer_bench.method.load(folder, elsewhere)
+    history = ["toy-1", "toy-6", "toy-11"]
+    space, bread, silent = (
+        served.top([history], 40, requests=None if text is None else [text])[0]
+        for text in ("Something about space, please.", "Today I feel like cooking bread.", None)
+    )
+    assert space != bread != silent
+    together = served.top([history, history], 40, requests=["Today I feel like cooking bread.", ""])
+    assert [one.item for one in together[0]] == [one.item for one in bread]
+    assert [one.item for one in together[1]] == [one.item for one in silent]
+    assert [path for path in (tmp_path / "empty").rglob("*") if path.is_file()] == []
+
+
+def test_a_model_without_requests_says_so(cramer_bench: Bench, tmp_path: Path) -> None:
+    bare = Bench(Case("cramer", {**cramer_bench.case.values, "request": "none"}), tmp_path / "cache")
+    training = bare.method.start_final(FinalJob(bare.job(tmp_path / "run", epochs=1), "valid/mrr"))
+    training.run_epoch()
+    training.save()
+    training.test(TestPermit("s", 1, 1, ISSUER), ["mrr"])
+    served = bare.method.load(tmp_path / "run", bare.assets)
+    assert len(served.top([["toy-1"]])[0]) == 10
+    with pytest.raises(InputError, match="this model reads no requests"):
+        served.top([["toy-1"]], requests=["space"])
+
+
+def test_requests_that_a_data_set_lacks_are_refused_before_any_training(cramer_bench: Bench) -> None:
+    with pytest.raises(InputError, match="data set 'toy' has no requests of its own"):
+        build.prepare(cramer_bench.config(request="data"), cramer_bench.request, cramer_bench.assets)

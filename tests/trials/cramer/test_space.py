@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from searchplat.spec.load import load
+from trials.cramer import CRAMERConfig
+
+SPACE = Path(__file__).resolve().parents[3] / "spaces" / "cramer.yaml"
+
+
+@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
+def test_every_sampled_point_is_a_config(scale: str) -> None:
+    spec = load(SPACE, scale=scale)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        CRAMERConfig.model_validate({**spec.fixed, **spec.space.sample(rng)})
+    assert [control.name for control in spec.controls] == ["popularity", "sasrec", "default", "no-request"]
+
+
+def test_the_paper_scale_has_the_papers_ranges() -> None:
+    space = load(SPACE, scale="paper").space
+    assert space["drop_ratio"].choices == (0.05, 0.1, 0.15, 0.2, 0.25)
+    assert space["scope"].choices == ("ffn", "output", "both")
+    assert space["tuned"].choices == ("none", "last", "all")
+    assert space["course"].choices == ("linear", "exponential", "cosine")
+    assert len(space["encoder"].choices) == 4
+    found = {round(space["lambda_kl"].sample(np.random.default_rng(seed)), 9) for seed in range(100)}
+    assert found == {0.1, 0.2, 0.3, 0.4, 0.5}
+
+
+def test_trials_of_the_quick_scale_share_a_backbone_and_a_frozen_encoder() -> None:
+    spec = load(SPACE, scale="quick")
+    rng = np.random.default_rng(0)
+    configs = [CRAMERConfig.model_validate({**spec.fixed, **spec.space.sample(rng)}) for _ in range(10)]
+    assert {config.tuned for config in configs} == {"none"}
+    assert len({config.backbone_settings.model_dump_json() for config in configs}) == 1
