@@ -45,6 +45,16 @@ def darec(backbone: str) -> Case:
     return Case("darec", values, {"learning_rate": 1e-2, "epochs": 40, "lambda_align": 0.1, "schedule": "constant"})
 
 
+def laser(backbone: str) -> Case:
+    """Laser on a tiny random decoder, one epoch of each phase."""
+    text = {"batch_size": 8, "max_items": 8, "max_tokens": 80, "max_item_tokens": 12, "phase1_share": 0.5}
+    former = {"num_experts": 4, "top_experts": 2, "prefix_length": 3, "former_width": 16, "former_heads": 2}
+    # Without early stopping: an ID-based recommender that is chosen by validation would differ by its targets.
+    recommender = {"id_epochs": 2, "id_patience": None, "id_width": 16}
+    values = {"backbone": backbone, "former_layers": 2, "former_dropout": 0.0, **text, **former, **recommender}
+    return Case("laser", values, {"learning_rate": 1e-2, "epochs": 40, "targets": "last", "centre_states": True})
+
+
 def cramer(backbone: str) -> Case:
     """CRAMER on a tiny backbone, trained without early stopping, which would go by the validation targets."""
     sizes = {"hidden_size": 16, "inner_size": 32, "max_length": 12, "batch_size": 64}
@@ -59,6 +69,14 @@ def mixrec(backbone: str, **more: Any) -> Case:
     """MixRec as DARec, with further settings."""
     like = darec(backbone)
     return Case("mixrec", {**like.values, **more}, like.overfit)
+
+
+def promptbert(backbone: str, **more: Any) -> Case:
+    """Prompt-BERT on a tiny random masked language model; as many experts as a prompt is sent to, so that all train."""
+    prompts = {"max_tokens": 96, "max_windows": 2, "batch_size": 8, "sampled_negatives": 10}
+    values = {"backbone": backbone, "experts": 2, "contrast_window": 8, "fusion_hidden": 8, **prompts, **more}
+    # The sequences that it is asked for have no ratings.
+    return Case("promptbert", values, {"learning_rate": 3e-3, "epochs": 60, "max_windows": 1, "unrated_share": 1.0})
 
 
 CASES: dict[str, Case] = {
@@ -83,6 +101,10 @@ CASES: dict[str, Case] = {
     "darec-gpt2": darec("random-gpt2"),
     "mixrec-llama": mixrec("random-llama"),
     "mixrec-opt": mixrec("random-opt", hard_routing=True),
+    "laser-llama": laser("random-llama"),
+    "laser-gpt2": laser("random-gpt2"),
+    "promptbert-bert": promptbert("random-bert"),
+    "promptbert-modernbert": promptbert("random-modernbert", variant="without-short"),
     "cramer-sasrec": cramer("sasrec"),
     "cramer-bert4rec": cramer("bert4rec"),
 }

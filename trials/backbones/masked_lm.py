@@ -238,19 +238,21 @@ def _random_masked_lm(name: str, num_layers: int | None, texts: Sequence[str]) -
 
 
 def _random_config(name: str, num_layers: int, vocab_size: int) -> Any:
-    """32 wide, 2 heads, 512 positions; weights large enough to matter (std 0.1)."""
+    """32 wide, 2 heads, 512 positions, no dropout; weights large enough to matter (std 0.1)."""
     from transformers import BertConfig, DistilBertConfig, ModernBertConfig, RobertaConfig
 
     common: dict[str, Any] = {"vocab_size": vocab_size, "initializer_range": 0.1, "pad_token_id": 0}
     none = {"bos_token_id": None, "eos_token_id": None}  # the defaults exceed the vocabulary
     sizes = {"hidden_size": 32, "num_hidden_layers": num_layers, "num_attention_heads": 2, "intermediate_size": 64}
+    quiet = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     if name == "random-roberta":
-        return RobertaConfig(**{**common, "pad_token_id": 1}, **none, **sizes, max_position_embeddings=514)
+        common |= {"pad_token_id": 1, "max_position_embeddings": 514}  # positions begin behind the padding's
+        return RobertaConfig(**common, **none, **sizes, **quiet)
+    common["max_position_embeddings"] = 512
     if name == "random-distilbert":
-        return DistilBertConfig(
-            **common, dim=32, n_layers=num_layers, n_heads=2, hidden_dim=64, max_position_embeddings=512
-        )
+        sizes = {"dim": 32, "n_layers": num_layers, "n_heads": 2, "hidden_dim": 64}
+        return DistilBertConfig(**common, **sizes, dropout=0.0, attention_dropout=0.0)
     if name == "random-modernbert":
         special = {"cls_token_id": None, "sep_token_id": None}
-        return ModernBertConfig(**common, **none, **special, **sizes, max_position_embeddings=512, local_attention=16)
-    return BertConfig(**common, **sizes, max_position_embeddings=512)
+        return ModernBertConfig(**common, **none, **special, **sizes, local_attention=16)
+    return BertConfig(**common, **sizes, **quiet)

@@ -51,6 +51,7 @@ def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBE
         stride=config.stride,
         most=config.max_windows,
         batch_size=config.batch_size,
+        unrated_share=config.unrated_share,
     )
     return PromptBERTModel(config, lm, tokens, windows, item_bias(config, data))
 

@@ -61,6 +61,13 @@ class PromptBERTConfig(LoopConfig):
     template: Literal["auto", "movies", "products", "items"] = Field(
         "auto", description="words of the prompt; auto goes by the data set's name"
     )
+    unrated_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the windows, drawn anew each epoch, whose prompts leave ratings out, so that the model "
+        "knows the histories of people who give none (ours; the paper: 0); 1 never says a rating",
+    )
     max_genre_tokens: int | None = Field(
         None, ge=1, le=512, description="tokens kept of an item's genres, >= 1; null keeps all, as the paper does"
     )

@@ -155,9 +155,10 @@ class PromptBERTModel(Recommender):
     def scores(self, queries: Queries) -> Tensor:
         """Logits `[B, N]` of the title tokens at the [MASK] that follows each history, which may be empty.
 
-        The latest statements that fit are read. Ratings are said where the queries have them.
+        The latest statements that fit are read. Ratings are said where the queries have them, and training said any.
         """
-        statements_E2 = self.tokens.statements(queries.items, queries.ratings)
+        ratings = queries.ratings if self.config.unrated_share < 1 else None
+        statements_E2 = self.tokens.statements(queries.items, ratings)
         ends = np.concatenate([[0], np.cumsum(self.tokens.lengths(statements_E2))])
         offsets = np.asarray(queries.offsets)
         starts_B = first_kept(ends, offsets[:-1], offsets[1:], self.config.max_tokens - self.tokens.frame)

@@ -130,6 +130,10 @@ class PromptTokens:
             ends_E[said_E] = _RATED + np.rint(2 * ratings).astype(np.int64)
         return np.stack([_ITEMS + np.asarray(items_E, dtype=np.int64), ends_E], axis=1)
 
+    def unrated(self, statements_E2: IntArray) -> IntArray:
+        """The same statements without their ratings."""
+        return np.stack([statements_E2[:, 0], np.full(len(statements_E2), _PERIOD)], axis=1)
+
     def lengths(self, statements_E2: IntArray) -> IntArray:
         """Tokens of each statement: `[E]`."""
         lengths_E: IntArray = self._lengths[statements_E2].sum(axis=1)

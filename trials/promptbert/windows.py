@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trials.data.dataset import IntArray, SearchData
 from trials.promptbert.prompts import Prompts, PromptTokens, first_kept
@@ -30,6 +31,9 @@ class Batch:
     prompts: Prompts
     users_B: IntArray
     targets_B: IntArray
+
+    def __len__(self) -> int:
+        return len(self.users_B)
 
     def rows(self, start: int, stop: int) -> Batch:
         """Windows `start` to `stop - 1`."""
@@ -70,13 +74,23 @@ class Windows:
         stride: s.
         most: M.
         batch_size: Windows a batch.
+        unrated_share: Share of windows whose ratings are left out, in [0, 1]; they are cut to the budget as the others.
     """
 
     def __init__(
-        self, data: SearchData, tokens: PromptTokens, *, max_tokens: int, stride: int, most: int, batch_size: int
+        self,
+        data: SearchData,
+        tokens: PromptTokens,
+        *,
+        max_tokens: int,
+        stride: int,
+        most: int,
+        batch_size: int,
+        unrated_share: float = 0.0,
     ) -> None:
         self._tokens = tokens
         self._batch_size = batch_size
+        self._unrated_share = unrated_share
         self._items = np.asarray(data.train_items, dtype=np.int64)
         self._statements_E2 = tokens.statements(self._items, data.ratings if len(data.ratings) else None)
         ends = np.concatenate([[0], np.cumsum(tokens.lengths(self._statements_E2))])
@@ -92,6 +106,7 @@ class Windows:
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Every window once, in an order drawn from `rng`, in batches of similar length."""
         size = self._batch_size
+        unrated_W = rng.random(len(self.users_W)) < self._unrated_share
         order = rng.permutation(len(self.users_W))
         batches: list[IntArray] = []
         for start in range(0, len(order), size * _POOL):
@@ -99,10 +114,13 @@ class Windows:
             pool = pool[np.argsort(self.lengths_W[pool], kind="stable")]
             batches += [pool[i : i + size] for i in range(0, len(pool), size)]
         for i in rng.permutation(len(batches)):
-            yield self.batch(batches[i])
+            yield self.batch(batches[i], unrated_W[batches[i]])
 
-    def batch(self, rows: IntArray) -> Batch:
-        """The batch of these windows."""
-        ranges = zip(self.starts_W[rows], self.targets_W[rows], strict=True)
-        prompts = self._tokens.assemble([self._statements_E2[start:target] for start, target in ranges])
+    def batch(self, rows: IntArray, unrated: NDArray[np.bool_] | None = None) -> Batch:
+        """The batch of these windows, some of them without ratings."""
+        statements = [self._statements_E2[self.starts_W[row] : self.targets_W[row]] for row in rows]
+        if unrated is not None:
+            for b in np.flatnonzero(unrated):
+                statements[b] = self._tokens.unrated(statements[b])
+        prompts = self._tokens.assemble(statements)
         return Batch(prompts, self.users_W[rows], self._items[self.targets_W[rows]])

@@ -139,6 +139,8 @@ def test_only_what_fits_is_read_and_ratings_are(make_model: Callable[..., Any]) 
     assert torch.equal(one, scores(model, queries([[9, 8, 3, 4, *recent]])))
     rated = [scores(model, queries([recent], [[rating] * 3])) for rating in (1.0, 5.0)]
     assert not torch.allclose(rated[0], rated[1])
+    never = make_model(unrated_share=1.0)
+    assert torch.equal(*(scores(never, queries([recent], [[rating] * 3])) for rating in (1.0, 5.0)))
 
 
 def test_diagnostics_are_the_mean_weights_of_the_last_evaluation(make_model: Callable[..., Any]) -> None:

@@ -84,6 +84,21 @@ def test_an_epoch_visits_every_window_once_in_an_order_of_its_own(make_model: Ca
     assert sum(map(len, one)) == len(made.users_W)
 
 
+def test_a_share_of_the_windows_says_no_ratings(make_model: Callable[..., Any]) -> None:
+    model = make_model(max_windows=1000, stride=1, unrated_share=0.5)
+    made, tokens = model.windows, model.tokens
+    rated = {made.batch(np.array([w])).prompts.ids_BL.tobytes() for w in range(len(made.users_W))}
+    counts = []
+    for epoch in range(3):
+        prompts = [b.prompts.rows(i, i + 1) for b in made.epoch(np.random.default_rng(epoch)) for i in range(len(b))]
+        counts.append(sum(p.ids_BL.tobytes() in rated for p in prompts))
+        assert len(prompts) == len(rated)
+    assert all(0.2 < count / len(rated) < 0.8 for count in counts)
+    assert len(set(counts)) > 1
+    plain = tokens.unrated(tokens.statements(np.array([3, 4]), np.array([1.0, 2.5])))
+    assert plain.tolist() == tokens.statements(np.array([3, 4]), None).tolist()
+
+
 def test_batches_hold_little_padding(make_model: Callable[..., Any], make_data: Callable[..., SearchData]) -> None:
     long = make_data(lengths=tuple(range(2, 26)))
     made: Windows = make_model(on=long, max_tokens=400, max_windows=4).windows
