@@ -27,6 +27,7 @@ from searchplat.cli import (
     sync,
     text,
     trials,
+    ui,
 )
 from searchplat.errors import SearchplatError
 
@@ -111,6 +112,7 @@ app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("sync")(sync.sync)
+app.command("ui")(ui.ui)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 app.add_typer(assets.app, name="assets")

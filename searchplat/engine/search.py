@@ -136,6 +136,7 @@ class _Run:
         environment = quiet_environment()
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         with connected(address, environment) as dashboard:
+            self._ledger.set_meta("dashboard", dashboard or "")
             resources = self._spec.resources
             share = gpu_share(resources)
             bridge = Bridge(

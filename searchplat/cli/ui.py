@@ -1,0 +1,82 @@
+"""`searchplat ui`: what there is to look at, and MLflow's pages served on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from searchplat.cli import options
+
+
+def ui(
+    port: Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where MLflow answers.")] = 5000,
+    tracking_uri: options.TrackingUri = None,
+    runs: options.Runs = None,
+) -> None:
+    """Serve MLflow's pages to this machine, and say where the Ray dashboard and the reports are, until Ctrl-C.
+
+    The server listens on 127.0.0.1 and nowhere else, runs no jobs and reads no pickles. For others to see it, put a
+    server with authentication on a machine that they can reach, and give searches its --tracking-uri.
+
+    \b
+    Examples:
+      searchplat ui
+      searchplat ui --port 5001 --tracking-uri sqlite:///other.db
+    """
+    import os
+    import signal
+
+    from searchplat.engine.folder import SearchFolder, list_searches, runs_root
+    from searchplat.errors import SearchFailedError
+    from searchplat.tracking import DEFAULT_TRACKING_URI
+    from searchplat.tracking.address import Address
+    from searchplat.tracking.server import HOST, serving
+
+    address = Address.parse(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI)
+    root = runs or runs_root()
+    searches = [SearchFolder(root, name) for name in list_searches(root)]
+    others = [line for folder in searches for line in _places(folder)]
+    if address.remote:
+        _say([f"MLflow   {address.shown}", *others])
+        return
+    print("starting MLflow's server ...", flush=True)
+    signal.signal(signal.SIGTERM, _terminated)
+    with serving(address, port) as process:
+        _say([f"MLflow   http://{HOST}:{port}", *others, "Ctrl-C ends it"])
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            print("ended")
+            return
+    raise SearchFailedError(f"MLflow's server ended with code {code}")
+
+
+def _terminated(number: int, frame: object) -> None:
+    # As an exception, so that the server is ended too.
+    raise SystemExit(128 + number)
+
+
+def _places(folder: object) -> list[str]:
+    from searchplat.cli.report import NAME
+    from searchplat.engine.folder import SearchFolder
+
+    assert isinstance(folder, SearchFolder)
+    lines = []
+    report: Path = folder.path / NAME
+    if report.is_file():
+        lines.append(f"report   {report.as_uri()}")
+    if folder.running():
+        with folder.read() as ledger:
+            dashboard = ledger.meta("dashboard")
+        if dashboard:
+            lines.append(f"Ray      {dashboard}  ({folder.name}; it asks for what `ray get-auth-token` prints)")
+    return lines
+
+
+def _say(lines: list[str]) -> None:
+    from searchplat.cli import text
+
+    for line in lines:
+        print(text.visible(line), flush=True)
