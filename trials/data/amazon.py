@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import html
-import json
 import warnings
 from array import array
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ import numpy as np
 
 from searchplat.errors import DataError
 from trials.data.interactions import Interactions, join_items
-from trials.data.lines import Parse, a_number, a_text, json_objects, storable, strict_json
+from trials.data.lines import Parse, a_number, a_text, json_objects, shown, storable, strict_json
 
 UNFORMATTED = "getTime"
 """Some titles of 2018 are scraps of a page's script; their publisher leaves out all titles with this word."""
@@ -171,6 +170,5 @@ def _flat(path: Path, number: int, name: str, value: Any, depth: int = 0) -> str
         parts: Sequence[str] = [_flat(path, number, name, part, depth + 1) for part in value]
         return ", ".join(part for part in parts if part)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        shown = json.dumps(value, default=repr)[:80]
-        raise DataError(f"{path}:{number} {name} must be text or a list of texts, got {shown}.")
+        raise DataError(f"{path}:{number} {name} must be text or a list of texts, got {shown(value)}.")
     return storable(path, number, name, html.unescape(str(value))).strip()

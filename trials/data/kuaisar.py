@@ -13,7 +13,7 @@ import numpy as np
 
 from searchplat.errors import DataError
 from trials.data.interactions import Interactions, join_items
-from trials.data.lines import a_number, a_text, csv_columns
+from trials.data.lines import a_number, a_text, csv_columns, shown
 from trials.data.options import KuaiSAROptions
 
 RECOMMENDED = ("user_id", "item_id", "timestamp", "click")
@@ -109,5 +109,5 @@ def _words(path: Path, number: int, name: str, value: str) -> str:
     except (ValueError, RecursionError):
         words = None
     if not isinstance(words, list) or not all(isinstance(word, int) for word in words):
-        raise DataError(f"{path}:{number} {name} must be a list of whole numbers, got {value[:80]!r}.")
+        raise DataError(f"{path}:{number} {name} must be a list of whole numbers, got {shown(value)}.")
     return " ".join(map(str, words))

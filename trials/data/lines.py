@@ -145,7 +145,7 @@ def a_text(path: Path, number: int, name: str, value: Any) -> str:
         DataError: If it is something else, or text that cannot be stored.
     """
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
-        raise DataError(f"{path}:{number} {name} must be a name, got {_shown(value)}.")
+        raise DataError(f"{path}:{number} {name} must be a name, got {shown(value)}.")
     return storable(path, number, name, str(value))
 
 
@@ -160,7 +160,7 @@ def a_number(path: Path, number: int, name: str, value: Any) -> float:
     except (ValueError, OverflowError):
         found = None
     if found is None or found != found or abs(found) == float("inf"):
-        raise DataError(f"{path}:{number} {name} must be a finite number, got {_shown(value)}.")
+        raise DataError(f"{path}:{number} {name} must be a finite number, got {shown(value)}.")
     return found
 
 
@@ -173,10 +173,11 @@ def storable(path: Path, number: int, name: str, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{path}:{number} {name} must be valid Unicode, got {_shown(text)}.") from error
+        raise DataError(f"{path}:{number} {name} must be valid Unicode, got {shown(text)}.") from error
     return text
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in a message: as Python writes it, cut where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

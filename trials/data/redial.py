@@ -19,7 +19,7 @@ import numpy as np
 
 from searchplat.errors import DataError
 from trials.data.interactions import Interactions
-from trials.data.lines import a_text, csv_columns, json_objects, storable, text_lines
+from trials.data.lines import a_text, csv_columns, json_objects, shown, storable, text_lines
 from trials.data.movielens import TITLE_AND_YEAR
 from trials.data.options import ReDialOptions
 
@@ -102,7 +102,7 @@ def _mentions(
     for message in messages:
         text = message.get("text") if isinstance(message, dict) else None
         if not isinstance(text, str):
-            raise DataError(f"{path}:{number} every message must have a text, got {str(message)[:80]!r}.")
+            raise DataError(f"{path}:{number} every message must have a text, got {shown(message)}.")
         text = html.unescape(storable(path, number, "a message", text))
         for match in MENTION.finditer(text):
             if match[1] in titles and match[1] not in seen:
@@ -132,7 +132,9 @@ def _answers(path: Path, number: int, dialogue: dict[str, Any]) -> Answers:
             raise DataError(f"{path}:{number} {form} must be an object, got {type(found).__name__}.")
         for key, answer in found.items():
             if not isinstance(answer, dict) or answer.get("liked") not in (0, 1, 2):
-                raise DataError(f"{path}:{number} {form} of film {key!r} must say liked as 0, 1 or 2, got {answer!r}.")
+                raise DataError(
+                    f"{path}:{number} {form} of film {key!r} must say liked as 0, 1 or 2, got {shown(answer)}."
+                )
             answers.setdefault(key, answer)
     return answers
 
@@ -178,10 +180,10 @@ def _flat(path: Path, key: str, name: str, value: Any) -> str:
     """A text, or a list of texts, as text."""
     parts = value if isinstance(value, list) else [value or ""]
     if not all(isinstance(part, str) for part in parts):
-        raise DataError(f"{path}: film {key!r} {name} must be text or a list of texts, got {str(value)[:80]}.")
+        raise DataError(f"{path}: film {key!r} {name} must be text or a list of texts, got {shown(value)}.")
     joined = " ".join(parts) if name == "genre" else ", ".join(parts)
     try:
         joined.encode()
     except UnicodeEncodeError as error:
-        raise DataError(f"{path}: film {key!r} {name} must be valid Unicode, got {joined[:80]!r}.") from error
+        raise DataError(f"{path}: film {key!r} {name} must be valid Unicode, got {shown(joined)}.") from error
     return joined
