@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
@@ -88,14 +90,17 @@ def prepare(config: LaserConfig, data: DataRequest, assets: AssetSource) -> None
 
 
 def recommender_settings(config: LaserConfig) -> BackboneSettings:
-    """RecBole's settings at the width that is asked for: 2 layers, 2 heads."""
-    kind = BERT4RecSettings if config.id_recommender == "bert4rec" else SASRecSettings
-    return kind(
-        epochs=config.id_epochs,
-        patience=config.id_patience,
-        hidden_size=config.id_width,
-        inner_size=4 * config.id_width,
-    )
+    """RecBole's settings, 2 layers and 2 heads, at the width and for the length that are asked for."""
+    asked: dict[str, Any] = {
+        "epochs": config.id_epochs,
+        "patience": config.id_patience,
+        "batch_size": config.id_batch_size,
+        "hidden_size": config.id_width,
+        "inner_size": 4 * config.id_width,
+    }
+    if config.id_recommender == "sasrec":
+        return SASRecSettings(**asked)
+    return BERT4RecSettings(**asked, copies=config.id_copies)
 
 
 def check_fit(config: LaserConfig, data: SearchData, lm: DecoderLM, instructions: Instructions) -> None:

@@ -107,8 +107,8 @@ class LaserConfig(LoopConfig):
     )
     centre_states: bool = Field(
         False,
-        description="compare h - m in place of h, with m the mean of all item embeddings before training (ours: the "
-        "states of a frozen model's first layers point almost the same way)",
+        description="compare h - m in place of h, with m the mean of the item embeddings in use (ours: the states of a "
+        "frozen model's first layers point almost the same way)",
     )
 
     # The M-Former
@@ -138,6 +138,13 @@ class LaserConfig(LoopConfig):
         description="epochs without a better validation after which its training ends with the best epoch, >= 1; null "
         "trains all epochs and keeps the last",
     )
+    id_copies: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="bert4rec: times that its training cuts and hides the sequences anew in an epoch, >= 1; RecBole: 10",
+    )
+    id_batch_size: int = Field(128, ge=1, le=65_536, description="windows a step of its training, >= 1")
     id_width: int = Field(
         64, ge=2, le=8192, multiple_of=2, description="its width d_c, even, >= 2; the paper: 2 heads of 32"
     )

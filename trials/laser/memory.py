@@ -40,6 +40,7 @@ class ItemMemory(nn.Module):
         self.register_buffer("best_weights_W", torch.zeros(num_weights))
         self.register_buffer("best_value", torch.full((), -math.inf, dtype=torch.float64))
 
+    @torch.no_grad()
     def use(self, items_ND: Tensor) -> None:
         """Put these item embeddings to use."""
         self.items_ND.copy_(items_ND)

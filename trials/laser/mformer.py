@@ -113,9 +113,8 @@ class MFormer(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, output_width)
-        # The sum of `top` rows of unit spread, each with a weight of about 1 / K, is sqrt(top) / K wide.
-        spread = top_experts**0.5 / num_experts
-        nn.init.normal_(self.output.weight, std=output_std / (spread * width**0.5))
+        # Experts read the same items and begin alike: `top` of them with a weight of about 1 / K add up to top / K.
+        nn.init.normal_(self.output.weight, std=output_std * num_experts / (top_experts * width**0.5))
         with torch.no_grad():
             self.output.bias.copy_(output_mean_D)
 

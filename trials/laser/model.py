@@ -51,8 +51,6 @@ class LaserModel(Recommender):
         cold: Which validation targets are cold items.
     """
 
-    centre_D: Tensor
-
     def __init__(
         self,
         config: LaserConfig,
@@ -95,7 +93,6 @@ class LaserModel(Recommender):
         weights = sum(weight.numel() for weight in self._weights())
         has_both = config.variant not in ("no-phase-1", "no-phase-2")
         self.memory = ItemMemory(num_items, lm.hidden_size, weights if has_both else 0)
-        self.register_buffer("centre_D", torch.zeros(lm.hidden_size))
         self._phase = 1 if config.phase1_epochs else 2
         self._encoded_items = 0
         self._encode_seconds = 0.0
@@ -120,7 +117,8 @@ class LaserModel(Recommender):
         """`L = L_IIC + λ L_LB` (eq. 10): `iic`, and `balance` with its weight where there is anything to balance."""
         h_BD, routing = self.embed(batch.histories)
         targets_B = torch.from_numpy(batch.targets_B).to(h_BD.device)
-        losses = {"iic": item_item_contrastive(self._centred(h_BD), self._items(), targets_B, self.config.temperature)}
+        users_BD, items_ND = self._compared(h_BD)
+        losses = {"iic": item_item_contrastive(users_BD, items_ND, targets_B, self.config.temperature)}
         if routing is not None and self.config.balance_weight:
             balance = load_balance(routing.weights_BK, routing.dispatched_BK)
             losses["balance"] = self.config.balance_weight * balance
@@ -141,14 +139,14 @@ class LaserModel(Recommender):
         if any(len(items) == 0 for items in histories):
             raise ValueError("Laser reads what a user has interacted with, but a history is empty")
         tokens_B = np.array([self.instructions.length(items) for items in histories], dtype=np.int64)
-        h_BD = torch.empty(len(queries), self.lm.hidden_size, device=self.centre_D.device)
+        h_BD = torch.empty(len(queries), self.lm.hidden_size, device=self.memory.items_ND.device)
         for rows in _chunks(tokens_B + self.config.prefix_tokens + self.config.suffix_tokens, CHUNK_TOKENS):
             h_CD, routing = self.embed([histories[row] for row in rows])
             h_BD[torch.from_numpy(rows).to(h_BD.device)] = h_CD
             if routing is not None and not self.training:
                 load_K = routing.dispatched_BK.sum(0)
                 self._load_K = load_K if self._load_K is None else self._load_K + load_K
-        return cosines(self._centred(h_BD), self._items())
+        return cosines(*self._compared(h_BD))
 
     def start_evaluation(self) -> None:
         """Encode the items if that has never been done; count the router's load of this round only."""
@@ -187,7 +185,7 @@ class LaserModel(Recommender):
 
         Source: Laser, section 4.1 and eq. 1.
         """
-        config, parts, device = self.config, self.lm.parts, self.centre_D.device
+        config, parts, device = self.config, self.lm.parts, self.memory.items_ND.device
         packed = self.instructions.pack(
             histories, prefix=config.prefix_tokens, suffix=config.suffix_tokens, single=single, device=device
         )
@@ -208,7 +206,7 @@ class LaserModel(Recommender):
         was_training = self.training
         self.eval()
         try:
-            h_ND = torch.empty(self.num_items, self.lm.hidden_size, device=self.centre_D.device)
+            h_ND = torch.empty(self.num_items, self.lm.hidden_size, device=self.memory.items_ND.device)
             virtual = self.config.prefix_tokens + self.config.suffix_tokens
             for rows in _chunks(self.instructions.item_lengths() + virtual, CHUNK_TOKENS):
                 h_ND[torch.from_numpy(rows).to(h_ND.device)] = self.embed(rows[:, None], single=True)[0]
@@ -228,18 +226,15 @@ class LaserModel(Recommender):
             self.memory.return_to_best(self._weights())
 
     def _refresh_items(self) -> None:
-        h_ND = self.encode_items()
-        if self.config.centre_states and not bool(self.memory.encoded):
-            with torch.no_grad():
-                self.centre_D.copy_(h_ND.mean(0))
-        with torch.no_grad():
-            self.memory.use(h_ND)
+        self.memory.use(self.encode_items())
 
-    def _items(self) -> Tensor:
-        return self._centred(self.memory.items_ND)
-
-    def _centred(self, h_BD: Tensor) -> Tensor:
-        return h_BD - self.centre_D if self.config.centre_states else h_BD
+    def _compared(self, h_BD: Tensor) -> tuple[Tensor, Tensor]:
+        """What the cosine is taken of: users and items, less the mean of the items in use where that is asked for."""
+        items_ND = self.memory.items_ND
+        if not self.config.centre_states:
+            return h_BD, items_ND
+        centre_D = items_ND.mean(0)
+        return h_BD - centre_D, items_ND - centre_D
 
     def _prefix(self, histories: Sequence[IntArray]) -> tuple[Tensor | None, Routing | None]:
         """Prefix vectors `[B, L, D]`, if the variant has any."""
@@ -254,7 +249,7 @@ class LaserModel(Recommender):
         """Suffix vectors `[X, D]`, if the variant has any."""
         if self.config.variant == "eos":
             end = self.lm.end_of_sequence or 0  # random models for tests have none, and 0 is their unknown word
-            return self.lm.parts.embed(torch.tensor([end], device=self.centre_D.device)).float()
+            return self.lm.parts.embed(torch.tensor([end], device=self.memory.items_ND.device)).float()
         return self.suffix_XD
 
     def _weights(self) -> list[nn.Parameter]:

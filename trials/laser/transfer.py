@@ -1,7 +1,7 @@
 """How a trained Laser ranks on data that it was not trained on (section 5.4): `python -m trials.laser.transfer --help`.
 
-What was learnt goes over as it is: M-Former, suffix, and the centre if there is one. What belongs to items is made for
-the other data: their texts, and their embeddings. Ranked are validation items; the test split is promotion's alone.
+What was learnt goes over as it is: M-Former and suffix. What belongs to items is made for the other data: their texts,
+and their embeddings. Ranked are validation items; the test split is promotion's alone.
 
 The paper does not say where a zero-shot M-Former has its collaborative embeddings from. Two ways are measured:
 `no interactions` gives it zeros, so that nothing but the items' texts and the user's own history is seen of the other

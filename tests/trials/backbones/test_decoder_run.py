@@ -93,7 +93,6 @@ def test_whole_models_equal_transformers(name: str, tmp_path: Path) -> None:
     lm = load_decoder(str(tmp_path), Disk(), num_layers=2, whole=True)
     assert isinstance(lm.parts, WholeDecoder)
     assert not any(parameter.requires_grad for parameter in lm.parts.model.parameters())
-    assert lm.tokenize(["red film"]) == [[1, 2]]
     assert (lm.hidden_size, lm.max_positions) == (24, 128)
     check(lm, AutoModel.from_pretrained(tmp_path, num_hidden_layers=2, local_files_only=True).eval())
 

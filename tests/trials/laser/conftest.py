@@ -32,6 +32,7 @@ TINY: dict[str, Any] = {
     "former_dropout": 0.0,
     "id_epochs": 1,
     "id_patience": None,
+    "id_copies": 1,
     "id_width": 4,
 }
 

@@ -143,5 +143,5 @@ def test_the_prefix_starts_as_wide_as_the_vocabulary(experts: int, top: int) -> 
         output_mean_D=torch.full((400,), 0.5),
     )
     prefix_BLD, _ = former(torch.randn(6, 3, 16), torch.ones(6, 3, dtype=torch.bool))
-    assert prefix_BLD.std().item() == pytest.approx(0.05, rel=0.4)
+    assert 0.03 < prefix_BLD.std().item() < 0.08
     assert prefix_BLD.mean().item() == pytest.approx(0.5, abs=0.01)
