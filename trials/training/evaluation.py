@@ -34,7 +34,7 @@ def target_ranks(
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
     """Ranks `[U]` of each query's target among one kind of candidates; see `rankings`."""
-    (ranks_U,) = rankings(
+    ranks_CU = rankings(
         model,
         queries,
         targets_U,
@@ -43,7 +43,7 @@ def target_ranks(
         exclude_history=exclude_history,
         progress=progress,
     )
-    return ranks_U
+    return ranks_CU.reshape(-1)
 
 
 def rankings(
