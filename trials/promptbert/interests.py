@@ -53,7 +53,8 @@ class ShortTerm(nn.Module):
         g_BPD = at_places(g_BLD, places_BP)
         s_BPD = self._attend(g_BPD, g_BLD, valid_BL)
         gamma_BPD = torch.sigmoid(self.gate(torch.cat([g_BPD, s_BPD], dim=-1)))
-        return torch.lerp(s_BPD, g_BPD, gamma_BPD)
+        mixed_BPD: Tensor = gamma_BPD * g_BPD + (1 - gamma_BPD) * s_BPD
+        return mixed_BPD
 
     def _attend(self, g_BPD: Tensor, g_BLD: Tensor, valid_BL: Tensor) -> Tensor:
         attended_BHPC = F.scaled_dot_product_attention(

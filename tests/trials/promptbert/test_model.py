@@ -61,6 +61,17 @@ def test_states_follow_the_equations(make_model: Callable[..., Any], variant: st
             torch.testing.assert_close(found[b], state[0, mask], rtol=1e-4, atol=1e-5)
 
 
+def test_bfloat16_changes_little_and_trains(make_model: Callable[..., Any]) -> None:
+    whole, half = make_model().eval(), make_model(precision="bfloat16").eval()
+    batch = a_batch(whole)
+    with torch.inference_mode():
+        (expected, _), (found, _) = whole.states(batch.prompts), half.states(batch.prompts)
+    assert found.dtype == torch.float32
+    assert float((found - expected).abs().mean()) < 0.05 * float(expected.abs().mean())
+    sum(half.loss(batch).values()).backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in half.parameters())
+
+
 def test_a_variant_has_the_modules_of_its_row_and_no_other(make_model: Callable[..., Any]) -> None:
     have = {}
     for variant in VARIANTS:
