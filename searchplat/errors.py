@@ -47,3 +47,16 @@ class TryAgainError(SearchplatError):
     """Nothing is wrong but the moment; the same command may work later."""
 
     exit_code = 75
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the machine or of its GPU, has run out.
+
+    Torch is not imported here: its own error goes by its name, and what its allocator raises on a CPU, a plain
+    `RuntimeError`, by its text.
+    """
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )

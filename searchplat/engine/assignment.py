@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from searchplat.contract import FinalJob, FinalMethod, FinalTraining, WarmCache
-from searchplat.engine.work import Order, Work, out_of_memory
+from searchplat.engine.work import Order, Work
+from searchplat.errors import out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 

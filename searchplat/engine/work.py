@@ -17,6 +17,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
+from searchplat.errors import out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 
@@ -184,12 +185,6 @@ class _Watchdog:
             faulthandler.cancel_dump_traceback_later()
             self._file.close()
             self._trace.unlink(missing_ok=True)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether memory, of the machine or of its GPU, has run out."""
-    # By name: torch is not imported here.
-    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def quiet_environment() -> dict[str, str]:

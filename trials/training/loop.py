@@ -18,8 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from searchplat.errors import out_of_memory
 from trials.data.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
+from trials.training.accumulation import MOST_PARTS, backward, release
 from trials.training.config import LoopConfig
 from trials.training.evaluation import Progress, rankings
 from trials.training.recommender import Recommender
@@ -78,6 +80,7 @@ class Loop:
         )
         self._epoch = 0
         self._steps = 0
+        self._parts = self._eval_parts = 1
         self._metrics: dict[str, float] = {}
 
     @property
@@ -103,7 +106,8 @@ class Loop:
             `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`,
             `time/evaluate_seconds`, `memory/peak_bytes`, and the model's own diagnostics. If a loss or a trained
             parameter is not finite, the epoch ends there: `train/loss` is that loss (NaN for a parameter) and every
-            `valid/<metric>` is NaN.
+            `valid/<metric>` is NaN. Once batches did not fit into memory, `memory/parts`: into how many parts they are
+            taken since, each half as large as before that; gradients add up to those of the whole batch.
 
         Raises:
             RuntimeError: If all epochs are completed.
@@ -135,6 +139,7 @@ class Loop:
             "time/train_seconds": trained - started,
             "time/evaluate_seconds": evaluated - trained,
             "memory/peak_bytes": float(_peak_bytes(device)),
+            **({"memory/parts": float(self._parts)} if self._parts > 1 else {}),
         }
         return self.metrics
 
@@ -155,22 +160,34 @@ class Loop:
         return ranks_U
 
     def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
-        """Ranks `[rankings, U]` of targets under the present weights; see `evaluation.rankings`."""
-        return rankings(
-            self.model,
-            queries,
-            targets_U,
-            candidates,
-            batch_size=self.config.eval_batch_size,
-            exclude_history=self.config.exclude_history,
-            progress=self.progress,
-        )
+        """Ranks `[rankings, U]` of targets under the present weights; see `evaluation.rankings`.
+
+        Queries that do not fit into memory together are scored in batches of half the size.
+        """
+        while True:
+            batch_size = max(1, self.config.eval_batch_size // self._eval_parts)
+            try:
+                return rankings(
+                    self.model,
+                    queries,
+                    targets_U,
+                    candidates,
+                    batch_size=batch_size,
+                    exclude_history=self.config.exclude_history,
+                    progress=self.progress,
+                )
+            except Exception as error:
+                if not out_of_memory(error) or batch_size == 1:
+                    raise
+            self._eval_parts *= 2
+            release(self._device())
 
     def save(self) -> None:
         """Write a checkpoint of the present state, durably; see `checkpoints.write`."""
         state = {
             "steps": self._steps,
             "seed": self.seed,
+            "parts": [self._parts, self._eval_parts],
             "data": self.data.fingerprint,
             "config": self.config.model_dump(mode="json"),
             # JSON has no NaN or infinity; either means the same here: not a number to go by.
@@ -209,6 +226,8 @@ class Loop:
         self._load_optimizer(snapshot.optimizer)
         self._epoch = snapshot.epoch
         self._steps = snapshot.state["steps"]
+        # A checkpoint of an earlier version knows no parts.
+        self._parts, self._eval_parts = snapshot.state.get("parts", (1, 1))
         kept = snapshot.state["metrics"].items()
         self._metrics = {name: math.nan if value is None else value for name, value in kept}
         self._restore_more(snapshot.state)
@@ -260,20 +279,21 @@ class Loop:
     def _backward(self, batch: Any) -> dict[str, float]:
         """Add the gradients of one batch; return its losses by metric name.
 
-        This is the place for gradient accumulation: a batch that does not fit would be taken in parts here,
-        each part's loss scaled by its share, and nothing else in the loop would change.
+        A batch that does not fit into memory is taken in two parts, four, and so on, one after the other. Dropout
+        then draws other units than for the whole batch.
         """
-        parts = self.model.loss(batch)
-        if "loss" in parts:
-            raise ValueError(
-                f"{type(self.model).__name__}.loss: a part must not be called 'loss', which is their sum; "
-                "name it for what it measures"
-            )
-        total: Tensor = torch.stack(list(parts.values())).sum()
-        if bool(total.isfinite()):
-            total.backward()  # type: ignore[no-untyped-call]
-        named = {f"train/{name}": float(part.detach()) for name, part in parts.items()}
-        return {"train/loss": float(total.detach()), **named}
+        while True:
+            try:
+                return backward(self.model, batch, self._parts)
+            except Exception as error:
+                divisible = type(self.model).share is not Recommender.share
+                if not out_of_memory(error) or not divisible or self._parts >= MOST_PARTS:
+                    raise
+            # Outside of the handler: the error's traceback keeps tensors alive.
+            self._parts *= 2
+            assert self._optimizer is not None
+            self._optimizer.zero_grad(set_to_none=True)
+            release(self._device())
 
     def _set_rate(self, total_steps: int) -> None:
         assert self._optimizer is not None
