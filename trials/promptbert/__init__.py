@@ -29,7 +29,10 @@ class PromptBERT(RecommenderMethod):
     summary: ClassVar[str] = (
         "masked language model over prompts of titles, genres and ratings, with a multi-interest head"
     )
-    paper: ClassVar[str] = "Multi-Interest Sequential Recommendation Based on Prompt-Oriented BERT"
+    paper: ClassVar[str] = (
+        "Multi-Interest Sequential Recommendation Based on Prompt-Oriented BERT, International Journal of Networking "
+        "and Computing"
+    )
     Config: ClassVar[type[LoopConfig]] = PromptBERTConfig
     published: ClassVar[tuple[Published, ...]] = PUBLISHED
 

@@ -40,6 +40,9 @@ TEMPLATES = {
 }
 """The first two are the paper's; `items` is for other data (ours)."""
 
+KINDS = {"ml-": "movies", "redial": "movies", "amazon-": "products", "scientific": "products"}
+"""Beginnings of data sets' names, and what their items are."""
+
 GENRES = ("genres", "categories", "genre", "category")
 """Attributes that may fill the genre clause; the first that the data has."""
 
@@ -56,9 +59,10 @@ _ITEMS = _RATED + len(RATINGS)
 
 def template_of(name: str) -> Template:
     """The template of a data set, by its name."""
-    if name.startswith("ml-") or name == "redial":
-        return TEMPLATES["movies"]
-    return TEMPLATES["products" if name in ("scientific", "beauty", "video-games") else "items"]
+    for beginning, kind in KINDS.items():
+        if name.startswith(beginning):
+            return TEMPLATES[kind]
+    return TEMPLATES["items"]
 
 
 @dataclass(frozen=True)

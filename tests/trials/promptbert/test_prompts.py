@@ -129,8 +129,13 @@ def test_ratings_outside_the_range_are_refused(data: SearchData) -> None:
 
 
 def test_templates_go_by_the_data_set() -> None:
-    doing = [template_of(name).doing for name in ("ml-1m", "redial", "scientific", "toy")]
-    assert doing == ["watching movies", "watching movies", "shopping for items", "choosing items"]
+    names = {
+        "movies": ["ml-1m", "redial", "redial-full"],
+        "products": ["scientific", "amazon-beauty-2014"],
+        "items": ["toy", "kuaisar"],
+    }
+    for kind, those in names.items():
+        assert {template_of(name) for name in those} == {TEMPLATES[kind]}
 
 
 def test_the_budget_drops_whole_statements_the_oldest_first(data: SearchData) -> None:
