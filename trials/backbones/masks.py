@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -64,9 +65,11 @@ def gated_linear(linear: nn.Linear, x: Tensor, gates: Gates | None) -> Tensor:
     if gates.columns_BI is not None:
         x = x * _over_places(gates.columns_BI, x)
     out = F.linear(x, linear.weight)
-    if gates.rows_BO is not None:
-        out = out * _over_places(gates.rows_BO, out)
-    return out if linear.bias is None else out + linear.bias
+    if gates.rows_BO is None:
+        return out if linear.bias is None else out + linear.bias
+    rows = _over_places(gates.rows_BO, out)
+    # One pass over the activations and not two: they are large, and on a CPU memory is what it costs.
+    return out * rows if linear.bias is None else torch.addcmul(linear.bias, out, rows)
 
 
 def _over_places(gates_BW: Tensor, like: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 
 from searchplat.errors import InputError
 from trials.backbones.bert4rec import BERT4RecEncoder
-from trials.backbones.masks import LayerMasks
 from trials.backbones.sasrec import SASRecEncoder
 from trials.cramer.config import CRAMERConfig
 from trials.cramer.encoder import FrozenRequests, TunedEncoder
@@ -27,6 +26,9 @@ from trials.data.dataset import Queries
 from trials.training.recommender import Losses, Recommender
 
 Backbone = SASRecEncoder | BERT4RecEncoder
+
+_ROWS = 32
+"""Queries that a CPU encodes at once: with 50 places and RecBole's widths a layer's activations take 1.6 MB."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class CRAMERModel(Recommender):
             noise_BG = gumbel(rows, self.layout.size, batch.noise_seed, noisy_BG.device)
             noisy_BG = noisy_BG + (noise_BG if self.config.shared else noise_BG[own_B])
         gates_BG = straight_through(top_k_gates(noisy_BG, self.k), choice_BG, batch.tau)
-        scores_BN = self._masked_scores(batch.queries, self.layout.masks(gates_BG))
+        scores_BN = self.masked_scores(batch.queries, gates_BG)
         targets_B = torch.from_numpy(batch.targets_B).to(scores_BN.device)
         divergence_B = prior_divergence(logits_BG, self.k / self.layout.size)
         return {
@@ -196,11 +198,15 @@ class CRAMERModel(Recommender):
         given = self.source == "data" or self._examples is None
         if len(queries) and np.diff(queries.offsets).min() < 1:
             raise ValueError("CRAMER steers what follows a history, but one is empty; leave such queries out")
-        return self._masked_scores(queries, self.layout.masks(self.gates(asked(queries, self.texts, given))))
+        return self.masked_scores(queries, self.gates(asked(queries, self.texts, given)))
 
     def bare_scores(self, queries: Queries) -> Tensor:
         """Scores `[B, N]` of the backbone without masks."""
-        return self.backbone.item_scores(self.backbone.encode(queries))
+        return self._encoded_scores(queries, None)
+
+    def masked_scores(self, queries: Queries, gates_BG: Tensor) -> Tensor:
+        """Scores `[B, N]` under gates `[B, d]`, or `[1, d]` that all queries share."""
+        return self._encoded_scores(queries, gates_BG)
 
     def gates(self, requests: Sequence[str]) -> Tensor:
         """`[B, d]` gates of inference: the k largest logits of each request, without noise."""
@@ -247,8 +253,18 @@ class CRAMERModel(Recommender):
             found[f"mask/open_{name}"] = float(torch.cat(parts).mean())
         return {**found, "mask/varied": float((2 * open_G * (1 - open_G)).mean()), "mask/tau": self._tau}
 
-    def _masked_scores(self, queries: Queries, masks: Sequence[LayerMasks]) -> Tensor:
-        return self.backbone.item_scores(self.backbone.encode(queries, masks))
+    def _encoded_scores(self, queries: Queries, gates_BG: Tensor | None) -> Tensor:
+        """Encode `_ROWS` queries at a time on a CPU, whose cache then holds a layer's activations; then score all."""
+        total = len(queries)
+        step = total if self.backbone.item_embedding.weight.is_cuda else _ROWS
+        states = []
+        for start in range(0, total, max(step, 1)):
+            stop = min(start + step, total)
+            masks = None
+            if gates_BG is not None:
+                masks = self.layout.masks(gates_BG if len(gates_BG) == 1 else gates_BG[start:stop])
+            states.append(self.backbone.encode(queries.rows(start, stop), masks))
+        return self.backbone.item_scores(torch.cat(states))
 
     def _vectors(self, requests: Sequence[str]) -> Tensor:
         """`e_q`, `[B, W]`."""
