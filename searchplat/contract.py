@@ -267,6 +267,10 @@ class Method(Protocol):
     def prepare(self, config: BaseModel, data: DataRequest, assets: AssetSource) -> None:
         """Fetch and prepare all that trials of this config will need; called in the driver, before any trial.
 
+        It is called with fixed values and defaults. A method that must prepare for every choice of a searched field
+        as well, such as the names of pretrained weights, which trials cannot fetch, lists those fields in an attribute
+        `prepared_by`.
+
         Prints nothing; fetching shows its own progress. Safe to call again and from several processes.
         """
         ...

@@ -8,6 +8,7 @@ the ledger and goes on.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -31,7 +32,7 @@ from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import load_method
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import diff, to_document
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import Categorical, SearchSpec, StageSpec
 from searchplat.tracking import MlflowSink
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
@@ -329,8 +330,9 @@ def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
     assets = AssetStore()
     wanted: dict[str, tuple[str, dict[str, Any], float]] = {}
     for stage in spec.stages:
-        values = {**spec.fixed, **stage.fixed}
-        wanted[_key(spec.method, values, stage.data_fraction)] = (spec.method, values, stage.data_fraction)
+        for choices in _choices_to_prepare(spec, stage):
+            values = {**spec.fixed, **stage.fixed, **choices}
+            wanted[_key(spec.method, values, stage.data_fraction)] = (spec.method, values, stage.data_fraction)
     for control in spec.controls:
         name = control.method or spec.method
         fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
@@ -344,6 +346,18 @@ def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
             said.add((method_name, fraction))
             monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
         method.prepare(method.Config(**values), request, assets)
+
+
+def _choices_to_prepare(spec: SearchSpec, stage: StageSpec) -> Iterator[dict[str, Any]]:
+    """All combinations of the stage's choices for fields in the method's `prepared_by`."""
+    names = getattr(load_method(spec.method), "prepared_by", ())
+    axes = [
+        [(axis.name, choice) for choice in axis.choices]
+        for axis in spec.space.only(stage.over).domains
+        if axis.name in names and isinstance(axis, Categorical) and not axis.when
+    ]
+    for choices in itertools.product(*axes):
+        yield dict(choices)
 
 
 def _key(method: str, values: dict[str, Any], fraction: float) -> str:

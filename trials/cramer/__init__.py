@@ -27,6 +27,7 @@ class CRAMER(RecommenderMethod):
     name: ClassVar[str] = "cramer"
     summary: ClassVar[str] = "natural-language requests mask the rows and columns of a frozen SASRec or BERT4Rec"
     paper: ClassVar[str] = "CRAMER: Control via Request-Aware Masking for Editing Recommenders, under review, 2025"
+    prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "encoder")
     Config: ClassVar[type[LoopConfig]] = CRAMERConfig
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:

@@ -34,6 +34,8 @@ class RecommenderMethod(ABC):
     """One sentence for `searchplat methods`."""
     paper: ClassVar[str]
     """Authors, title, venue, year; empty for a method without one."""
+    prepared_by: ClassVar[tuple[str, ...]] = ()
+    """Fields with choices of which each needs a `prepare` of its own; see `searchplat.contract.Method.prepare`."""
     Config: ClassVar[type[LoopConfig]] = LoopConfig
     """Typed config; every field documented with its unit and range."""
 
