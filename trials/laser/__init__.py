@@ -34,6 +34,7 @@ class Laser(RecommenderMethod):
         "ACL submission"
     )
     Config: ClassVar[type[LoopConfig]] = LaserConfig
+    prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "id_recommender")
     published: ClassVar[tuple[Published, ...]] = PUBLISHED
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:

@@ -182,7 +182,8 @@ class Block(nn.Module):
             assert self.cross_norm is not None
             x_XLM = x_XLM + self.dropout(self.cross_attention(self.cross_norm(x_XLM), read_XPM, seen_XP))
         fed_XLM = self.outer(F.gelu(self.inner(self.inner_norm(x_XLM))))
-        return x_XLM + self.dropout(fed_XLM)
+        result_XLM: Tensor = x_XLM + self.dropout(fed_XLM)
+        return result_XLM
 
 
 class Attention(nn.Module):
@@ -210,4 +211,5 @@ class Attention(nn.Module):
         return attended
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        rows, length, width = x.shape
+        return x.view(rows, length, self.num_heads, width // self.num_heads).transpose(1, 2)

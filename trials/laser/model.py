@@ -209,7 +209,7 @@ class LaserModel(Recommender):
             h_ND = torch.empty(self.num_items, self.lm.hidden_size, device=self.memory.items_ND.device)
             virtual = self.config.prefix_tokens + self.config.suffix_tokens
             for rows in _chunks(self.instructions.item_lengths() + virtual, CHUNK_TOKENS):
-                h_ND[torch.from_numpy(rows).to(h_ND.device)] = self.embed(rows[:, None], single=True)[0]
+                h_ND[torch.from_numpy(rows).to(h_ND.device)] = self.embed(list(rows[:, None]), single=True)[0]
         finally:
             self.train(was_training)
         self._encoded_items += self.num_items
