@@ -13,9 +13,9 @@ class MixtureOfExperts(nn.Module):
     """`Z = Σ_{e in K} p_e f_e(H)` with `p = softmax(W_p h_0)`: [CLS] sends the whole prompt to `K` experts.
 
     Each expert is a two-layer feed-forward network of width `D`, applied to every place. The kept `p_e` are not
-    scaled up to sum to 1, as the equation has it. The experts' activation is GELU, which the paper does not name. Nothing
-    balances the experts' load, as in the paper: where [CLS] hardly differs from user to user, all prompts may go to the
-    same experts, which the metrics `gate/expert<e>` show.
+    scaled up to sum to 1, as the equation has it. The experts' activation is GELU, which the paper does not name.
+    Nothing balances the experts' load, as in the paper: where [CLS] hardly differs from user to user, all prompts may
+    go to the same experts, which the metrics `gate/expert<e>` show.
 
     Args:
         width: `D`.
