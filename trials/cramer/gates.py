@@ -68,7 +68,7 @@ def settled_gates(logits_BG: Tensor, k: int, exact: Callable[[Tensor], Tensor]) 
     """
     shut = logits_BG.shape[1] - k
     if logits_BG.device.type == "cpu":  # NumPy sorts rows many times as fast as torch does, or finds the k largest
-        sorted_BG = torch.from_numpy(np.sort(logits_BG.numpy(), axis=1))
+        sorted_BG = torch.from_numpy(np.sort(logits_BG.detach().numpy(), axis=1))
     else:
         sorted_BG = logits_BG.sort(dim=1).values
     highest_shut_B, lowest_open_B = sorted_BG[:, shut - 1], sorted_BG[:, shut]
