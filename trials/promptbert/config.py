@@ -97,13 +97,6 @@ class PromptBERTConfig(LoopConfig):
         "backbone's state at [MASK])",
     )
 
-    new_layers: Literal["bert", "variance"] = Field(
-        "bert",
-        description="how new linear layers start: bert (normal, std 0.02, as the backbone's own did; the paper), or "
-        "variance (normal, std sqrt(2 / inputs), ours: the branches are then about as large as the backbone's states, "
-        "where otherwise [CLS] outweighs them in the fusion for a long time)",
-    )
-
     # Mixture of experts
     experts: int = Field(4, ge=1, le=64, description="N, experts of the mixture, >= 1; the paper: 4")
     top_k: int = Field(2, ge=1, le=64, description="k, experts a prompt is sent to, in [1, experts]; the paper: 2")

@@ -5,9 +5,8 @@ Shape letters: `B` prompts, `L` places, `D` width, `W` words, `N` items (and exp
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -83,8 +82,7 @@ class PromptBERTModel(Recommender):
             )
         for part in (self.moe, self.short, self.fusion):
             if part is not None:
-                for module in part.modules():
-                    _initialise(module, config.new_layers)
+                part.apply(_initialise)
         self._seen: dict[str, list[Tensor]] = {}
 
     def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -220,10 +218,10 @@ class PromptBERTModel(Recommender):
             self._seen.setdefault(kind, []).append(weights.detach().float().cpu())
 
 
-def _initialise(module: nn.Module, how: Literal["bert", "variance"]) -> None:
-    """Start a linear layer; a GRU and a LayerNorm start as torch makes them."""
+def _initialise(module: nn.Module) -> None:
+    """Linear layers as BERT's; a GRU and a LayerNorm start as torch makes them."""
     if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, std=INITIAL_STD if how == "bert" else math.sqrt(2 / module.in_features))
+        nn.init.normal_(module.weight, std=INITIAL_STD)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
 

@@ -167,16 +167,6 @@ def test_diagnostics_are_the_mean_weights_of_the_last_evaluation(make_model: Cal
     assert model.diagnostics() == {}
 
 
-def test_new_layers_start_small_or_keep_the_size_of_what_they_get(make_model: Callable[..., Any]) -> None:
-    small, large = (make_model(new_layers=how, fusion_hidden=512) for how in ("bert", "variance"))
-    for model, outer in ((small, 0.02), (large, (2 / 512) ** 0.5)):
-        assert float(model.fusion.scorer[2].weight.detach().std()) == pytest.approx(outer, rel=0.1)
-        assert not model.fusion.scorer[2].bias.any()
-    prompts = a_batch(large).prompts
-    sizes = [float(model.eval().states(prompts)[1].detach().square().mean()) for model in (small, large)]
-    assert sizes[1] > 100 * sizes[0]
-
-
 def test_the_original_backbone_stays_as_it_was(make_model: Callable[..., Any]) -> None:
     one, other = make_model(), make_model()
     before = {name: p.detach().clone() for name, p in other.named_parameters()}
