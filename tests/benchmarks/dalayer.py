@@ -27,8 +27,8 @@ from trials.backbones.decoder_parts import DecoderParts, LlamaParts
 from trials.dual.inputs import SentenceTokens, Tokens
 from trials.dual.layer import DALayer, Scene, scenes
 from trials.dual.layout import SERIAL
-from trials.dual.ragged import Ragged
 from trials.nn.attention import attend
+from trials.nn.ragged import Ragged
 
 BATCH, ITEMS, WORDS, CF_WIDTH, BOTTLENECK = 8, (10, 20), (12, 30), 128, 64
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from trials.data.dataset import IntArray, SearchData
 from trials.dual.config import DualConfig
-from trials.dual.ragged import Ragged
 from trials.nn.cf import Interactions, Pairs
+from trials.nn.ragged import Ragged
 
 _POOL = 16
 """Batches that are sorted by length together: long enough to save padding, short enough to stay random."""

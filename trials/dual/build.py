@@ -18,8 +18,8 @@ from trials.dual.hard_items import load_hard_items
 from trials.dual.inputs import PROMPT, SentenceTokens
 from trials.dual.layout import parse_layout
 from trials.dual.model import DualModel
-from trials.dual.ragged import Ragged
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
+from trials.nn.ragged import Ragged
 
 CENTRE_USERS, CENTRE_ITEMS = 16, 64
 """Users and items, evenly spread, whose states centre the item projection: enough for a mean, and quickly done."""

@@ -18,7 +18,7 @@ from searchplat.contract import AssetSource
 from trials.backbones.text_encoder import text_embeddings, write_atomically
 from trials.data.dataset import SearchData
 from trials.dual.config import DualConfig
-from trials.dual.ragged import Ragged
+from trials.nn.ragged import Ragged
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trials.dual.ragged import Ragged
 from trials.nn.blocks import Blocks
+from trials.nn.ragged import Ragged
 
 IntArray = NDArray[np.integer[Any]]
 

@@ -22,9 +22,9 @@ from trials.dual.inputs import ALIGN, SEQ, SentenceTokens, Tokens
 from trials.dual.layer import BaseLayer, DALayer, FrozenLayer, Source, scenes
 from trials.dual.layout import parse_layout
 from trials.dual.projection import ItemProjection
-from trials.dual.ragged import Ragged
 from trials.nn.cf import CFModel, FrozenVectors
 from trials.nn.losses import info_nce
+from trials.nn.ragged import Ragged
 from trials.training.recommender import Losses, Recommender
 
 _EVAL_TOKENS = 4096

@@ -10,8 +10,8 @@ import pytest
 from trials.darec.config import DARecConfig
 from trials.data.dataset import SearchData
 from trials.dual.batches import Batcher
-from trials.dual.ragged import Ragged
 from trials.nn.cf import Interactions
+from trials.nn.ragged import Ragged
 
 
 def batcher(data: SearchData, **settings: Any) -> Batcher:

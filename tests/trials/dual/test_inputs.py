@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trials.dual.inputs import ALIGN, SEQ, SentenceTokens
-from trials.dual.ragged import Ragged
+from trials.nn.ragged import Ragged
 
 SENTENCES = SentenceTokens(Ragged.of([[11, 12, 13], [21], [31, 32]]), np.array([7, 8]))
 

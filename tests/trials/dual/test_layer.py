@@ -13,7 +13,7 @@ from trials.backbones.decoder_lm import DecoderLM, load_decoder
 from trials.dual.inputs import SentenceTokens, Tokens
 from trials.dual.layer import BaseLayer, DALayer, FrozenLayer, scenes
 from trials.dual.layout import SERIAL, Designs
-from trials.dual.ragged import Ragged
+from trials.nn.ragged import Ragged
 
 ARCHITECTURES = ["random-llama", "random-opt", "random-gpt2"]
 HISTORIES = Ragged.of([np.array([0, 2, 1]), np.array([1]), np.array([2, 2])])

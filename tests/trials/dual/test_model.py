@@ -15,8 +15,8 @@ from trials.data.dataset import UNKNOWN_USER, Queries, SearchData
 from trials.dual.batches import Batch
 from trials.dual.inputs import SEQ
 from trials.dual.model import DualModel
-from trials.dual.ragged import Ragged
 from trials.nn.cf import CFModel
+from trials.nn.ragged import Ragged
 
 VARIANTS = ["darec", "llmrec", "darec-base", "variation-2", "same-mask"]
 BACKBONES = ["random-llama", "random-opt", "random-gpt2"]

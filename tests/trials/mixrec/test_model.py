@@ -12,8 +12,8 @@ from torch import Tensor
 from trials.data.dataset import Queries, SearchData
 from trials.dual.layer import FrozenLayer, scenes
 from trials.dual.model import DualModel
-from trials.dual.ragged import Ragged
 from trials.mixrec.config import MixRecConfig
+from trials.nn.ragged import Ragged
 from trials.nn.router import Router
 
 BACKBONES = ["random-llama", "random-opt"]
