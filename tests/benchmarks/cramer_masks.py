@@ -88,7 +88,7 @@ def main() -> int:
         ways: dict[str, Callable[[], object]] = {
             "bare": lambda: model.bare_scores(queries),
             "masks": lambda: model.masked_scores(queries, gates_BG),
-            "requests": lambda: model.steered_scores(queries, vectors_BW),
+            "requests": lambda: model.masked_scores(queries, model.gates_of(vectors_BW)),
         }
         taken = seconds(ways, options.repeats)
         memory = {name: peak_bytes(way) for name, way in ways.items()}

@@ -5,7 +5,7 @@ Shape letters: `B` requests, `G` gates (the paper's d), `W` width of the request
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,20 +198,15 @@ class CRAMERModel(Recommender):
         given = self.source == "data" or self._examples is None
         if len(queries) and np.diff(queries.offsets).min() < 1:
             raise ValueError("CRAMER steers what follows a history, but one is empty; leave such queries out")
-        return self.steered_scores(queries, self._vectors(asked(queries, self.texts, given)))
+        return self.masked_scores(queries, self.gates(asked(queries, self.texts, given)))
 
     def bare_scores(self, queries: Queries) -> Tensor:
         """Scores `[B, N]` of the backbone without masks."""
-        return self._encoded_scores(queries, lambda rows: None)
+        return self._encoded_scores(queries, None)
 
     def masked_scores(self, queries: Queries, gates_BG: Tensor) -> Tensor:
         """Scores `[B, N]` under gates `[B, d]`, or `[1, d]` that all queries share."""
-        shared = len(gates_BG) == 1
-        return self._encoded_scores(queries, lambda rows: gates_BG if shared else gates_BG[rows])
-
-    def steered_scores(self, queries: Queries, vectors_BW: Tensor) -> Tensor:
-        """Scores `[B, N]` under the masks of requests that are encoded already, each query's own."""
-        return self._encoded_scores(queries, lambda rows: self.gates_of(vectors_BW[rows]))
+        return self._encoded_scores(queries, gates_BG)
 
     def gates(self, requests: Sequence[str]) -> Tensor:
         """`[B, d]` gates of inference: the k largest logits of each request, without noise."""
@@ -258,20 +253,17 @@ class CRAMERModel(Recommender):
             found[f"mask/open_{name}"] = float(torch.cat(parts).mean())
         return {**found, "mask/varied": float((2 * open_G * (1 - open_G)).mean()), "mask/tau": self._tau}
 
-    def _encoded_scores(self, queries: Queries, gates_of: Callable[[slice], Tensor | None]) -> Tensor:
-        """Encode `_ROWS` queries at a time on a CPU, whose cache then holds a layer's activations; then score all.
-
-        Args:
-            gates_of: The gates of some of the queries, asked for when their turn comes; None for the bare backbone.
-        """
+    def _encoded_scores(self, queries: Queries, gates_BG: Tensor | None) -> Tensor:
+        """Encode `_ROWS` queries at a time on a CPU, whose cache then holds a layer's activations; then score all."""
         total = len(queries)
         step = total if self.backbone.item_embedding.weight.is_cuda else _ROWS
         states = []
         for start in range(0, total, max(step, 1)):
-            rows = slice(start, min(start + step, total))
-            gates_BG = gates_of(rows)
-            masks = None if gates_BG is None else self.layout.masks(gates_BG)
-            states.append(self.backbone.encode(queries.rows(rows.start, rows.stop), masks))
+            stop = min(start + step, total)
+            masks = None
+            if gates_BG is not None:
+                masks = self.layout.masks(gates_BG if len(gates_BG) == 1 else gates_BG[start:stop])
+            states.append(self.backbone.encode(queries.rows(start, stop), masks))
         return self.backbone.item_scores(torch.cat(states))
 
     def _vectors(self, requests: Sequence[str]) -> Tensor:
