@@ -33,30 +33,30 @@ def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AssetStore:
 
 
 @pytest.fixture
-def test_file(assets: AssetStore) -> Path:
+def targets(assets: AssetStore) -> Path:
     return prepare(TOY, assets) / "test.npy"
 
 
-def test_within_a_trial_no_way_leads_to_test_items(assets: AssetStore, test_file: Path, tmp_path: Path) -> None:
+def test_within_a_trial_no_way_leads_to_test_items(assets: AssetStore, targets: Path, tmp_path: Path) -> None:
     permit = TestPermit("s", 1, 1, ISSUER)
     with sealed():
         open_search(TOY, assets)
         for reach in (
             lambda: TestPermit("s", 1, 1, ISSUER),
             lambda: open_final(TOY, assets, permit),
-            lambda: np.load(test_file),
-            lambda: np.load(test_file, mmap_mode="r"),
-            lambda: np.fromfile(str(test_file)),
-            lambda: test_file.read_bytes(),
-            lambda: os.open(test_file, os.O_RDONLY),
-            lambda: os.link(test_file, tmp_path / "harmless.npy"),
-            lambda: os.symlink(test_file, tmp_path / "harmless.npy"),
-            lambda: test_file.rename(tmp_path / "harmless.npy"),
+            lambda: np.load(targets),
+            lambda: np.load(targets, mmap_mode="r"),
+            lambda: np.fromfile(str(targets)),
+            lambda: targets.read_bytes(),
+            lambda: os.open(targets, os.O_RDONLY),
+            lambda: os.link(targets, tmp_path / "harmless.npy"),
+            lambda: os.symlink(targets, tmp_path / "harmless.npy"),
+            lambda: targets.rename(tmp_path / "harmless.npy"),
         ):
             with pytest.raises(TestSplitError, match=r"a trial cannot .*; measure on validation"):
                 reach()
     assert not is_sealed()
-    assert len(open_final(TOY, assets, permit).test_target_U) == len(np.load(test_file))
+    assert len(open_final(TOY, assets, permit).test_target_U) == len(np.load(targets))
 
 
 def test_within_a_trial_no_way_leads_to_what_was_asked_before_test_items(assets: AssetStore) -> None:
@@ -96,14 +96,14 @@ def test_nobody_but_promotion_makes_permits() -> None:
     assert found == {"searchplat/firewall.py", "searchplat/promotion/permit.py"}
 
 
-def test_a_configuration_that_peeks_ends_as_a_bug_in_this_process(test_file: Path) -> None:
-    spec = one_stage(rehearsal_spec({"peek": str(test_file)}), trials=1)
+def test_a_configuration_that_peeks_ends_as_a_bug_in_this_process(targets: Path) -> None:
+    spec = one_stage(rehearsal_spec({"peek": str(targets)}), trials=1)
     with pytest.raises(SearchFailedError, match=r"a trial cannot open .*test\.npy; measure on validation"):
         run_one(spec, {"x": 0.5})
 
 
-def test_a_search_that_peeks_ends_as_a_bug_on_ray(test_file: Path, tmp_path: Path) -> None:
-    spec = one_stage(rehearsal_spec({"peek": str(test_file)}), trials=1)
+def test_a_search_that_peeks_ends_as_a_bug_on_ray(targets: Path, tmp_path: Path) -> None:
+    spec = one_stage(rehearsal_spec({"peek": str(targets)}), trials=1)
     outcome = run_search(spec, name="peeking", runs=tmp_path / "runs", tracking_uri=f"sqlite:///{tmp_path}/m.db")
     assert outcome.state == "failed"
     assert "a trial cannot open" in outcome.message
