@@ -186,6 +186,8 @@ class _Run:
                         ),
                     ).fit()
             finally:
+                if figures.error is not None:
+                    self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
                 bridge.join(timeout_s=60)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
             if bridge.error is not None and not self._stop.is_set():
