@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,6 +32,7 @@ def ui(
     from searchplat.errors import SearchFailedError
     from searchplat.tracking import DEFAULT_TRACKING_URI
     from searchplat.tracking.address import Address
+    from searchplat.tracking.client import connect
     from searchplat.tracking.server import HOST, serving
 
     address = Address.parse(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI)
@@ -44,7 +45,10 @@ def ui(
     print("starting MLflow's server ...", flush=True)
     signal.signal(signal.SIGTERM, _terminated)
     with serving(address, port) as process:
-        _say([f"MLflow   http://{HOST}:{port}", *others, "Ctrl-C ends it"])
+        server = f"http://{HOST}:{port}"
+        client = connect(address)
+        views = [line for folder in searches for line in _views(client, server, folder.name)]
+        _say([f"MLflow   {server}/#/experiments?workflowType=machine_learning", *views, *others, "Ctrl-C ends it"])
         try:
             code = process.wait()
         except KeyboardInterrupt:
@@ -58,6 +62,19 @@ def _terminated(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+def _views(client: Any, server: str, search: str) -> list[str]:
+    from searchplat.tracking.views import STAGES, TRIALS, view_address
+
+    experiment = client.get_experiment_by_name(search)
+    if experiment is None:
+        return []
+    pages = {"trials": TRIALS, "curves": STAGES}
+    return [
+        f"{name:<8} {view_address(server, experiment.experiment_id, experiment.tags, view)}  ({search})"
+        for name, view in pages.items()
+    ]
+
+
 def _places(folder: object) -> list[str]:
     from searchplat.cli.report import NAME
     from searchplat.engine.folder import SearchFolder
@@ -66,7 +83,7 @@ def _places(folder: object) -> list[str]:
     lines = []
     report: Path = folder.path / NAME
     if report.is_file():
-        lines.append(f"report   {report.as_uri()}")
+        lines.append(f"report   {report.as_uri()}  ({folder.name})")
     if folder.running():
         with folder.read() as ledger:
             dashboard = ledger.meta("dashboard")

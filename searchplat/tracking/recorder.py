@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -23,6 +23,7 @@ from searchplat.tracking.note import describe
 from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather
 from searchplat.tracking.picture import layout_png
 from searchplat.tracking.runs import PICTURES, SINK, Runs
+from searchplat.tracking.views import view_tags
 
 EVENTS_A_BATCH = 500
 # MLflow takes 1,000 metrics, 100 params and 100 tags at once, 1,000 of all together, and 1 MB.
@@ -41,6 +42,7 @@ class About:
         space_text: The space file, an artifact under the name `space_name`.
         tags: Further tags of the parent run.
         layout: The space's layout axis: its trials get a picture and a tag.
+        parameters: The other searched parameters: columns of the view of the trials.
     """
 
     experiment: str
@@ -48,6 +50,7 @@ class About:
     space_name: str
     tags: Mapping[str, str] = field(default_factory=dict)
     layout: Layout | None = None
+    parameters: Sequence[str] = ()
 
 
 class Recorder:
@@ -64,6 +67,7 @@ class Recorder:
         """Runs that MLflow would not take something for; it is in the ledger all the same."""
         self._status = RUNNING
         self._runs.ensure_search(about.experiment, self._search_tags())
+        self._permitted("the views", self._send_views)
         self._search_artifacts()
         self._progress = Progress(ledger, ledger.cursor(SINK))
 
@@ -186,6 +190,14 @@ class Recorder:
         text = describe(self._ledger, self._about.experiment, self._about.space_name, self._status)
         self._permitted("the description", partial(self._client.set_tag, self._runs.search, names.NOTE, text))
         self._noted_at, self._note_due = time.monotonic(), False
+
+    def _send_views(self) -> None:
+        about = self._about
+        tags = view_tags(self._ledger.objectives, about.parameters, about.layout is not None)
+        there = self._client.get_experiment(self.experiment_id).tags
+        for name, value in tags.items():
+            if there.get(name) != value:
+                self._client.set_experiment_tag(self.experiment_id, name, value)
 
     def _search_tags(self) -> dict[str, str]:
         objectives = self._ledger.objectives

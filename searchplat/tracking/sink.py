@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from searchplat.ledger import Ledger
@@ -36,6 +36,7 @@ class MlflowSink:
         space_text, space_name: The space file and how to call it.
         tags: Further tags of the parent run.
         layout: The space's layout axis, if it has one.
+        parameters: The other searched parameters.
         every_s: Seconds between two looks into the ledger.
         longest_pause_s: Bound of the pause between attempts while MLflow is away; it starts at 1 s and doubles.
 
@@ -53,12 +54,13 @@ class MlflowSink:
         space_name: str,
         tags: Mapping[str, str] | None = None,
         layout: Layout | None = None,
+        parameters: Sequence[str] = (),
         every_s: float = 1.0,
         longest_pause_s: float = 60.0,
     ) -> None:
         self._ledger = ledger
         self._where = Address.parse(tracking_uri)
-        self._about = About(experiment, space_text, space_name, dict(tags or {}), layout)
+        self._about = About(experiment, space_text, space_name, dict(tags or {}), layout, tuple(parameters))
         self._every_s, self._longest_pause_s = every_s, longest_pause_s
         self._recorder: Recorder | None = None
         self._thread: threading.Thread | None = None
@@ -82,6 +84,7 @@ class MlflowSink:
             space_text=spec.text,
             space_name=spec.source.name,
             layout=spec.layout,
+            parameters=[name for name in spec.space.names if spec.layout is None or name != spec.layout.name],
             tags={names.METHOD: spec.method, "searchplat.data": spec.data.name},
         )
 
