@@ -20,6 +20,7 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, TryAgainError
+from searchplat.redaction import redact
 from searchplat.searchers.contract import History, PastTrial, TrialState
 from searchplat.spec.model import Objective
 
@@ -203,8 +204,9 @@ class Ledger:
 
     def note(self, kind: str, payload: Mapping[str, Any] | None = None) -> int:
         """Record an event of the search as a whole; return its sequence number."""
+        clean = {key: redact(value) if isinstance(value, str) else value for key, value in (payload or {}).items()}
         with self._write():
-            return self._event(kind, None, payload or {})
+            return self._event(kind, None, clean)
 
     def suggest(
         self,
@@ -242,6 +244,7 @@ class Ledger:
 
     def retry(self, number: int, cause: str) -> None:
         """Record that a trial's worker died and the trial is taken up again."""
+        cause = redact(cause)
         retries = self._trials[number].retries + 1
         self._change(number, "retried", {"cause": cause}, retries=retries)
 
@@ -284,6 +287,7 @@ class Ledger:
         """
         if not state.final:
             raise ValueError(f"a trial ends in a final state, got {state}")
+        cause = None if cause is None else redact(cause)  # a traceback may show an address with its password
         with self._write():
             seq = self._event("ended", number, {"state": state, "cause": cause})
             self._store(replace(self._trials[number], state=state, cause=cause, ended_at=seq))

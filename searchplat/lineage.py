@@ -86,8 +86,9 @@ def _data(spec: SearchSpec, assets: AssetSource) -> str:
 def _code(methods: Sequence[str]) -> str:
     files: dict[str, Path] = {}
     for name in methods:
-        top = type(load_method(name)).__module__.partition(".")[0]
-        place = Path(str(sys.modules[top].__file__))
+        module = type(load_method(name)).__module__
+        top = module.partition(".")[0]
+        place = Path(str(sys.modules[top].__file__ or sys.modules[module].__file__))  # a folder may have no __init__
         for path in place.parent.rglob("*.py") if place.name == "__init__.py" else [place]:
             files[f"{top}/{path.relative_to(place.parent).as_posix()}"] = path
     return _hash(part for name, path in sorted(files.items()) for part in (name.encode(), path.read_bytes()))

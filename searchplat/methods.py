@@ -1,10 +1,16 @@
 """Finds methods and data sets through entry points; the platform itself names none.
 
-A package of your own adds to these groups in its `pyproject.toml`; see "Add a method" in the README.
+A package of your own adds to these groups in its `pyproject.toml`; see "Add a method" in the README. A method may
+also be named `module:attribute`, which runs whatever that module holds: only where `--allow-import` was given.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -13,6 +19,47 @@ from searchplat.errors import InputError
 
 METHODS = "searchplat.methods"
 DATASETS = "searchplat.datasets"
+ALLOW_IMPORT = "--allow-import"
+
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+
+# A leave of the process, like the firewall's seal: it holds for every thread, and each place that loads a method
+# asks for it here, so that none can forget to pass it on.
+_lock = threading.Lock()
+_leaves = 0
+
+
+def is_reference(name: str) -> bool:
+    """Whether a method is named by its code, `module:attribute`.
+
+    >>> is_reference("my.methods:Mine"), is_reference("darec"), is_reference("os:system('x')")
+    (True, False, False)
+    """
+    return _REFERENCE.fullmatch(name) is not None
+
+
+def imports_allowed() -> bool:
+    """Whether methods named `module:attribute` may be loaded in this process now."""
+    return _leaves > 0
+
+
+def allow_imports() -> None:
+    """Let methods named `module:attribute` be loaded in this process from now on."""
+    global _leaves
+    with _lock:
+        _leaves += 1
+
+
+@contextmanager
+def imports() -> Iterator[None]:
+    """Let methods named `module:attribute` be loaded within the block."""
+    global _leaves
+    allow_imports()
+    try:
+        yield
+    finally:
+        with _lock:
+            _leaves -= 1
 
 
 def method_names() -> tuple[str, ...]:
@@ -26,12 +73,12 @@ def dataset_names() -> tuple[str, ...]:
 
 
 def load_method(name: str) -> Method:
-    """Return an instance of the method `name`.
+    """Return an instance of the method `name`: that of an entry point, or `module:attribute` where that is allowed.
 
     Raises:
-        InputError: If no installed package offers it, or its module cannot be imported.
+        InputError: If no installed package offers it, or its module cannot be imported or may not be.
     """
-    method: Method = _load(METHODS, "method", name)()
+    method: Method = _import(name) if is_reference(name) else _load(METHODS, "method", name)()
     return method
 
 
@@ -61,3 +108,25 @@ def _load(group: str, kind: str, name: str) -> Any:
         return found[name].load()
     except (ImportError, AttributeError) as error:
         raise InputError(f"{kind} {name!r} ({found[name].value}) cannot be imported: {error}") from error
+
+
+def _import(name: str) -> Method:
+    if not imports_allowed():
+        raise InputError(
+            f"method {name!r} is not an installed one but names code to run; give {ALLOW_IMPORT} if you trust both "
+            "that code and the file that names it"
+        )
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever a module may raise while it is read
+        raise InputError(
+            f"method {name!r} cannot be imported ({type(error).__name__}: {error}); its folder must be on PYTHONPATH, "
+            "or its package installed"
+        ) from error
+    if not isinstance(found, type) or not all(hasattr(found, part) for part in ("Config", "prepare", "start")):
+        raise InputError(
+            f"method {name!r} must be a class with Config, prepare and start; the README tells how to add a method"
+        )
+    method: Method = found()
+    return method

@@ -30,6 +30,7 @@ from searchplat.cli import (
     ui,
 )
 from searchplat.errors import SearchplatError
+from searchplat.redaction import redact
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -56,14 +57,14 @@ class Guarded(TyperGroup):
             _complain(f"error: {type(error).__name__}: {error}", ctx)
             if not ctx.params.get("traceback"):
                 again = text.shell_words(["searchplat", "--traceback", *sys.argv[1:]])
-                print(f"This is a bug of searchplat. To see where: {again}", file=sys.stderr)
+                print(redact(f"This is a bug of searchplat. To see where: {again}"), file=sys.stderr)
             raise typer.Exit(1) from error
 
 
 def _complain(message: str, ctx: Any) -> None:
     if ctx.params.get("traceback"):
-        traceback.print_exc()
-    print(text.visible_lines(message), file=sys.stderr)
+        print(text.visible_lines(redact(traceback.format_exc())), file=sys.stderr)
+    print(text.visible_lines(redact(message)), file=sys.stderr)
 
 
 app = typer.Typer(

@@ -22,6 +22,7 @@ def check(
         ),
     ] = None,
     runs: options.Runs = None,
+    allow_import: options.AllowImport = False,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print the JSON Schema of space files instead, for editors.")
     ] = False,

@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+
+def _allow_import(ctx: typer.Context, wanted: bool) -> bool:
+    """Give the leave for as long as the command runs."""
+    if wanted:
+        from searchplat import methods
+
+        ctx.with_resource(methods.imports())
+    return wanted
+
+
 Space = Annotated[str, typer.Argument(metavar="SPACE", help="A space file, or the bare name of a shipped one: darec.")]
 Search = Annotated[str, typer.Argument(metavar="SEARCH", help="The name of a search; `searchplat status` lists them.")]
 Scale = Annotated[
@@ -33,3 +43,18 @@ TrackingUri = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+AllowImport = Annotated[
+    bool,
+    typer.Option(
+        "--allow-import",
+        callback=_allow_import,
+        help="Let a method be named module:attribute, which runs that module's code.",
+    ),
+]
+InsecureCluster = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-cluster",
+        help="Connect also to a Ray cluster on other machines that lets anybody in.",
+    ),
+]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from searchplat.cli import text
 from searchplat.cli.output import cell, command, line, table
 from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.methods import imports_allowed
 from searchplat.spec.model import Categorical, Control, Domain, Float, Int, Layout, SearchSpec, StageSpec
 
 if TYPE_CHECKING:
@@ -211,4 +212,5 @@ def _start(spec: SearchSpec) -> str:
     words += ["--scale", spec.scale] if spec.scale else []
     for override in spec.overrides:
         words += ["--set", override]
+    words += ["--allow-import"] if imports_allowed() else []
     return text.shell_words(words)

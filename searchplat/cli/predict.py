@@ -39,6 +39,7 @@ def predict(
         str | None, typer.Option("--request", metavar="TEXT", help="What the user asks for, for methods that read it.")
     ] = None,
     tracking_uri: options.TrackingUri = None,
+    allow_import: options.AllowImport = False,
     json_: options.Json = False,
 ) -> None:
     """Recommend items after a history, with a model from MLflow's registry or a folder.

@@ -30,6 +30,7 @@ def run(
         Path | None,
         typer.Option("--folder", metavar="DIR", help="Keeps checkpoints and goes on from them. [default: none kept]"),
     ] = None,
+    allow_import: options.AllowImport = False,
     json_: options.Json = False,
 ) -> None:
     """Train one configuration in this process, without Ray.

@@ -34,6 +34,8 @@ def search(
             help="Start a new search of this name from the trials of --name, under a changed space.",
         ),
     ] = None,
+    insecure_cluster: options.InsecureCluster = False,
+    allow_import: options.AllowImport = False,
     runs: options.Runs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -66,6 +68,7 @@ def search(
             trials=trials,
             fork=fork,
             address=address,
+            insecure_cluster=insecure_cluster,
             tracking_uri=tracking_uri,
             runs=runs,
             monitor=monitor,

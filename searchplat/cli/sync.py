@@ -15,6 +15,7 @@ def sync(
     search: options.Search,
     tracking_uri: options.TrackingUri = None,
     timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=1.0, help="Give up after so long.")] = 600.0,
+    allow_import: options.AllowImport = False,
     runs: options.Runs = None,
     json_: options.Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ from ray import tune
 from searchplat.contract import WarmCache
 from searchplat.engine.work import Order, Work
 from searchplat.firewall import seal
+from searchplat.methods import allow_imports
 
 ORDER = "order"
 MESSAGE = "message"
@@ -25,11 +26,14 @@ class TrialActor(tune.Trainable):
         """Begin in a new process, in which the test split is out of reach."""
         seal()
         self._warm = WarmCache()
-        self._work = Work(Order.from_json(config[ORDER]), self._warm)
+        self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Go on with another trial, keeping what is warm."""
-        self._work = Work(Order.from_json(new_config[ORDER]), self._warm)
+        order = Order.from_json(new_config[ORDER])
+        if order.allow_import:
+            allow_imports()
+        self._work = Work(order, self._warm)
         return True
 
     def step(self) -> dict[str, Any]:

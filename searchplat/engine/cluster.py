@@ -6,9 +6,13 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import ray
 
+from searchplat.engine import access
+from searchplat.environment import reduced
+from searchplat.errors import InputError
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
@@ -18,35 +22,68 @@ _MIB = 1 << 20
 def connected(address: str | None, environment: dict[str, str]) -> Iterator[str | None]:
     """Connect to Ray for the time of the block.
 
+    A Ray of our own asks for a token, answers on its dashboard to this machine only, and its processes see of this
+    one's environment what `searchplat.environment` lists. No other thread may read the environment while it starts.
+
     Args:
-        address: None starts Ray on this machine; else what `ray.init(address=...)` takes.
+        address: None or `local` starts Ray on this machine, whatever `RAY_ADDRESS` says; else what
+            `ray.init(address=...)` takes. `access.check_cluster` has seen to it that it may be used.
         environment: Environment variables of every worker.
 
     Yields:
         The dashboard's address, None if it does not run.
+
+    Raises:
+        InputError: If the cluster asks for a token and there is none, or refuses the one there is.
     """
     # What goes wrong with a worker is in the ledger and on the screen; Tune's own account would scroll it away.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    # The token file of Ray's authentication must not be readable by others.
+    own = access.is_own(address)
+    guarded = own or address is None or address.startswith("ray://") or access.asks_for_token(access.resolved(address))
+    with access.authenticated(access.TOKEN if guarded else access.NONE):
+        try:
+            context = _own(environment) if own else _other(address, environment)
+        except ray.exceptions.AuthenticationError as error:
+            raise InputError(
+                f"--address {address}: the cluster asks for a token and does not know yours; put its token into "
+                f"{access.token_path()}, or name its file in RAY_AUTH_TOKEN_PATH"
+            ) from error
+        try:
+            url = context.dashboard_url
+            yield f"http://{url}" if url else None
+        finally:
+            ray.shutdown()
+
+
+def _own(environment: dict[str, str]) -> Any:
+    """Start Ray on this machine."""
+    access.guard_token()
+    # Whatever Ray itself writes while it starts is for this user alone.
     before = os.umask(0o077)
     try:
-        context = ray.init(
-            address=address,
-            include_dashboard=True if address is None else None,
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            runtime_env={"env_vars": environment},
-            # Reports are small and data is memory-mapped: the store needs little of a laptop's memory.
-            **({"object_store_memory": 256 * _MIB} if address is None else {}),
-        )
+        with reduced(os.environ):
+            return ray.init(
+                address="local",
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": environment},
+                # Reports are small and data is memory-mapped: the store needs little of a laptop's memory.
+                object_store_memory=256 * _MIB,
+            )
     finally:
         os.umask(before)
-    try:
-        url = context.dashboard_url
-        yield f"http://{url}" if url else None
-    finally:
-        ray.shutdown()
+
+
+def _other(address: str | None, environment: dict[str, str]) -> Any:
+    """Connect to a cluster that is there."""
+    return ray.init(
+        address=address,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        runtime_env={"env_vars": environment},
+    )
 
 
 def slots(resources: Resources) -> int:

@@ -24,6 +24,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.assignment import Answer, final_run, race_run
 from searchplat.errors import InputError, SearchFailedError
+from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
 
 _POLL_S = 0.5
@@ -169,7 +170,10 @@ def train_loop(config: dict[str, Any]) -> None:
     while (assignment := ask_once({"kind": "next"})) != "stop":
         if assignment == "wait":
             time.sleep(_POLL_S)
-        elif assignment.final:
+            continue
+        if assignment.order.allow_import:
+            allow_imports()
+        if assignment.final:
             final_run(assignment, warm, device, rank, workers, ask, ask_once)
         elif rank == 0:
             race_run(assignment, warm, device, ask)

@@ -14,7 +14,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +23,14 @@ from typing import Any
 from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
+from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.plan import Plan, Turn, full_config
 from searchplat.engine.work import Order, quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.methods import load_method
+from searchplat.methods import imports_allowed, load_method
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import Categorical, SearchSpec, StageSpec
@@ -47,6 +48,7 @@ def run_search(
     trials: int | None = None,
     fork: str | None = None,
     address: str | None = None,
+    insecure_cluster: bool = False,
     tracking_uri: str | None = None,
     runs: Path | None = None,
     monitor: Monitor | None = None,
@@ -58,6 +60,7 @@ def run_search(
         trials: Trials of all stages together, instead of the file's; more than before extends a finished search.
         fork: Start a new search of this name from the trials of search `name`, under a changed space.
         address: A Ray cluster; None starts Ray on this machine.
+        insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
         runs: The folder of all searches.
         monitor: Who watches.
@@ -73,6 +76,7 @@ def run_search(
     folder = SearchFolder(root, fork or name)
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
+    check_cluster(address, insecure_cluster)
     with folder.held(), ExitStack() as stack:
         if folder.exists():
             _refuse_change(folder, spec)
@@ -101,13 +105,12 @@ class _Run:
     def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
         """Run whatever the plan still holds."""
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed})
+        self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
         sink = MlflowSink.of(self._ledger, self._spec, self._folder.name, uri)
         outcome = None
         try:
             with self._signals():
-                sink.start()
-                self._tune(address, uri, resumed, sink.backlog)
+                self._tune(address, uri, resumed, sink)
             outcome = self._outcome()
         except Exception as error:
             outcome = self._failed(str(error))
@@ -117,11 +120,12 @@ class _Run:
                 outcome = self._failed("interrupted while starting")
             self._requeue_running()
             self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
+            sink.start()  # if Ray did not
             outcome = replace(outcome, unsent_rows=sink.stop(timeout_s=30))
             self._monitor.stop(outcome)
         return outcome
 
-    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, backlog: Callable[[], int]) -> None:
+    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: MlflowSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
         for key, value in _TUNE_ENVIRONMENT.items():
             os.environ.setdefault(key, value)
@@ -137,6 +141,7 @@ class _Run:
         environment = quiet_environment()
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         with connected(address, environment) as dashboard:
+            sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
             resources = self._spec.resources
             share = gpu_share(resources)
@@ -161,7 +166,7 @@ class _Run:
                     planned=self._plan.planned_trials,
                     slots=slots(resources),
                     gpu_share=share,
-                    backlog=backlog(),
+                    backlog=sink.backlog(),
                 )
             )
             try:

@@ -19,7 +19,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
 from searchplat.errors import out_of_memory
 from searchplat.firewall import sealed
-from searchplat.methods import load_method
+from searchplat.methods import imports_allowed, load_method
 
 TIMEOUT_TRACE = "timeout.txt"
 """A trial that was silent for too long leaves the stacks of its threads in this file of its folder."""
@@ -34,6 +34,7 @@ class Order:
         folder: Its checkpoints.
         gpu: Whether it was given a share of a GPU.
         timeout_s: Seconds that one epoch may take; None for no limit.
+        allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
     """
 
     number: int | None
@@ -48,6 +49,7 @@ class Order:
     threads: int = 1
     gpu: bool = False
     timeout_s: float | None = None
+    allow_import: bool = field(default_factory=imports_allowed)
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""

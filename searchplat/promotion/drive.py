@@ -31,6 +31,7 @@ from searchplat.promotion.record import (
     FinalRun,
     PromotionStore,
 )
+from searchplat.redaction import redact
 from searchplat.spec.model import SearchSpec
 
 MAX_DEATHS = 3
@@ -243,6 +244,7 @@ class Drive:
     def _fail(self, run: FinalRun, cause: str) -> None:
         if run.state != RUNNING:  # another worker of the same training was quicker to say so
             return
+        cause = redact(cause)
         self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
 
     def _end(self, run: FinalRun, text: str) -> None:

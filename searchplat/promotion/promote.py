@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalMethod, Values
+from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.work import quiet_environment
 from searchplat.errors import InputError, SearchFailedError
@@ -68,6 +69,7 @@ def run_promotion(
     again: bool = False,
     allow_changed: bool = False,
     address: str | None = None,
+    insecure_cluster: bool = False,
     tracking_uri: str | None = None,
     runs: Path | None = None,
     say: Say = lambda line: None,
@@ -81,6 +83,7 @@ def run_promotion(
         again: Begin another promotion although there was one.
         allow_changed: Go on although space, data, code or packages are not those of the search.
         address: A Ray cluster; None starts Ray on this machine.
+        insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
         runs: The folder of all searches.
         say: Told one line for every step.
@@ -95,6 +98,7 @@ def run_promotion(
     folder.read().close()  # before the lock makes a folder of that name
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     Address.parse(uri)  # wrong input is found before anything is written
+    check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())
         block = spec.promotion

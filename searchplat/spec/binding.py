@@ -28,13 +28,14 @@ _SAMPLES = 16
 def find_method(name: str, where: Node | Place, key: str, problems: Problems) -> Method | None:
     """Return the installed method; None, with the problem noted, if there is none of this name."""
     names = methods.method_names()
-    if name not in names:
+    if name not in names and not methods.is_reference(name):
         problems.add(where, key, "this method is not installed", value=name, remedy=suggest(name, names, "known are"))
         return None
     try:
         return methods.load_method(name)
     except InputError as error:
-        problems.add(where, key, str(error).rstrip("."), remedy="mend the package that offers it")
+        remedy = "" if methods.is_reference(name) else "mend the package that offers it"
+        problems.add(where, key, str(error).rstrip("."), remedy=remedy)
         return None
 
 

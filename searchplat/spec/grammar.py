@@ -175,7 +175,9 @@ PROMOTION = Fields(
 )
 
 _BODY = {
-    "method": Field(Text(), "an installed method; see `searchplat methods`", required=True),
+    "method": Field(
+        Text(), "an installed method; see `searchplat methods`; or module:attribute, with --allow-import", required=True
+    ),
     "data": Field(DATA, "the data set, and its own options", required=True),
     "objective": Field(ListOf(OBJECTIVE, or_one=True), "the metric to improve, or a list of them", required=True),
     "fixed": Field(_VALUES, "values of the method's fields that are not searched"),

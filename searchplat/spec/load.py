@@ -8,6 +8,7 @@ from pathlib import Path
 
 from searchplat import methods
 from searchplat.errors import InputError
+from searchplat.redaction import secrets_in
 from searchplat.spec.build import Origin, build_spec
 from searchplat.spec.errors import Problem, Problems, SpecError, suggest
 from searchplat.spec.find import find_space
@@ -16,7 +17,10 @@ from searchplat.spec.merge import merge
 from searchplat.spec.model import SearchSpec
 from searchplat.spec.nodes import Node, Place
 from searchplat.spec.overrides import apply_overrides
-from searchplat.spec.strict_yaml import MAX_BYTES, decode, read_file
+from searchplat.spec.strict_yaml import MAX_BYTES, decode, line_and_column, read_file
+
+MAX_SCALES = 32
+"""Every scale of a file is checked like a file of its own."""
 
 _DEFAULT_SCALE = "quick"
 
@@ -68,6 +72,7 @@ def load_text(
     Raises:
         SpecError: If something breaks a rule; all problems at once.
     """
+    _refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
     problems = Problems()
     chosen, scales = _scales(root, str(source), scale, problems)
@@ -92,13 +97,29 @@ def load_text(
     return spec
 
 
+def _refuse_secrets(text: str, source: str, overrides: Sequence[str]) -> None:
+    """Whatever a space says is copied to the ledger, to MLflow and to reports; errors after this one quote it."""
+    problems, remedy = Problems(), "take it out, and change it if the file went anywhere"
+    for offset, what in secrets_in(text):
+        place = Place(source, *line_and_column(text[:offset]))
+        problems.add(place, "", f"secrets do not belong in a space file, and this is {what}", remedy=remedy)
+    for override in overrides:
+        for _, what in secrets_in(override):
+            place = Place(f"--set {override.partition('=')[0][:40]}")
+            problems.add(place, "", f"secrets do not belong in a space, and this is {what}", remedy=remedy)
+    problems.raise_if_any()
+
+
 def _scales(root: Node, source: str, scale: str | None, problems: Problems) -> tuple[str | None, dict[str, Node]]:
     """The chosen scale and all of them; wrong ones are left out."""
     node = root.fields.get("scales")
     known: dict[str, Node] = {}
     if node is not None:
         FILE.fields["scales"].shape.read(node, "scales", problems)
-        for name, part in node.fields.items():
+        if len(node.fields) > MAX_SCALES:
+            rule, remedy = f"a file has at most {MAX_SCALES} scales", "remove some"
+            problems.add(node.key_place, "scales", rule, got=str(len(node.fields)), remedy=remedy)
+        for name, part in list(node.fields.items())[:MAX_SCALES]:
             if isinstance(part.content, dict):
                 known[name] = part
             else:
@@ -144,7 +165,7 @@ def _attributed(found: dict[str | None, list[Problem]]) -> list[Problem]:
 def _fields(root: Node) -> Collection[str]:
     """Names of the fields of a document's method; none if it cannot be found, which is noted elsewhere."""
     name = root.fields["method"].content if "method" in root.fields else None
-    if not isinstance(name, str) or name not in methods.method_names():
+    if not isinstance(name, str) or not (name in methods.method_names() or methods.is_reference(name)):
         return ()
     try:
         return tuple(methods.load_method(name).Config.model_fields)

@@ -21,6 +21,8 @@ from searchplat.spec.nodes import Node, Place
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
+MAX_VALUES = 10_000
+"""Keys and values of a file: each is looked at once for every scale."""
 LARGEST_INT = 2**63 - 1
 
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
@@ -51,7 +53,7 @@ def decode(data: bytes, source: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8")
-        place = Place(source, *_line_and_column(before))
+        place = Place(source, *line_and_column(before))
         problems.add(
             place, "", "the text must be UTF-8", got=f"the byte 0x{data[error.start]:02x}", remedy="save it as UTF-8"
         )
@@ -112,6 +114,7 @@ class _Composer:
         self.text = text
         self.at = at
         self.problems = problems
+        self.values = 0
         self.events = self._events()
 
     def document(self) -> Node | None:
@@ -134,7 +137,7 @@ class _Composer:
         try:
             loader = yaml.SafeLoader(self.text)
         except yaml.reader.ReaderError as error:
-            line, column = _line_and_column(self.text[: error.position])
+            line, column = line_and_column(self.text[: error.position])
             mark = yaml.Mark("", 0, line - 1, column - 1, None, 0)
             code = error.character if isinstance(error.character, int) else ord(error.character)
             self.problems.add(self.at(mark), "", "control characters are not allowed", got=f"U+{code:04X}")
@@ -165,6 +168,10 @@ class _Composer:
         place = self.at(event.start_mark)
         if depth > MAX_DEPTH:
             self._add(event, key, f"values are nested at most {MAX_DEPTH} deep", remedy="is this a space file?")
+            raise _StopReading
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._add(event, key, f"a space file has at most {MAX_VALUES} values", remedy="is this a space file?")
             raise _StopReading
         if isinstance(event, yaml.AliasEvent):
             self._add(event, key, "aliases are not allowed", got=f"*{event.anchor}", remedy="write the value out")
@@ -250,6 +257,7 @@ class _StopReading(Exception):  # noqa: N818  # carries no error itself: the pro
     """Nothing after this point can be read."""
 
 
-def _line_and_column(before: str) -> tuple[int, int]:
+def line_and_column(before: str) -> tuple[int, int]:
+    """The place, both from 1, right after the text `before`."""
     lines = before.split("\n")
     return len(lines), len(lines[-1]) + 1

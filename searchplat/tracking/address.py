@@ -8,24 +8,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from searchplat.errors import InputError
+from searchplat.redaction import hide
+from searchplat.redaction import redact as redact  # part of this module's interface
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 
-# The user part as a whole: a token often stands there without a colon, and a password may hold an unescaped @.
-_USER = re.compile(r"://[^\s/?#\"']*@")
-_SECRET_OPTION = re.compile(
-    r"([?&][^=&\s]*(?:password|passwd|pwd|token|secret|api_?key|signature|sslkey)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE
-)
+_PASSWORD = re.compile(r"://[^\s/?#\"':@]*:(?P<password>[^\s/?#\"']*)@")
+
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)(?P<options>\?.*)?")
-
-
-def redact(text: str) -> str:
-    """`text` with the user part and the secret options of every URL replaced by `***`.
-
-    >>> redact("postgresql://ann:pa55@db/mlflow?sslmode=on&password=x")
-    'postgresql://***@db/mlflow?sslmode=on&password=***'
-    """
-    return _SECRET_OPTION.sub(r"\1***", _USER.sub("://***@", text))
 
 
 @dataclass(frozen=True)
@@ -47,6 +37,10 @@ class Address:
         Raises:
             InputError: If it is a plain folder, which MLflow no longer writes, or no URI at all.
         """
+        if found := _PASSWORD.search(text):
+            # Libraries take addresses apart, and an error may name the password alone.
+            hide(found["password"])
+            hide(unquote(found["password"]))
         if match := _SQLITE.fullmatch(text):
             if match["path"] == ":memory:":
                 raise InputError(
