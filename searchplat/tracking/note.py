@@ -12,11 +12,12 @@ from searchplat.tracking.address import redact
 from searchplat.tracking.names import cut
 
 
-def describe(ledger: Ledger, search: str, space_name: str, status: str) -> str:
+def describe(ledger: Ledger, search: str, space_name: str, status: str, links: Sequence[str] = ()) -> str:
     """Describe a search as it stands.
 
     Args:
         status: MLflow's status of the parent run.
+        links: Markdown paragraphs that stand below the first lines: pictures, where to go on.
     """
     trials = ledger.trials()
     objective = ledger.objectives[0]
@@ -28,6 +29,8 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str) -> str:
         "",
         f"Trials: {_counts(own)}. Controls: {_counts([t for t in trials if t.control is not None])}.",
     ]
+    for link in links:
+        lines += ["", link]
     for stage in dict.fromkeys(trial.stage for trial in own):
         if ranking := ledger.ranking(stage):
             lines += ["", f"Best of stage `{stage}` ({_share(ranking[0])} of the users): {_line(ranking[0], ledger)}"]

@@ -25,6 +25,13 @@ _SEARCH_STATUS = {"done": FINISHED, "interrupted": KILLED, "failed": FAILED}
 """By the `state` of a `closed` event."""
 
 
+def search_status(newest: Event | None) -> str:
+    """The parent run's status after the newest `opened` or `closed` event."""
+    if newest is None or newest.kind != "closed":
+        return RUNNING
+    return _SEARCH_STATUS.get(str(newest.payload.get("state", "done")), KILLED)
+
+
 @dataclass(frozen=True)
 class Point:
     """One metric value; `at_ms` is a unix time in milliseconds."""
@@ -183,7 +190,7 @@ def _of_search(ledger: Ledger, event: Event, at_ms: int, batch: Batch) -> None:
         status = RUNNING
     elif event.kind == "closed":
         state = str(event.payload.get("state", "done"))
-        batch.search.run(_SEARCH_STATUS.get(state, KILLED), at_ms)
+        batch.search.run(search_status(event), at_ms)
         batch.search.tags[names.STATE] = state
         if state != "done" and event.payload.get("message"):
             batch.search.tags[names.CAUSE] = _cause(event, "message")

@@ -19,11 +19,12 @@ from searchplat.spec.model import Layout
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
+from searchplat.tracking.curve import curve_png
 from searchplat.tracking.note import describe
-from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather
+from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather, search_status
 from searchplat.tracking.picture import layout_png
 from searchplat.tracking.runs import PICTURES, SINK, Runs
-from searchplat.tracking.views import view_tags
+from searchplat.tracking.views import STAGES, TRIALS, view_address, view_tags
 
 EVENTS_A_BATCH = 500
 # MLflow takes 1,000 metrics, 100 params and 100 tags at once, 1,000 of all together, and 1 MB.
@@ -65,7 +66,8 @@ class Recorder:
         self._note_due = True
         self.refused = 0
         """Runs that MLflow would not take something for; it is in the ledger all the same."""
-        self._status = RUNNING
+        self._status = search_status(ledger.newest("opened", "closed"))
+        self._drawn = 0
         self._runs.ensure_search(about.experiment, self._search_tags())
         self._permitted("the views", self._send_views)
         self._search_artifacts()
@@ -187,9 +189,30 @@ class Recorder:
             _log.warning("MLflow refuses %s, which stays in the ledger: %s", what, redact(str(error)))
 
     def _send_note(self) -> None:
-        text = describe(self._ledger, self._about.experiment, self._about.space_name, self._status)
+        links = [*self._curve(), *self._links()]
+        text = describe(self._ledger, self._about.experiment, self._about.space_name, self._status, links)
         self._permitted("the description", partial(self._client.set_tag, self._runs.search, names.NOTE, text))
         self._noted_at, self._note_due = time.monotonic(), False
+
+    def _curve(self) -> list[str]:
+        """Markdown that shows the picture of the search so far, which is sent where it is not there yet."""
+        trials = self._ledger.trials()
+        ended = sum(trial.state.final for trial in trials)
+        # While it runs, a picture of ever more trials is drawn ever more rarely.
+        due = ended != self._drawn if self._status != RUNNING else ended > 1.05 * self._drawn
+        if due and (png := curve_png(trials, self._ledger.objectives[0])) is not None:
+            self._artifact(self._runs.search, "progress.png", png)
+            self._drawn = ended
+        if not self._drawn or not self._artifacts:
+            return []
+        # The address is the server's own, relative to its page.
+        return [f"![best so far, by trials ended](get-artifact?path=progress.png&run_uuid={self._runs.search})"]
+
+    def _links(self) -> list[str]:
+        tags = view_tags(self._ledger.objectives, (), layout=False)
+        pages = {"trials, the best first": TRIALS, "curves by stage": STAGES}
+        made = [f"[{name}]({view_address('', self.experiment_id, tags, view)[1:]})" for name, view in pages.items()]
+        return [" · ".join(made)]
 
     def _send_views(self) -> None:
         about = self._about

@@ -110,7 +110,8 @@ def test_the_parent_has_the_space_file_the_resolved_space_and_a_description(
     ledger.note("closed", {"state": "done"})
     assert sink.stop(20) == 0
     parent = parent_of(mlflow, name)
-    assert sorted(file.path for file in mlflow.list_artifacts(parent.info.run_id)) == ["resolved.json", "toy.yaml"]
+    files = sorted(file.path for file in mlflow.list_artifacts(parent.info.run_id))
+    assert files == ["progress.png", "resolved.json", "toy.yaml"]
     text = Path(mlflow.download_artifacts(parent.info.run_id, "toy.yaml", str(tmp_path))).read_text()
     assert text == "url: https://***@hub\n"
     assert parent.data.tags["origin"] == "https://***@git/x"
@@ -120,6 +121,13 @@ def test_the_parent_has_the_space_file_the_resolved_space_and_a_description(
     note = parent.data.tags["mlflow.note.content"]
     assert "`valid/mrr` **0.25**" in note
     assert f"searchplat promote {name}" in note
+    assert f"](get-artifact?path=progress.png&run_uuid={parent.info.run_id})" in note
+    page = f"#/experiments/{parent.info.experiment_id}/runs?workflowType=machine_learning"
+    assert f"[trials, the best first]({page}&viewStateShareKey=trials)" in note
+    # Whoever connects later and has nothing to send leaves the description right.
+    assert new_sink().flush(20) == 0
+    assert new_sink().stop(20) == 0
+    assert parent_of(mlflow, name).data.tags["mlflow.note.content"] == note
 
 
 def test_sending_everything_again_changes_no_row(

@@ -1,0 +1,59 @@
+"""How a search got to its best value, as a small picture: a point a trial, a line for the best so far.
+
+Draws on a figure of its own, never through pyplot, whose state is shared by the whole process.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from searchplat.ledger import TrialRecord
+from searchplat.spec.model import Objective
+
+# As in a layout's picture: told apart without colour vision, and on grey paper.
+_TRIAL, _CONTROL, _BEST = "#7d99b4", "#d9a441", "#1f4e79"
+
+
+def curve_png(trials: Sequence[TrialRecord], objective: Objective) -> bytes | None:
+    """Draw the first objective's values in the order in which trials ended.
+
+    Args:
+        trials: Of one search, in any order; those without a value are left out.
+
+    Returns:
+        A PNG of 720 by 300 pixels, or None where no trial of the search itself has a value.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ended = sorted((t for t in trials if t.ended_at is not None), key=lambda trial: trial.ended_at or 0)
+    scored = [(n, t, t.objectives[0]) for n, t in enumerate(ended, 1) if t.state.scored and t.objectives]
+    own = [(n, value) for n, trial, value in scored if trial.control is None]
+    controls = [(n, value) for n, trial, value in scored if trial.control is not None]
+    if not own:
+        return None
+    better = max if objective.maximize else min
+    best: list[tuple[int, float]] = []
+    for n, value in own:
+        best.append((n, value if not best else better(best[-1][1], value)))
+    best.append((len(ended), best[-1][1]))
+
+    figure = Figure(figsize=(7.2, 3.0), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.step(*zip(*best, strict=True), where="post", color=_BEST, linewidth=1.8, label="best so far")
+    axes.scatter(*zip(*own, strict=True), s=14, color=_TRIAL, label="trials", zorder=3)
+    if controls:
+        axes.scatter(*zip(*controls, strict=True), s=22, color=_CONTROL, marker="s", label="controls", zorder=3)
+    axes.set_xlabel("trials ended", fontsize=9)
+    axes.set_ylabel(objective.metric, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="best")
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
