@@ -48,7 +48,7 @@ class LiveMonitor:
 
     def start(self, info: RunInfo) -> None:
         """Show the search from now on."""
-        self._info, self._began = info, time.monotonic()
+        self._info, self._began = info, time.monotonic() - (info.watched_since or 0.0)
         self._live.start()
         self._thread.start()
 
@@ -215,4 +215,5 @@ def _around(info: RunInfo, snapshot: Snapshot, elapsed: float, notice: str) -> S
         redact(info.tracking_uri),
         info.resumed,
         notice,
+        watched=info.watched_since is not None,
     )

@@ -18,6 +18,9 @@ def status(
     ] = None,
     runs: options.Runs = None,
     json_: options.Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Follow a running search until it ends; Ctrl-C ends the watching alone.")
+    ] = False,
 ) -> None:
     """Show all searches, or how one stands. May be called while it runs.
 
@@ -25,6 +28,7 @@ def status(
     Examples:
       searchplat status
       searchplat status darec-quick --json
+      searchplat status darec-quick --watch
     """
     from searchplat.cli.output import print_json, show
     from searchplat.cli.standing import all_screen, one_screen, standing
@@ -32,7 +36,13 @@ def status(
     from searchplat.errors import InputError
 
     root = runs or runs_root()
+    if watch and (search is None or json_):
+        raise InputError("--watch: follows one search on the screen; name it, and leave out --json")
     if search is not None:
+        if watch:
+            from searchplat.cli.watch import watch as follow
+
+            follow(SearchFolder(root, search))
         one = standing(SearchFolder(root, search))
         if json_:
             print_json(one.document())

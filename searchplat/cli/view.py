@@ -45,6 +45,7 @@ class Surroundings:
         seconds_left: The estimate, None before there is one.
         tracking_uri: Without secrets.
         notice: The newest event worth a line.
+        watched: Whether the picture is of another process's search.
     """
 
     slots: int
@@ -54,6 +55,7 @@ class Surroundings:
     tracking_uri: str | None
     resumed: bool = False
     notice: str = ""
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,8 @@ def _places(snapshot: Snapshot, around: Surroundings) -> RenderableType:
 
     places = [("folder", str(snapshot.folder)), ("MLflow", around.tracking_uri), ("Ray", around.dashboard_url)]
     lines = [_cut(line((f"{name:<7}", "dim"), where)) for name, where in places if where]
-    return Group(*lines, line(("Ctrl-C stops; the same command goes on from there", "dim")))
+    end = "ends the watching, not the search" if around.watched else "stops; the same command goes on from there"
+    return Group(*lines, line((f"Ctrl-C {end}", "dim")))
 
 
 def _short(metric: str) -> str:

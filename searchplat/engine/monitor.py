@@ -19,6 +19,7 @@ class RunInfo:
         slots: Trials that run at once.
         planned_trials: Trials of all stages and controls together.
         resumed: Whether an earlier run of the same search is taken up.
+        watched_since: For somebody who only looks on: seconds that the run had been going when the looking began.
     """
 
     name: str
@@ -30,6 +31,7 @@ class RunInfo:
     slots: int
     planned_trials: int
     resumed: bool
+    watched_since: float | None = None
 
 
 @dataclass(frozen=True)
