@@ -10,6 +10,10 @@ SearchplatError
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
 """
 
+from __future__ import annotations
+
+import errno
+
 
 class SearchplatError(Exception):
     """Base of all errors raised on purpose; its text is one sentence for a person."""
@@ -47,6 +51,16 @@ class TryAgainError(SearchplatError):
     """Nothing is wrong but the moment; the same command may work later."""
 
     exit_code = 75
+
+
+def disk_full(error: BaseException) -> bool:
+    """Whether an error, or one that it came from, says that a disk has no space left or a quota is used up."""
+    met: BaseException | None = error
+    while met is not None:
+        if isinstance(met, OSError) and met.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        met = met.__cause__ or met.__context__
+    return False
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.contract import Values
-from searchplat.errors import InputError, TryAgainError
+from searchplat.errors import InputError, SearchplatError, TryAgainError
 from searchplat.redaction import redact
 from searchplat.searchers.contract import History, PastTrial, TrialState
 from searchplat.spec.model import Objective
@@ -150,7 +150,7 @@ class Ledger:
         if path.exists():
             raise InputError(f"{path} exists; open it instead, or choose another name for the search")
         connection = _connect(path)
-        with connection:
+        with _room(path), connection:
             connection.executescript("BEGIN;" + _SCHEMA)
             meta = {
                 "schema": str(SCHEMA_VERSION),
@@ -181,11 +181,12 @@ class Ledger:
     @classmethod
     def _opened(cls, path: Path, connection: sqlite3.Connection) -> Ledger:
         try:
-            return cls(path, connection)
+            with _room(path):
+                return cls(path, connection)
         except sqlite3.DatabaseError as error:
             connection.close()
             raise InputError(f"{path}: is not a ledger ({error})") from error
-        except InputError:
+        except SearchplatError:
             connection.close()
             raise
 
@@ -477,7 +478,7 @@ class Ledger:
         self._trials[trial.number] = trial
 
     def _write(self) -> _Transaction:
-        return _Transaction(self._connection, self._lock, self._reload)
+        return _Transaction(self.path, self._connection, self._lock, self._reload)
 
     def _reload(self) -> None:
         self._trials_seq = -1
@@ -505,40 +506,66 @@ class Ledger:
 
 
 class _Transaction:
-    """Holds the lock, commits on success; on failure rolls back, and memory is read again from the file."""
+    """Holds the lock, commits on success; on failure rolls back, and memory is read again from the file.
 
-    def __init__(self, connection: sqlite3.Connection, lock: threading.RLock, reload: Any) -> None:
-        self._connection, self._lock, self._reload = connection, lock, reload
+    Raises:
+        TryAgainError: If the disk is full.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: threading.RLock, reload: Any) -> None:
+        self._path, self._connection, self._lock, self._reload = path, connection, lock, reload
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._connection.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
         try:
-            if kind is None:
-                self._connection.execute("COMMIT")
-            else:
-                self._connection.execute("ROLLBACK")
-                self._reload()
-        except sqlite3.OperationalError as broken:
-            self._connection.rollback()
-            self._reload()
-            if "full" in str(broken) or "disk I/O" in str(broken):
-                raise TryAgainError(
-                    f"the ledger cannot be written ({broken}); free some space, then repeat"
-                ) from broken
+            with _room(self._path):
+                self._connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
             raise
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                try:
+                    with _room(self._path):
+                        self._connection.execute("COMMIT")
+                except BaseException:
+                    self._undo()
+                    raise
+            else:
+                self._undo()
+                with _room(self._path):
+                    raise error
         finally:
             self._lock.release()
+
+    def _undo(self) -> None:
+        self._connection.rollback()  # does nothing where SQLite has done it by itself
+        self._reload()
+
+
+@contextmanager
+def _room(path: Path) -> Iterator[None]:
+    """Within it, what SQLite says of a full disk becomes an error of the moment."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        # On a full disk SQLite fails to grow a file (FULL) or the memory that it shares with readers (IOERR).
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        raise TryAgainError(
+            f"{path}: the ledger cannot be written ({error}); free some space and run the same command again"
+        ) from error
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Autocommit mode: transactions are begun and ended by _Transaction alone.
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=20, isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    with _room(path):
+        # Autocommit mode: transactions are begun and ended by _Transaction alone.
+        connection = sqlite3.connect(path, check_same_thread=False, timeout=20, isolation_level=None)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 

@@ -15,6 +15,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from searchplat.engine.actor import ORDER
 from searchplat.engine.driver_only import DriverOnly
+from searchplat.engine.halt import Halt
 from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.work import Order
 from searchplat.ledger import Ledger, TrialRecord
@@ -33,6 +34,7 @@ class Bridge(DriverOnly, TuneSearcher):
         order_of: What to send to a trial's process.
         slots: Trials that may run at once now; asked anew each time, since nodes come and go.
         on_change: Called after every change of a trial, with the trial.
+        halt: No trial is handed out once it is asked for.
     """
 
     def __init__(
@@ -41,8 +43,10 @@ class Bridge(DriverOnly, TuneSearcher):
         order_of: Callable[[TrialRecord], Order],
         slots: Callable[[], int],
         on_change: Callable[[TrialRecord], None],
+        halt: Halt,
     ) -> None:
         super().__init__(metric=None, mode=None)
+        self._halt = halt
         self._plan, self._order_of, self._slots, self._on_change = plan, order_of, slots, on_change
         self._numbers: dict[str, int] = {}
         self._handed: set[int] = set()
@@ -57,6 +61,13 @@ class Bridge(DriverOnly, TuneSearcher):
         """The next trial's order; None for "not yet"; FINISHED at the end."""
         if self.error is not None:
             return str(TuneSearcher.FINISHED)
+        if self._halt.asked:
+            return None
+        with self._halt.guarding():
+            return self._next(trial_id)
+        return None
+
+    def _next(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._thinking is not None:
             if self._thinking.is_alive():
                 return None
@@ -75,15 +86,20 @@ class Bridge(DriverOnly, TuneSearcher):
             self._thinking.join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
             return None if self._thinking.is_alive() else self.suggest(trial_id)
         assert isinstance(turn, TrialRecord)
+        self._plan.ledger.start(turn.number)
         self._numbers[trial_id] = turn.number
         self._handed.add(turn.number)
-        self._plan.ledger.start(turn.number)
         self._on_change(self._plan.ledger.trial(turn.number))
         return {ORDER: self._order_of(turn).to_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Free the trial's slot."""
         self._handed.discard(self._numbers[trial_id])
+
+    @property
+    def at_work(self) -> int:
+        """Trials that were handed out and have not come back."""
+        return len(self._handed)
 
     def join(self, timeout_s: float) -> None:
         """Wait for a suggestion under way, so that nobody else uses the ledger afterwards."""
@@ -105,7 +121,8 @@ class Bridge(DriverOnly, TuneSearcher):
 
     def _think(self, stage: StageSpec) -> None:
         try:
-            self._plan.suggest(stage)
+            with self._halt.guarding():
+                self._plan.suggest(stage)
         except BaseException as error:  # handed to the main thread, which ends the search with it
             self.error = error
 
@@ -114,20 +131,29 @@ class Deaths(DriverOnly, Callback):
     """Tells the ledger of workers that died: their trials are taken up again, or fail after too many deaths."""
 
     def __init__(
-        self, ledger: Ledger, number_of: Callable[[str], int], on_change: Callable[[TrialRecord], None]
+        self,
+        ledger: Ledger,
+        number_of: Callable[[str], int],
+        on_change: Callable[[TrialRecord], None],
+        halt: Halt,
     ) -> None:
-        self._ledger, self._number_of, self._on_change = ledger, number_of, on_change
+        self._ledger, self._number_of, self._on_change, self._halt = ledger, number_of, on_change, halt
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A worker died; Tune starts its trial again."""
+        if self._halt.asked:  # a signal that ends the driver may well have ended its workers too
+            return
         number = self._number_of(trial.trial_id)
-        self._ledger.retry(number, "worker died")
-        self._on_change(self._ledger.trial(number))
+        with self._halt.guarding():
+            self._ledger.retry(number, "worker died")
+            self._on_change(self._ledger.trial(number))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Workers died too often under this trial."""
         number = self._number_of(trial.trial_id)
-        if not self._ledger.trial(number).state.final:
+        if self._halt.asked or self._ledger.trial(number).state.final:
+            return
+        with self._halt.guarding():
             self._ledger.end(number, TrialState.FAILED, "its workers died more often than is retried")
             self._on_change(self._ledger.trial(number))
 
@@ -143,10 +169,10 @@ class TrialNames(DriverOnly):
 
 
 class Stop(DriverOnly, Stopper):
-    """Tells Tune to end the experiment once the event is set; never ends a single trial."""
+    """Tells Tune to end the experiment once it is due; never ends a single trial."""
 
-    def __init__(self, event: threading.Event) -> None:
-        self._event = event
+    def __init__(self, due: Callable[[], bool]) -> None:
+        self._due = due
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether to end this trial: the gate decides that."""
@@ -154,4 +180,4 @@ class Stop(DriverOnly, Stopper):
 
     def stop_all(self) -> bool:
         """Whether to end the experiment."""
-        return self._event.is_set()
+        return self._due()

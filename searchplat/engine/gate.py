@@ -16,8 +16,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianSt
 
 from searchplat.engine.actor import MESSAGE
 from searchplat.engine.driver_only import DriverOnly
+from searchplat.engine.halt import Halt
 from searchplat.engine.plan import CONTROLS
 from searchplat.engine.work import Message
+from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SchedulerSpec, SearchSpec
@@ -71,12 +73,33 @@ class EarlyStopping:
         """Take in one report; whether the rule stops the trial now."""
         if self._rule is None:
             return False
+        return bool(self._rule.on_trial_result(*self._told(trial, epoch, value)) == TrialScheduler.STOP)
+
+    def remember(self, trial: int, epoch: int, value: float) -> None:
+        """Take in one report of a trial that has ended, without asking what to do with it.
+
+        The others are judged as if it had been asked. Judging takes time in proportion to the trials so far, which
+        over the thousands of a long ledger adds up.
+        """
+        if self._rule is None:
+            return
+        controller, seen, result = self._told(trial, epoch, value)
+        if isinstance(self._rule, MedianStoppingRule):
+            self._rule._results[seen].append(result)
+            return
+        bracket = self._rule._trial_info[seen.trial_id]
+        bracket.cutoff = _no_cutoff
+        self._rule.on_trial_result(controller, seen, result)
+        del bracket.cutoff
+
+    def _told(self, trial: int, epoch: int, value: float) -> tuple[None, _Seen, dict[str, Any]]:
+        """What a rule is told of a report, once it knows of the trial."""
+        assert self._rule is not None
         seen = _Seen(str(trial))
         if trial not in self._known:
             self._known.add(trial)
             self._rule.on_trial_add(None, seen)
-        result = {"epoch": epoch, self._metric: value, "training_iteration": epoch}
-        return bool(self._rule.on_trial_result(None, seen, result) == TrialScheduler.STOP)
+        return None, seen, {"epoch": epoch, self._metric: value, "training_iteration": epoch}
 
 
 class Gate(DriverOnly, FIFOScheduler):
@@ -87,6 +110,7 @@ class Gate(DriverOnly, FIFOScheduler):
         number_of: The trial number behind Tune's trial identifier.
         on_change: Called after every change of a trial, with the trial.
         on_bug: Called with the trial whose code raised; the search is to stop.
+        halt: Once it is asked for, a trial gives its worker back after its report and stays open in the ledger.
     """
 
     def __init__(
@@ -97,8 +121,10 @@ class Gate(DriverOnly, FIFOScheduler):
         number_of: Callable[[str], int],
         on_change: Callable[[TrialRecord], None],
         on_bug: Callable[[TrialRecord], None],
+        halt: Halt | None = None,
     ) -> None:
         super().__init__()
+        self._halt = halt or Halt()
         self._ledger = ledger
         self._number_of = number_of
         self._on_change, self._on_bug = on_change, on_bug
@@ -118,7 +144,10 @@ class Gate(DriverOnly, FIFOScheduler):
         trials = {trial.number: trial for trial in self._ledger.trials()}
         stopped: set[int] = set()
         for report in self._ledger.reports():
-            if self._judge(trials[report.trial], report.epoch, report.metrics):
+            trial = trials[report.trial]
+            if trial.state.final:
+                self._remember(trial, report.epoch, report.metrics)
+            elif self._judge(trial, report.epoch, report.metrics):
                 stopped.add(report.trial)
         for trial in trials.values():
             if trial.state.final or trial.epoch == 0:
@@ -133,8 +162,17 @@ class Gate(DriverOnly, FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Write, judge, decide."""
+        decision = TrialScheduler.STOP
+        if self._halt.error is None:  # else nothing can be written: the checkpoint has what this trial reports
+            with self._halt.guarding():
+                decision = self._decide(trial, result)
+        return str(TrialScheduler.STOP if self._halt.asked else decision)
+
+    def _decide(self, trial: Any, result: dict[str, Any]) -> str:
         number = self._number_of(trial.trial_id)
         message = Message.from_json(result[MESSAGE])
+        if message.kind == "later":
+            raise TryAgainError(message.cause)
         if message.kind in _ENDS:
             self._end(number, _ENDS[message.kind], message.cause)
             if message.kind == "bug":
@@ -166,9 +204,17 @@ class Gate(DriverOnly, FIFOScheduler):
             return False
         return self._stopping[trial.stage].stops(trial.number, epoch, metrics[self._metric])
 
+    def _remember(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
+        if trial.stage != CONTROLS and not _non_finite(metrics):
+            self._stopping[trial.stage].remember(trial.number, epoch, metrics[self._metric])
+
     def _end(self, number: int, state: TrialState, cause: str | None = None) -> None:
         self._ledger.end(number, state, cause)
         self._on_change(self._ledger.trial(number))
+
+
+def _no_cutoff(recorded: dict[str, float]) -> None:
+    """In place of a rung's cutoff: nothing is below it."""
 
 
 def _non_finite(metrics: dict[str, float]) -> str | None:

@@ -12,7 +12,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, WarmCache
 from searchplat.engine.plan import derive_seed, full_config
 from searchplat.engine.work import Message, Order, Work
-from searchplat.errors import SearchFailedError
+from searchplat.errors import SearchFailedError, TryAgainError
 from searchplat.methods import load_method
 from searchplat.spec.model import SearchSpec
 
@@ -40,6 +40,7 @@ def run_one(
 
     Raises:
         SearchFailedError: If the training ends by running out of memory, a bug, or a metric that is not finite.
+        TryAgainError: If no space is left on a disk.
     """
     stage = spec.stages[-1]
     method = load_method(spec.method)
@@ -63,6 +64,8 @@ def run_one(
         reports = []
         while True:
             message: Message = work.step()
+            if message.kind == "later":
+                raise TryAgainError(message.cause)
             if message.kind != "report":
                 raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
             reports.append(message.metrics)

@@ -15,7 +15,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.halt import Halt
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.plan import Plan, Turn, full_config
 from searchplat.engine.work import Order, quiet_environment
-from searchplat.errors import InputError, SearchFailedError
+from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import imports_allowed, load_method
 from searchplat.searchers.contract import TrialState
@@ -68,7 +69,7 @@ def run_search(
     Raises:
         InputError: If the search exists with another space (the text shows the difference), or a trial needs
             something that cannot be had. Nothing was started.
-        TryAgainError: If another process runs the same search.
+        TryAgainError: If another process runs the same search, or no space is left on a disk.
     """
     monitor = monitor or Silent()
     root = runs or runs_root()
@@ -77,7 +78,7 @@ def run_search(
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
     check_cluster(address, insecure_cluster)
-    with folder.held(), ExitStack() as stack:
+    with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             _refuse_change(folder, spec)
         _prepare(spec, monitor)
@@ -99,7 +100,7 @@ class _Run:
     def __init__(self, spec: SearchSpec, folder: SearchFolder, ledger: Ledger, plan: Plan, monitor: Monitor) -> None:
         self._spec, self._folder, self._ledger, self._plan, self._monitor = spec, folder, ledger, plan, monitor
         self._bug: TrialRecord | None = None
-        self._stop = threading.Event()
+        self._halt = Halt()
         self._signal: int | None = None
 
     def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
@@ -112,14 +113,18 @@ class _Run:
             with self._signals():
                 self._tune(address, uri, resumed, sink)
             outcome = self._outcome()
+        except TryAgainError as error:
+            outcome = self._interrupted(error.exit_code, str(error))
+            raise
         except Exception as error:
             outcome = self._failed(str(error))
             raise
         finally:
             if outcome is None:
-                outcome = self._failed("interrupted while starting")
-            self._requeue_running()
-            self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
+                outcome = self._interrupted(128 + signal.SIGINT, "interrupted at once")
+            with suppress(TryAgainError):  # what cannot be written now, the next run takes for granted
+                self._requeue_running()
+                self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
             sink.start()  # if Ray did not
             outcome = replace(outcome, unsent_rows=sink.stop(timeout_s=30))
             self._monitor.stop(outcome)
@@ -146,10 +151,13 @@ class _Run:
             resources = self._spec.resources
             share = gpu_share(resources)
             bridge = Bridge(
-                self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed
-            )
+                self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed,
+                self._halt,
+            )  # fmt: skip
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
-            gate = Gate(self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug)
+            gate = Gate(
+                self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt
+            )
             gate.replay(lambda trial: int(trial.config.get("epochs", 1)))
             self._monitor.start(
                 RunInfo(
@@ -170,7 +178,7 @@ class _Run:
                 )
             )
             try:
-                with figures:
+                with figures, _room():
                     tune.Tuner(
                         tune.with_resources(TrialActor, {"cpu": resources.cpu, "gpu": share}),
                         tune_config=tune.TuneConfig(
@@ -185,17 +193,22 @@ class _Run:
                             name="tune",
                             storage_path=str(self._folder.scratch),
                             verbose=0,
-                            callbacks=[Deaths(self._ledger, bridge.number_of, self._changed)],
+                            callbacks=[Deaths(self._ledger, bridge.number_of, self._changed, self._halt)],
                             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-                            stop=Stop(self._stop),
+                            stop=Stop(lambda: self._halt.due(bridge.at_work)),
                         ),
                     ).fit()
+            except Exception:
+                if self._halt.error is None:  # else Tune fell over the same
+                    raise
             finally:
                 if figures.error is not None:
                     self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
                 bridge.join(timeout_s=60)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
-            if bridge.error is not None and not self._stop.is_set():
+            if self._halt.error is not None:
+                raise self._halt.error
+            if bridge.error is not None and not self._halt.asked:
                 raise bridge.error
 
     def _requeue_running(self) -> None:
@@ -230,21 +243,27 @@ class _Run:
 
     def _stop_for_bug(self, trial: TrialRecord) -> None:
         self._bug = trial
-        self._stop.set()
+        self._halt.at_once()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the search in good order; a second SIGINT ends it at once."""
+        """SIGINT and SIGTERM: epochs under way get a grace time to end. A second one: they do not. A third: enough."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def stop(number: int, frame: object) -> None:
-            if self._stop.is_set() and number == signal.SIGINT:
+            signals.append(number)
+            if len(signals) > 2:
                 raise KeyboardInterrupt
-            self._signal = number
-            self._stop.set()
-            self._monitor.event("stopping; the same command goes on from here")
+            self._signal = self._signal or number
+            if len(signals) > 1:
+                self._halt.at_once()
+                return
+            self._halt.gently()
+            self._monitor.event("stopping once the epochs under way have ended; the same command goes on from here")
+
+        signals: list[int] = []
 
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -258,12 +277,14 @@ class _Run:
         if self._bug is not None:
             return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
         if self._signal is not None:
-            message = "interrupted; the same command goes on from here"
-            return SearchOutcome(self._folder.name, "interrupted", 128 + self._signal, path, message)
+            return self._interrupted(128 + self._signal, "interrupted; the same command goes on from here")
         if not self._ledger.ranking():
             causes = {trial.cause for trial in self._ledger.trials() if trial.cause}
             return self._failed("no trial ended with a value: " + "; ".join(sorted(causes)))
         return SearchOutcome(self._folder.name, "done", 0, path, "done")
+
+    def _interrupted(self, exit_code: int, message: str) -> SearchOutcome:
+        return SearchOutcome(self._folder.name, "interrupted", exit_code, self._ledger.path, message)
 
     def _failed(self, message: str) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "failed", SearchFailedError.exit_code, self._ledger.path, message)
@@ -277,6 +298,19 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Within it, an error of a full disk becomes one of the moment."""
+    try:
+        yield
+    except TryAgainError:
+        raise
+    except Exception as error:
+        if not disk_full(error):
+            raise
+        raise TryAgainError(f"{error}; free some space and run the same command again") from error
 
 
 def _refuse_change(folder: SearchFolder, spec: SearchSpec) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
-from searchplat.errors import out_of_memory
+from searchplat.errors import TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
 
@@ -89,7 +89,8 @@ class Message:
     """What a trial's process says after each step.
 
     Args:
-        kind: `report`, or how the trial ended: `infeasible`, `timeout`, `bug`.
+        kind: `report`; or how the trial ended: `infeasible`, `timeout`, `bug`; or `later`: it cannot go on now,
+            for want of space on a disk, and has not ended.
         epoch: Epochs completed.
         epochs: Epochs in all.
         metrics: Of the last epoch; may be non-finite.
@@ -143,6 +144,8 @@ class Work:
             if out_of_memory(error):
                 self._warm.clear()
                 return Message("infeasible", cause=f"out of memory: {error}")
+            if isinstance(error, TryAgainError) or disk_full(error):
+                return Message("later", cause=str(error))
             return Message("bug", cause=traceback.format_exc())
 
     def _step(self) -> Message:

@@ -1,4 +1,4 @@
-"""`kill -9` of the driver, then the same command: nothing lost, nothing run twice, MLflow in step."""
+"""`kill -9` of the driver, then the same command: nothing lost, nothing run twice, MLflow in step, the same best."""
 
 from __future__ import annotations
 
@@ -6,112 +6,96 @@ import os
 import random
 import signal
 import subprocess
-import sys
-import time
-from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-import mlflow
 import pytest
-
-from searchplat.ledger import Ledger
-from searchplat.searchers.contract import TrialState
-
-SPACE = """
-method: rehearsal
-data: {name: toy}
-objective: {metric: valid/mrr, direction: maximize}
-fixed: {epochs: 4, seconds: 0.15, diary: diary.txt}
-search:
-  layout: {type: layout, layers: 3, per_layer: [causal, context, recommend], choices: [serial, parallel]}
-  x: {type: float, low: 0.0, high: 1.0}
-stages:
-  - {name: layout, over: [layout], searcher: {name: random}, trials: 5}
-  - {name: weights, over: [x], searcher: {name: tpe}, trials: 5, from: {stage: layout, top: 1}}
-controls:
-  - {name: default}
-scheduler: {name: asha, grace: 2, reduction: 2}
-resources: {cpu: 1, gpu: 0}
-"""
-TRIALS = 11
-COMMAND = (sys.executable, "-m", "searchplat", "search", "space.yaml", "--name", "killed")
-
-
-@pytest.mark.parametrize(
-    "seed", [pytest.param(0), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))]
+from interruptions import (
+    TRIALS,
+    check_mlflow,
+    check_nothing_lost,
+    check_redone,
+    command,
+    environment,
+    event_is_there,
+    ledger_path,
+    outcome,
+    trials_of,
+    wait_until,
+    whole_run,
+    write_space,
 )
-def test_the_same_command_goes_on_where_the_driver_was_killed(tmp_path: Path, seed: int) -> None:
-    space = SPACE.replace("diary.txt", str(tmp_path / "diary.txt"))
-    (tmp_path / "space.yaml").write_text(space)
-    ledger_path = tmp_path / "runs" / "killed" / "ledger.sqlite"
-    kill_at = random.Random(seed).randrange(8, 55)
-    print(f"seed {seed}: killing the driver after event {kill_at}")
 
-    first = subprocess.Popen(COMMAND, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
-    _wait_for_event(ledger_path, kill_at, first)
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.tracking.address import Address
+from searchplat.tracking.client import connect
+
+Whole = Callable[[str], list[TrialRecord]]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """The trials of a search that nobody interrupted."""
+    return cache(lambda way: whole_run(tmp_path_factory.mktemp("whole"), way))
+
+
+def test_the_same_command_goes_on_where_the_driver_was_killed(tmp_path: Path) -> None:
+    seed = 0
+    kill_at = random.Random(seed).randrange(8, 45)
+    print(f"seed {seed}: killing the driver after event {kill_at}")
+    write_space(tmp_path, "side by side", 0.15)
+    first = subprocess.Popen(command(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, start_new_session=True)
+    wait_until(event_is_there(tmp_path, kill_at), f"event {kill_at}", first, 200)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    with Ledger.read(ledger_path) as ledger:
-        before = ledger.trials()
-    diary_before = _diary(tmp_path)
+    before = trials_of(tmp_path)
 
-    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command(), capture_output=True, text=True, timeout=200)
+
     assert done.returncode == 0, done.stderr
+    _check(tmp_path, [before])
 
-    with Ledger.read(ledger_path) as ledger:
-        after = ledger.trials()
-        reports = Counter((report.trial, report.epoch) for report in ledger.reports())
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("seed", "way"), [(1, "in turn"), (2, "in turn"), (3, "side by side"), (4, "side by side")]
+)  # fmt: skip
+def test_killed_five_times_at_points_of_its_own_life_a_search_ends_as_if_nothing_had_been(
+    tmp_path: Path, seed: int, way: str, whole: Whole
+) -> None:
+    rng = random.Random(seed)
+    points = [*rng.sample(["suggestion", "report"], 2), "flush", *rng.choices(["suggestion", "report", "flush"], k=2)]
+    write_space(tmp_path, way, 0.05)
+    connect(Address.parse(f"sqlite:///{tmp_path}/mlflow.db"))  # else the first kills fall into its making
+    interruptions = []
+    for point in points:
+        times = rng.randint(1, {"suggestion": 2, "report": 5, "flush": 2}[point])
+        print(f"seed {seed}, {way}: killing the driver right after {point} {times}")
+        killed = subprocess.run(
+            command(faulty=True), env=environment(DIE=f"{point} {times}"), capture_output=True, text=True, timeout=200
+        )
+        assert killed.returncode == -signal.SIGKILL, killed.stdout + killed.stderr
+        with Ledger.read(ledger_path(tmp_path)) as ledger:
+            assert ledger.select("PRAGMA integrity_check") == [("ok",)]
+            interruptions.append(ledger.trials())
+
+    done = subprocess.run(command(), capture_output=True, text=True, timeout=200)
+
+    assert done.returncode == 0, done.stderr
+    _check(tmp_path, interruptions)
+    assert outcome(trials_of(tmp_path)) == outcome(whole(way))
+
+
+def _check(folder: Path, interruptions: list[list[TrialRecord]]) -> None:
+    after = trials_of(folder)
     assert len(after) == TRIALS
     assert all(trial.state.final for trial in after)
-    assert set(reports.values()) == {1}
-
-    # Nothing suggested, reported or finished was lost.
-    for old, new in zip(before, after, strict=False):
-        assert (old.values, old.seed, old.stage) == (new.values, new.seed, new.stage)
-        assert new.epoch >= old.epoch
-        if old.state.final:
-            assert new == old
-
-    # Finished trials did not run again; of a running one at most one epoch was redone.
-    ran = _diary(tmp_path)
-    running = {trial.number for trial in before if trial.state is TrialState.RUNNING}
-    redone = Counter(trial for (trial, _), times in ran.items() for _ in range(times - 1))
-    assert set(redone) <= running
-    assert all(times <= 1 for times in redone.values()), redone
-    for trial in before:
-        if trial.state.final:
-            assert {key: n for key, n in ran.items() if key[0] == trial.number} == {
-                key: n for key, n in diary_before.items() if key[0] == trial.number
-            }
-
-    runs = mlflow.search_runs(
-        experiment_names=["killed"],
-        filter_string="tags.`searchplat.kind` = 'trial'",
-        output_format="list",
-    )
-    assert sorted(int(run.data.tags["searchplat.trial"]) for run in runs) == list(range(TRIALS))
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    parents = mlflow.search_runs(
-        experiment_names=["killed"], filter_string="tags.`searchplat.kind` = 'search'", output_format="list"
-    )
-    assert [run.info.status for run in parents] == ["FINISHED"]
-    states = {int(run.data.tags["searchplat.trial"]): run.data.tags["searchplat.state"] for run in runs}
-    assert states == {trial.number: trial.state for trial in after}
-
-
-def _wait_for_event(path: Path, seq: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the search ended before it could be killed"
-        if path.exists():
-            with Ledger.read(path) as ledger:
-                if ledger.seq >= seq:
-                    return
-        time.sleep(0.02)
-    raise AssertionError(f"event {seq} did not come")
-
-
-def _diary(tmp_path: Path) -> Counter[tuple[int, int]]:
-    path = tmp_path / "diary.txt"
-    lines = path.read_text().splitlines() if path.exists() else []
-    return Counter((int(trial), int(epoch)) for trial, epoch in (line.split() for line in lines))
+    for before in interruptions:
+        check_nothing_lost(before, after)
+    redone = check_redone(folder, interruptions)
+    print(f"{len(interruptions)} kills: {sum(redone.values())} epochs redone")
+    with Ledger.read(ledger_path(folder)) as ledger:
+        for trial in after:
+            assert [report.epoch for report in ledger.reports(trial.number)] == list(range(1, trial.epoch + 1))
+    check_mlflow(folder, "space", after)

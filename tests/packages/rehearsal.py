@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -18,6 +19,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
+
+Fault = Literal[
+    "none", "nan", "inf", "-inf", "raise", "hang", "hang-in-c", "busy-in-c", "kill", "kill-once", "memory"
+]  # fmt: skip
 
 
 class RehearsalConfig(BaseModel):
@@ -30,13 +35,14 @@ class RehearsalConfig(BaseModel):
     seconds: float = Field(0.0, ge=0, description="Seconds an epoch.")
     layers: int = Field(3, ge=1, description="Layers that a layout covers.")
     kind: Literal["a", "b"] = Field("a", description="b costs 0.05 of the score.")
-    fault: Literal["none", "nan", "inf", "raise", "hang", "hang-in-c", "kill", "kill-once", "memory"] = Field(
-        "none", description="What goes wrong."
-    )
+    fault: Fault = Field("none", description="What goes wrong.")
     fault_epoch: int = Field(2, ge=1, description="In which epoch.")
     fault_above: float | None = Field(None, description="Only where x is above this.")
+    ballast_bytes: int = Field(0, ge=0, description="Size of a checkpoint, besides what it needs.")
     peek: str | None = Field(None, description="File of test items that it tries to read.")
-    diary: str | None = Field(None, description="File that gets a line for every epoch really trained.")
+    diary: str | None = Field(
+        None, description="File that gets a line for every epoch begun: trial, epoch, process, unix time."
+    )
 
 
 class RehearsalTraining:
@@ -58,7 +64,7 @@ class RehearsalTraining:
 
     def save(self) -> None:
         part = self.state.with_suffix(".part")
-        part.write_text(json.dumps({"epoch": self.epoch, "metrics": self.metrics}))
+        part.write_text(json.dumps({"epoch": self.epoch, "metrics": self.metrics}) + " " * self.config.ballast_bytes)
         part.rename(self.state)
 
     def run_epoch(self) -> dict[str, float]:
@@ -67,7 +73,7 @@ class RehearsalTraining:
             np.load(config.peek)
         if config.diary:
             with open(config.diary, "a") as diary:
-                diary.write(f"{self.job.number} {epoch}\n")
+                diary.write(f"{self.job.number} {epoch} {os.getpid()} {time.time()}\n")
         time.sleep(config.seconds)
         score = 0.5 - (config.x - 0.7) ** 2 + 0.01 * config.layout.count("1") - 0.05 * (config.kind == "b")
         score += random.Random(self.job.seed * 1000 + epoch).gauss(0, config.noise)
@@ -84,6 +90,8 @@ class RehearsalTraining:
                 return float("nan")
             case "inf":
                 return float("inf")
+            case "-inf":
+                return float("-inf")
             case "raise":
                 raise RuntimeError("a planted bug")
             case "memory":
@@ -92,6 +100,8 @@ class RehearsalTraining:
                 time.sleep(3600)
             case "hang-in-c":
                 ctypes.PyDLL(None).sleep(3600)  # holds the interpreter's lock all the while
+            case "busy-in-c":
+                re.match(r"(a+)+$", "a" * 64 + "b")  # backtracks for longer than anybody lives
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "kill-once":

@@ -11,6 +11,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.actor import MESSAGE
 from searchplat.engine.gate import EarlyStopping, Gate
+from searchplat.engine.halt import Halt
 from searchplat.engine.work import Message
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
@@ -41,9 +42,11 @@ def suggest(ledger: Ledger) -> TrialRecord:
     return trial
 
 
-def gate_on(spec: SearchSpec, ledger: Ledger, bugs: list[TrialRecord] | None = None) -> Gate:
+def gate_on(
+    spec: SearchSpec, ledger: Ledger, bugs: list[TrialRecord] | None = None, halt: Halt | None = None
+) -> Gate:  # fmt: skip
     found = bugs if bugs is not None else []
-    return Gate(spec, ledger, {"search": EPOCHS}, int, lambda trial: None, found.append)
+    return Gate(spec, ledger, {"search": EPOCHS}, int, lambda trial: None, found.append, halt)
 
 
 def report(gate: Gate, number: int, epoch: int, value: float, kind: str = "report", cause: str | None = None) -> str:
@@ -125,6 +128,52 @@ def test_a_report_repeated_after_a_crash_is_not_judged_twice(tmp_path: Path, spe
         number = suggest(ledger).number
         assert report(gate, number, 1, 0.5) == report(gate, number, 1, 0.5) == "CONTINUE"
         assert len(ledger.reports(number)) == 1
+
+
+def test_rungs_and_decisions_are_the_same_whether_ended_trials_are_judged_again_or_remembered(
+    tmp_path: Path, spec: SearchSpec
+) -> None:
+    rng = np.random.default_rng(1)
+    rules = {name: SchedulerSpec(name, grace=1, reduction=2, min_trials=2) for name in ("asha", "median")}
+    for name, rule in rules.items():
+        judged, remembered = (EarlyStopping(rule, EPOCHS, "valid/mrr", maximize=True) for _ in range(2))
+        for trial, values in enumerate(rng.uniform(size=(20, EPOCHS))):
+            for epoch, value in enumerate(values, start=1):
+                stops = judged.stops(trial, epoch, value)
+                remembered.remember(trial, epoch, value)
+                if stops:
+                    break
+        if name == "asha":
+            assert rungs(judged) == rungs(remembered)
+            assert [len(recorded) for _, recorded in rungs(judged)] != [0, 0, 0]
+        for trial, value in enumerate(rng.uniform(size=20), start=100):
+            stopped = judged.stops(trial, 1, value)
+            assert remembered.stops(trial, 1, value) == stopped
+            if not stopped:
+                assert judged.stops(trial, 2, value) == remembered.stops(trial, 2, value)
+
+
+def rungs(rule: EarlyStopping) -> list[tuple[float, dict[str, float]]]:
+    """What ASHA has written down at each of its milestones."""
+    return [rung for bracket in rule._rule._brackets for rung in bracket._rungs]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", ["report", "later"])
+def test_once_an_end_is_asked_for_a_trial_gives_its_worker_back_and_stays_open(
+    tmp_path: Path, spec: SearchSpec, kind: str
+) -> None:
+    with create(tmp_path / "ledger.sqlite", spec) as ledger:
+        halt = Halt()
+        gate = gate_on(spec, ledger, halt=halt)
+        first, second = suggest(ledger).number, suggest(ledger).number
+        if kind == "report":
+            halt.gently()
+        assert report(gate, first, 1, 0.5, kind=kind, cause="no space") == "STOP"
+        assert report(gate, second, 1, 0.5) == "STOP"
+        # After a signal what was reached is written; where nothing can be written, nothing is tried.
+        assert [trial.epoch for trial in ledger.trials()] == ([1, 1] if kind == "report" else [0, 0])
+        assert {trial.state for trial in ledger.trials()} == {TrialState.RUNNING}
+        assert (halt.error is None) == (kind == "report")
 
 
 def test_a_bug_and_running_out_of_memory_are_told_apart(tmp_path: Path, spec: SearchSpec) -> None:
