@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -22,9 +23,16 @@ class TrialActor(tune.Trainable):
     Tune's own checkpoints are not used; a restarted trial takes up its own newest valid one.
     """
 
+    def __repr__(self) -> str:
+        """What the Ray dashboard and Ray's logs call this process."""
+        return self._name
+
     def setup(self, config: dict[str, Any]) -> None:
         """Begin in a new process, in which the test split is out of reach."""
         seal()
+        order = Order.from_json(config[ORDER])
+        # Ray asks once, at the start; the process goes on with other trials of the search.
+        self._name = f"{Path(order.folder).parents[1].name}, from trial {order.number} on"
         self._warm = WarmCache()
         self.reset_config(config)
 
@@ -45,3 +53,10 @@ class TrialActor(tune.Trainable):
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing: `Work` takes up the newest valid checkpoint by itself."""
+
+
+def trainable(resources: dict[str, float]) -> Any:
+    """`TrialActor` with what one trial takes of Ray's resources, under a name that reads well on Ray's dashboard."""
+    made = tune.with_resources(TrialActor, resources)
+    made.__name__ = made.__qualname__ = "Trial"
+    return made

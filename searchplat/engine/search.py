@@ -136,7 +136,7 @@ class _Run:
             os.environ.setdefault(key, value)
         from ray import tune
 
-        from searchplat.engine.actor import TrialActor
+        from searchplat.engine.actor import trainable
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
         from searchplat.engine.cluster import connected, gpu_share, slots
         from searchplat.engine.gate import Gate
@@ -180,7 +180,7 @@ class _Run:
             try:
                 with figures, _room():
                     tune.Tuner(
-                        tune.with_resources(TrialActor, {"cpu": resources.cpu, "gpu": share}),
+                        trainable({"cpu": resources.cpu, "gpu": share}),
                         tune_config=tune.TuneConfig(
                             search_alg=bridge,
                             scheduler=gate,
