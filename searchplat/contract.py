@@ -179,14 +179,22 @@ class FinalJob:
     workers: int = 1
 
 
+SAMPLED = "sampled/"
+"""Before the names of metrics among sampled items, which compare with their like only."""
+
+SAMPLED_RANKS = "sampled-ranks.npy"
+"""The file of ranks among sampled items, beside that of the ranks among all."""
+
+
 @dataclass(frozen=True)
 class Tested:
     """The one test of a final training.
 
     Args:
-        metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`.
+        metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`; `sampled/<name>` among sampled items.
         num_users: Users tested.
-        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item.
+        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item. Beside it lies
+            `SAMPLED_RANKS`, alike, where the configuration asks for a ranking among sampled items as well.
     """
 
     metrics: Mapping[str, float]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from searchplat.contract import SAMPLED, SAMPLED_RANKS
 from searchplat.errors import InputError
 from searchplat.promotion.record import FinalRun
 from searchplat.promotion.statistics import TESTS, TestName, benjamini_hochberg, holm, paired_tests, user_means
@@ -40,18 +41,24 @@ class Comparison:
     holm: Mapping[TestName, float] = field(default_factory=dict)
 
 
-def read_ranks(run: FinalRun) -> Ranks:
-    """A run's ranks `[U]`, from its file.
+def ranks_file(run: FinalRun, metric: str) -> Path | None:
+    """Where the ranks lie that a metric is made of; None if the run has none, as without sampled items."""
+    if run.ranks is None or not metric.startswith(SAMPLED):
+        return run.ranks
+    return run.ranks.with_name(SAMPLED_RANKS) if metric in run.test else None
+
+
+def read_ranks(run: FinalRun, path: Path) -> Ranks:
+    """A run's ranks `[U]`, from one of its files.
 
     Raises:
         InputError: If the file cannot be read.
     """
-    assert run.ranks is not None
     try:
-        ranks: Ranks = np.load(run.ranks, allow_pickle=False)
+        ranks: Ranks = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"{run.ranks}: the ranks of {run.candidate} cannot be read ({error}); promote its search again"
+            f"{path}: the ranks of {run.candidate} cannot be read ({error}); promote its search again"
         ) from error
     return ranks
 
@@ -60,10 +67,10 @@ class Pending:
     """Comparisons that wait to be made.
 
     Args:
-        read: Gives a run's ranks `[U]`.
+        read: Gives a run's ranks `[U]` from a file.
     """
 
-    def __init__(self, read: Callable[[FinalRun], Ranks] = read_ranks) -> None:
+    def __init__(self, read: Callable[[FinalRun, Path], Ranks] = read_ranks) -> None:
         self._read = read
         self._kept: dict[Path, Ranks] = {}
         self._wanted: list[tuple[Hashable, str, NDArray[np.float64]]] = []
@@ -121,11 +128,10 @@ class Pending:
         return found
 
     def _means(self, runs: Iterable[FinalRun], metric: str) -> NDArray[np.float64] | None:
-        ranks = [self._ranks(run) for run in runs if run.ranks is not None]
-        return user_means(metric, np.stack(ranks)) if ranks else None
+        files = [(run, path) for run in runs if (path := ranks_file(run, metric)) is not None]
+        return user_means(metric, np.stack([self._ranks(run, path) for run, path in files])) if files else None
 
-    def _ranks(self, run: FinalRun) -> Ranks:
-        assert run.ranks is not None
-        if run.ranks not in self._kept:
-            self._kept[run.ranks] = self._read(run)
-        return self._kept[run.ranks]
+    def _ranks(self, run: FinalRun, path: Path) -> Ranks:
+        if path not in self._kept:
+            self._kept[path] = self._read(run, path)
+        return self._kept[path]

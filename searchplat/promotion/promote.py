@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest, FinalMethod, Values
+from searchplat.contract import SAMPLED, DataRequest, FinalMethod, Values
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.work import quiet_environment
@@ -112,6 +112,7 @@ def run_promotion(
         )
         candidates = choose(ledger, search, sizes.top)
         _refuse_methods(candidates)
+        _refuse_metrics(spec.promotion.test, candidates)
         store = PromotionStore(ledger, folder.path)
         number = _known(store, search, sizes, again)
         now = lineage.now(spec, AssetStore())
@@ -260,6 +261,15 @@ def _refuse_methods(candidates: list[Candidate]) -> None:
                 f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
                 "subclass trials.training.RecommenderMethod, or add it"
             )
+
+
+def _refuse_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
+    among_some = [name for name in names if name.startswith(SAMPLED)]
+    if among_some and not any(candidate.config.get("sampled_negatives") for candidate in candidates):
+        raise InputError(
+            f"promotion.test: {among_some[0]} is among sampled items, but no configuration has sampled_negatives "
+            "above 0; leave it out, or search with sampled_negatives under fixed"
+        )
 
 
 def _known(store: PromotionStore, search: str, sizes: Sizes, again: bool) -> int | None:

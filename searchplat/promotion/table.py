@@ -11,6 +11,7 @@ import math
 import statistics as stdlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from searchplat.contract import Published
@@ -124,7 +125,7 @@ def make_table(
     test: TestName = "t",
     alpha: float = 0.05,
     resamples: int = RESAMPLES,
-    read: Callable[[FinalRun], Ranks] = read_ranks,
+    read: Callable[[FinalRun, Path], Ranks] = read_ranks,
 ) -> Table:
     """Put promotions side by side.
 

@@ -167,8 +167,11 @@ PROMOTION = Fields(
         "patience": Field(_COUNT, "stop after this many epochs without a better validation; default 5"),
         "data_fraction": Field(_FRACTION, "on which share of the users; default 1"),
         "test": Field(
-            ListOf(Text(r"[a-z][a-z0-9_]*(@[1-9][0-9]*)?", "test metrics are named like mrr or ndcg@10")),
-            "the metrics measured once on the test split; default mrr, recall@10, ndcg@10",
+            ListOf(
+                Text(r"(sampled/)?[a-z][a-z0-9_]*(@[1-9][0-9]*)?", "test metrics are named like mrr or sampled/ndcg@10")
+            ),
+            "the metrics measured once on the test split; default mrr, recall@10, ndcg@10; sampled/ndcg@10 is among "
+            "sampled items, where the method's sampled_negatives says how many",
         ),
     },
     what="promotion",

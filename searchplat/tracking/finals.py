@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchplat.contract import SAMPLED_RANKS
 from searchplat.ledger import Ledger
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import client as mlflow_client
@@ -123,7 +124,7 @@ class FinalsSink:
             client.log_batch(run_id, params=params[start : start + 50])
         client.log_batch(run_id, metrics=metrics, tags=[RunTag(names.STATE, run.state)])
         if run.ranks is not None:
-            for path in (run.ranks, Path(run.folder) / "model.json"):
+            for path in (run.ranks, run.ranks.with_name(SAMPLED_RANKS), Path(run.folder) / "model.json"):
                 if path.exists():
                     client.log_artifact(run_id, str(path))
         client.set_terminated(run_id, "FINISHED", now_ms)

@@ -11,9 +11,8 @@ import safetensors.torch
 import torch
 from method_cases import Bench
 
-from searchplat.contract import FinalJob, FinalMethod, FinalTraining, TestPermit
+from searchplat.contract import SAMPLED, SAMPLED_RANKS, FinalJob, FinalMethod, FinalTraining, TestPermit
 from searchplat.firewall import ISSUER
-from trials.training.loop import SAMPLED
 from trials.training.metrics import summarise
 from trials.training.seeds import epoch_rng
 
@@ -59,11 +58,18 @@ def test_a_final_training_is_tested_once_and_leaves_what_others_read(bench: Benc
     while not training.done:
         training.run_epoch()
         training.save()
-    tested = training.test(TestPermit("s", 1, 1, ISSUER), ["mrr", "recall@10"])
+    tested = training.test(TestPermit("s", 1, 1, ISSUER), ["mrr", f"{SAMPLED}recall@10"])
     ranks_U = np.load(tested.ranks, allow_pickle=False)
     assert (ranks_U.dtype, len(ranks_U), tested.num_users) == (np.int32, 60, 60)
     among_all = {name: value for name, value in tested.metrics.items() if not name.startswith(SAMPLED)}
     assert among_all == pytest.approx(summarise(ranks_U, ["mrr", "recall@10"]))
+    if among_some := {name for name in tested.metrics if name.startswith(SAMPLED)}:
+        sampled_U = np.load(tested.ranks.with_name(SAMPLED_RANKS), allow_pickle=False)
+        found = summarise(sampled_U, ["mrr", "recall@10"])
+        assert {name: tested.metrics[name] for name in among_some} == pytest.approx(
+            {f"{SAMPLED}{name}": value for name, value in found.items()}
+        )
+        assert (sampled_U <= ranks_U).all()
     about = json.loads((tmp_path / "model.json").read_text())
     assert (about["method"], about["best_epoch"]) == (bench.case.method, training.best_epoch)
     fresh = bench.start(tmp_path / "fresh", seed=9)

@@ -7,6 +7,7 @@ step is that of one worker with the whole batch; how weights and losses come out
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -20,7 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from searchplat.contract import FinalJob, Tested, TestPermit
+from searchplat.contract import SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit
 from searchplat.errors import InputError
 from trials.data import open_final
 from trials.data.dataset import IntArray, Queries, SearchData
@@ -125,7 +126,8 @@ class FinalLoop(Loop):
         """Load the best epoch's weights, rank every user's test item, write ranks and weights to the job's folder.
 
         The history of a query is the training sequence and the validation item. With sampled negatives, which then
-        leave out the test items as well, every metric is measured among them besides, as `sampled/<name>`.
+        leave out the test items as well, every metric is measured among them besides, as `sampled/<name>`, under
+        which name it may be asked for as well; a configuration without them has none of these.
 
         Raises:
             ValueError: If the best epoch's weights are not there.
@@ -133,12 +135,12 @@ class FinalLoop(Loop):
         self.load_best()
         final = open_final(self._job.trial.data, self._job.trial.assets, permit)
         negatives_UM = sampled(self.config, final, self._job.trial.assets)
-        found_U, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, metrics_wanted)
-        ranks_U = found_U.astype(np.int32)
+        names = list(dict.fromkeys(name.removeprefix(SAMPLED) for name in metrics_wanted))
+        found_CU, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, names)
         if self._job.rank == 0:
-            self._keep(ranks_U)
+            self._keep(found_CU.astype(np.int32))
         self._meet()
-        return Tested(found, len(ranks_U), self.folder / RANKS)
+        return Tested(found, found_CU.shape[1], self.folder / RANKS)
 
     def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
         """Ranks of targets, each worker's part of the queries put together; see `evaluation.rankings`."""
@@ -203,8 +205,8 @@ class FinalLoop(Loop):
             for name, tensor in self._model_tensors().items():
                 tensor.copy_(snapshot.model[name])
 
-    def _keep(self, ranks_U: IntArray) -> None:
-        """Write what others read; the ranks last, so that where they are, all is."""
+    def _keep(self, ranks_CU: IntArray) -> None:
+        """Write what others read; the ranks among all items last, so that where they are, all is."""
         trial = self._job.trial
         about = {
             "method": self._method,
@@ -221,12 +223,10 @@ class FinalLoop(Loop):
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._model_tensors().items()}
         _replace(self.folder / WEIGHTS, safetensors.torch.save(tensors))
         _replace(self.folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode())
-        part = self.folder / f".{RANKS}"
-        with part.open("wb") as file:
-            np.save(file, ranks_U)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.folder / RANKS)
+        for name, ranks_U in reversed(list(zip((RANKS, SAMPLED_RANKS), ranks_CU, strict=False))):
+            content = io.BytesIO()
+            np.save(content, ranks_U)
+            _replace(self.folder / name, content.getvalue())
 
     def _meet(self) -> None:
         """Wait for the other workers: what rank 0 wrote is there afterwards."""

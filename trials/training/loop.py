@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from searchplat.contract import SAMPLED
 from searchplat.errors import out_of_memory
 from trials.data.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
@@ -27,9 +28,6 @@ from trials.training.evaluation import Progress, rankings
 from trials.training.recommender import Recommender
 from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
-
-SAMPLED = "sampled/"
-"""Before the names of metrics among sampled items, which compare with their like only."""
 
 
 class Loop:
@@ -121,10 +119,10 @@ class Loop:
         losses = self._train()
         trained = time.perf_counter()
         if all(math.isfinite(value) for value in losses.values()):
-            ranks_U, scores = self.measure(
+            ranks_CU, scores = self.measure(
                 self.data.valid_queries(), self.data.valid_target_U, self.negatives_UM, self.config.metrics
             )
-            self.model.after_validation(self._epoch, ranks_U, scores)
+            self.model.after_validation(self._epoch, ranks_CU[0], scores)
             diagnostics = self.model.diagnostics()
         else:
             ways = ("",) if self.negatives_UM is None else ("", SAMPLED)
@@ -146,13 +144,17 @@ class Loop:
     def measure(
         self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None, names: Sequence[str]
     ) -> tuple[IntArray, dict[str, float]]:
-        """Ranks `[U]` of targets among all items, and the named metrics; with negatives also as `sampled/<name>`."""
+        """Ranks and the named metrics; with negatives the metrics among them besides, as `sampled/<name>`.
+
+        Returns:
+            Ranks of targets `[1, U]` among all items, or `[2, U]` with those among the negatives, and the metrics.
+        """
         candidates = [None] if negatives_UM is None else [None, negatives_UM]
         ranks_CU = self.rankings(queries, targets_U, candidates)
         scores = metrics.summarise(ranks_CU[0], names)
         for sampled_U in ranks_CU[1:]:
             scores |= {f"{SAMPLED}{name}": value for name, value in metrics.summarise(sampled_U, names).items()}
-        return ranks_CU[0], scores
+        return ranks_CU, scores
 
     def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
         """Ranks `[U]` of targets under the present weights, among all items or the given ones."""

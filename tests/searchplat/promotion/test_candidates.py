@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.errors import SearchFailedError
+from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.promotion.candidates import choose
 from searchplat.searchers.contract import TrialState
@@ -45,6 +45,14 @@ def test_trials_on_other_shares_of_the_users_do_not_compare(ledger: Ledger) -> N
     trial(ledger, 0.9, x=1, share=0.2)
     trial(ledger, 0.5, x=2)
     assert [c.name for c in choose(ledger, "s", 3)] == ["trial-1"]
+
+
+@pytest.mark.parametrize("control", ["../../elsewhere", "/tmp/x", "a/b", "..", "a\n"])
+def test_a_ledger_from_elsewhere_names_no_folder(ledger: Ledger, control: str) -> None:
+    trial(ledger, 0.5, x=1)
+    trial(ledger, 0.4, x=2, control=control)
+    with pytest.raises(InputError, match="a name must match"):
+        choose(ledger, "s", 3)
 
 
 def test_a_search_without_a_value_cannot_be_promoted(ledger: Ledger) -> None:

@@ -109,6 +109,12 @@ def test_a_second_promotion_says_so_and_is_only_begun_when_asked_for() -> None:
     assert len(children()) == 6
 
 
+def test_metrics_among_sampled_items_need_sampled_items() -> None:
+    ended_search(ROOT, spec=sasrec_spec(test=("mrr", "sampled/ndcg@10")))
+    with pytest.raises(InputError, match=r"sampled/ndcg@10 is among sampled items, but no configuration has"):
+        run_promotion("ended")
+
+
 @pytest.mark.parametrize("name", ["data", "code", "space", "torch"])
 def test_a_wrong_hash_is_refused_before_anything_starts(name: str) -> None:
     folder = ended_search(ROOT)

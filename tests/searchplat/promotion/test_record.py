@@ -66,6 +66,17 @@ def test_what_is_put_is_read_again_from_a_moved_folder(folder: Path, ledger: Led
     assert math.isnan(found.runs[1].test["mrr"])
 
 
+@pytest.mark.parametrize("place", ["../other", "/etc", "promotions/../../x", "."])
+def test_a_record_from_elsewhere_leads_nowhere_else(folder: Path, ledger: Ledger, place: str) -> None:
+    store = PromotionStore(ledger, folder)
+    number = store.create(PLANNED, {})
+    store.put(number, run(folder))
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE final_runs SET run = json_set(run, '$.folder', ?)", (place,))
+    with pytest.raises(InputError, match="not in the search's folder"):
+        load_promotion(folder)
+
+
 def test_openings_count_over_all_promotions_of_a_search(folder: Path, ledger: Ledger) -> None:
     store = PromotionStore(ledger, folder)
     first = store.create(PLANNED, {})

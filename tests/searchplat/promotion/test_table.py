@@ -40,11 +40,40 @@ def test_all_candidates_are_shown_on_demand(promoted: Make) -> None:
 def test_the_winner_is_tested_against_the_best_control_with_seeds_averaged(promoted: Make) -> None:
     one = promoted()
     (comparison,) = make_table([one], resamples=FEW).sections[0].rows[0].cells["mrr"].comparisons
-    means = [user_means("mrr", np.stack([read_ranks(r) for r in one.finals(n)])) for n in ("trial-3", "default")]
+    means = [
+        user_means("mrr", np.stack([read_ranks(r, r.ranks) for r in one.finals(n)])) for n in ("trial-3", "default")
+    ]
     assert comparison.reference == "darec default"
     assert comparison.p["t"] == pytest.approx(stats.ttest_rel(*means).pvalue)
     assert comparison.difference == pytest.approx(float((means[0] - means[1]).mean()))
     assert comparison.low < comparison.difference < comparison.high
+
+
+def test_metrics_among_sampled_items_are_tested_on_their_own_ranks(promoted: Make) -> None:
+    metric = "sampled/mrr"
+    promotion = promoted()
+    runs = []
+    for run in promotion.runs:
+        assert run.ranks is not None
+        if run.candidate != "popularity":  # a control that ranks among all items only
+            folder = run.ranks.with_suffix("")
+            folder.mkdir()
+            among_all = np.load(run.ranks)
+            np.save(folder / "ranks.npy", among_all)
+            np.save(folder / "sampled-ranks.npy", some := 1 + among_all // 4)
+            found = {**run.test, metric: float((1 / some).mean())}
+            run = replace(run, ranks=folder / "ranks.npy", test=found)
+        runs.append(run)
+    one = replace(promotion, runs=tuple(runs), metrics=("mrr", metric))
+    rows = make_table([one], resamples=FEW).sections[0].rows
+    (comparison,) = rows[0].cells[metric].comparisons
+    ours, theirs = (
+        np.mean([1 / np.load(r.ranks.with_name("sampled-ranks.npy")) for r in one.finals(n)], axis=0)  # type: ignore[union-attr]
+        for n in ("trial-3", "default")
+    )
+    assert comparison.difference == pytest.approx(float((ours - theirs).mean()))
+    assert comparison.difference != pytest.approx(rows[0].cells["mrr"].comparisons[0].difference)
+    assert metric not in next(row for row in rows if row.candidate == "popularity").cells
 
 
 def test_a_clear_winner_is_marked_and_noise_is_not(promoted: Make) -> None:
