@@ -67,6 +67,8 @@ class Plan:
         self.ledger = ledger
         self.budgets = _budgets(spec, total)
         self._searchers: dict[str, Searcher] = {}
+        self.gpu_share = 0.0
+        """Of a GPU that each trial takes, once it is known: what `gpu_hours` are counted by."""
 
     @property
     def planned_trials(self) -> int:
@@ -84,7 +86,9 @@ class Plan:
         for stage in self.spec.stages:
             own = [trial for trial in trials if trial.stage == stage.name]
             if len(own) < self.budgets[stage.name] and not self._closed(stage, trials):
-                return Ask(stage)
+                if not self._spent(stage, own):
+                    return Ask(stage)
+                self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
             if any(not trial.state.final for trial in own):
                 return Turn.WAIT
         return Turn.DONE if all(trial.state.final for trial in trials) else Turn.WAIT
@@ -199,8 +203,14 @@ class Plan:
             **{key: value for key, value in best.values.items() if key != RANK},
         }
 
+    def _spent(self, stage: StageSpec, own: list[TrialRecord]) -> bool:
+        """Whether the stage's trials took the hours that they may take; what is reported counts."""
+        hours = sum(trial.seconds for trial in own) / 3600
+        used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_share))
+        return any(bound is not None and spent >= bound for bound, spent in used)
+
     def _closed(self, stage: StageSpec, trials: list[TrialRecord]) -> bool:
-        """Whether no more trials may join: its points are exhausted, or a later stage already builds on it."""
+        """Whether no more trials may join: its points or hours are exhausted, or a later stage already builds on it."""
         if self.ledger.meta(f"exhausted:{stage.name}"):
             return True
         order = [s.name for s in self.spec.stages]

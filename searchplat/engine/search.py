@@ -149,7 +149,10 @@ class _Run:
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
             resources = self._spec.resources
-            share = gpu_share(resources)
+            share = self._plan.gpu_share = gpu_share(resources)
+            for stage in self._spec.stages:
+                if stage.gpu_hours is not None and not share:
+                    self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
             bridge = Bridge(
                 self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed,
                 self._halt,

@@ -117,7 +117,11 @@ STAGE = Fields(
         "name": Field(_NAME, "the stage's name", required=True),
         "over": Field(ListOf(Text()), "the parameters that it searches", required=True),
         "searcher": Field(SEARCHER, "how it searches", required=True),
-        "trials": Field(_COUNT, "how many trials it runs", required=True),
+        "trials": Field(_COUNT, "how many trials it runs, at most", required=True),
+        "hours": Field(
+            Number(above=0), "no more trials begin once its trials trained this long together; by default no bound"
+        ),
+        "gpu_hours": Field(Number(above=0), "the same, each hour counted by the trial's share of a GPU"),
         "data_fraction": Field(_FRACTION, "share of the users, in (0, 1]; default 1"),
         "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
         "from": Field(
@@ -190,6 +194,8 @@ _BODY = {
     "stages": Field(ListOf(STAGE), "the stages, in order; without them, searcher and trials"),
     "searcher": Field(SEARCHER, "how to search, if there are no stages"),
     "trials": Field(_COUNT, "how many trials, if there are no stages"),
+    "hours": Field(Number(above=0), "how long they may train together, if there are no stages"),
+    "gpu_hours": Field(Number(above=0), "how many GPU hours they may take together, if there are no stages"),
     "data_fraction": Field(_FRACTION, "share of the users, if there are no stages; default 1"),
     "scheduler": Field(SCHEDULER, "what may stop a trial early; by default nothing"),
     "resources": Field(RESOURCES, "what a trial takes"),

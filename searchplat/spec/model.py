@@ -330,7 +330,12 @@ class StageFrom:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One stage: which axes, by which searcher, how many trials, on which share of the users."""
+    """One stage: which axes, by which searcher, how many trials, on which share of the users.
+
+    Args:
+        hours: Of training and evaluation by its trials together, > 0, after which no more begin; None for no bound.
+        gpu_hours: The same, each hour counted by the trial's share of a GPU.
+    """
 
     name: str
     over: tuple[str, ...]
@@ -340,6 +345,8 @@ class StageSpec:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     start_from: StageFrom | None = None
     scheduler: SchedulerSpec = SchedulerSpec()
+    hours: float | None = None
+    gpu_hours: float | None = None
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
         "objective": [_plain(objective) for objective in spec.objectives],
         "fixed": dict(spec.fixed),
         "search": [_axis_to(axis) for axis in spec.space.domains],
-        "stages": [{_STAGE_KEYS.get(k, k): v for k, v in _plain(stage).items()} for stage in spec.stages],
+        "stages": [_stage_to(stage) for stage in spec.stages],
         "controls": [_plain(control) for control in spec.controls],
         "resources": _plain(spec.resources),
         "promotion": _plain(spec.promotion),
@@ -152,6 +152,12 @@ def _axis_from(document: Mapping[str, Any]) -> Domain:
     fields["when"] = tuple(Condition(parent, tuple(values)) for parent, values in document["when"].items())
     make: Callable[..., Domain] = _AXES[document["type"]]
     return make(**fields)
+
+
+def _stage_to(stage: StageSpec) -> dict[str, Any]:
+    fields = {_STAGE_KEYS.get(key, key): item for key, item in _plain(stage).items()}
+    # Left out where there is none, as in the documents of before there were such bounds.
+    return {key: item for key, item in fields.items() if item is not None or key not in ("hours", "gpu_hours")}
 
 
 def _stage_from(document: Mapping[str, Any]) -> StageSpec:

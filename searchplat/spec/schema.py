@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from searchplat.spec.grammar import BODY, FILE, SCALES
+from searchplat.spec.stages import SHORTHAND
 
 
 def json_schema() -> dict[str, Any]:
@@ -24,5 +25,5 @@ def json_schema() -> dict[str, Any]:
         "title": "searchplat space file",
         **schema,
         # Shorthand: without stages, one searcher and a number of trials.
-        "not": {"required": ["stages"], "anyOf": [{"required": [k]} for k in ("searcher", "trials", "data_fraction")]},
+        "not": {"required": ["stages"], "anyOf": [{"required": [k]} for k in SHORTHAND]},
     }

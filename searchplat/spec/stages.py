@@ -14,6 +14,10 @@ CONTROLS = "controls"
 """No stage may have this name: the ledger files the controls under it."""
 
 
+SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction")
+"""Keys of a file without stages: those of its only stage."""
+
+
 def scheduler_spec(fields: Any) -> SchedulerSpec:
     """The scheduler of a read `scheduler:`; the default for None and for a broken one."""
     return SchedulerSpec(**fields) if fields and whole(fields) else SchedulerSpec()
@@ -29,7 +33,7 @@ def build_stages(
     scheduler = scheduler_spec(read.get("scheduler"))
     if "stages" not in read:
         return [_implicit(root, read, axes, scheduler, problems)]
-    for key in ("searcher", "trials", "data_fraction"):
+    for key in SHORTHAND:
         if key in read:
             rule = "stages have their own: it stands here only in a file without stages"
             problems.add(root.fields[key].key_place, key, rule, remedy=f"write it as stages.<name>.{key}")
@@ -57,10 +61,15 @@ def _implicit(
             if key not in read:
                 rule = f"a file without stages must have the key {key}"
                 problems.add(root, "", rule, remedy=f"add {key}, or stages")
-    if not whole([searcher, trials, fraction]) or None in axes.values() or (axes and "searcher" not in read):
+    bounds = {key: read.get(key) for key in ("hours", "gpu_hours")}
+    if (
+        not whole([searcher, trials, fraction, *bounds.values()])
+        or None in axes.values()
+        or (axes and "searcher" not in read)
+    ):
         return None
     spec = _searcher(searcher) if axes and searcher is not None else SearcherSpec("random")
-    return StageSpec("search", tuple(axes), spec, trials, fraction, {}, None, scheduler)
+    return StageSpec("search", tuple(axes), spec, trials, fraction, {}, None, scheduler, **bounds)
 
 
 def _build(
@@ -105,6 +114,8 @@ def _build(
         fixed=fields.get("fixed", {}),
         start_from=StageFrom(source["stage"], source.get("top", 1)) if source is not None else None,
         scheduler=scheduler_spec(fields["scheduler"]) if "scheduler" in fields else scheduler,
+        hours=fields.get("hours"),
+        gpu_hours=fields.get("gpu_hours"),
     )
 
 

@@ -26,6 +26,7 @@ def curve_png(trials: Sequence[TrialRecord], objective: Objective) -> bytes | No
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     ended = sorted((t for t in trials if t.ended_at is not None), key=lambda trial: trial.ended_at or 0)
     scored = [(n, t, t.objectives[0]) for n, t in enumerate(ended, 1) if t.state.scored and t.objectives]
@@ -42,14 +43,16 @@ def curve_png(trials: Sequence[TrialRecord], objective: Objective) -> bytes | No
     figure = Figure(figsize=(7.2, 3.0), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    axes.step(*zip(*best, strict=True), where="post", color=_BEST, linewidth=1.8, label="best so far")
-    axes.scatter(*zip(*own, strict=True), s=14, color=_TRIAL, label="trials", zorder=3)
-    if controls:
-        axes.scatter(*zip(*controls, strict=True), s=22, color=_CONTROL, marker="s", label="controls", zorder=3)
+    axes.step([n for n, _ in best], [value for _, value in best], where="post", color=_BEST, label="best so far")
+    for points, colour, marker, label in ((own, _TRIAL, "o", "trials"), (controls, _CONTROL, "s", "controls")):
+        if points:
+            axes.scatter(
+                [n for n, _ in points], [value for _, value in points], 16, colour, marker, label=label, zorder=3
+            )
     axes.set_xlabel("trials ended", fontsize=9)
     axes.set_ylabel(objective.metric, fontsize=9)
     axes.tick_params(labelsize=8)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.25)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -19,14 +19,14 @@ def open_ledger(tmp_path: Path, spec: SearchSpec) -> Ledger:
     return Ledger.create(tmp_path / "ledger.sqlite", {}, spec.objectives)
 
 
-def finish(ledger: Ledger, trial: TrialRecord, value: float | None = None) -> None:
+def finish(ledger: Ledger, trial: TrialRecord, value: float | None = None, seconds: float = 0.0) -> None:
     score = trial.config["layout"].count("1") if value is None else value
     ledger.start(trial.number)
-    ledger.report(trial.number, 1, {"valid/mrr": score})
+    ledger.report(trial.number, 1, {"valid/mrr": score, "time/train_seconds": seconds})
     ledger.end(trial.number, TrialState.FINISHED)
 
 
-def run(plan: Plan, most: int = 100) -> list[TrialRecord]:
+def run(plan: Plan, most: int = 100, seconds: float = 0.0) -> list[TrialRecord]:
     """Play the whole plan, one trial at a time."""
     for _ in range(most):
         turn = plan.next()
@@ -36,7 +36,7 @@ def run(plan: Plan, most: int = 100) -> list[TrialRecord]:
         if isinstance(turn, Ask):
             plan.suggest(turn.stage)
         elif isinstance(turn, TrialRecord):
-            finish(plan.ledger, turn)
+            finish(plan.ledger, turn, seconds=seconds)
     raise AssertionError("the plan does not end")
 
 
@@ -140,6 +140,19 @@ def test_a_stage_whose_points_are_exhausted_ends_early_also_after_a_resume(tmp_p
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
         assert sorted(trial.values["x"] for trial in trials[2:]) == [0.0, 0.5, 1.0]
+        assert Plan(spec, ledger).next() is Turn.DONE
+
+
+def test_a_stage_ends_once_its_trials_took_their_hours_and_the_next_begins(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=9, x_trials=9)
+    first, second = spec.stages
+    spec = replace(spec, stages=(replace(first, hours=1.0), replace(second, gpu_hours=0.5)))
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        plan.gpu_share = 0.25
+        trials = run(plan, seconds=1500.0)
+        # 3 times 25 minutes are more than an hour; 5 times 25 minutes on a quarter of a GPU more than half a GPU hour.
+        assert [trial.stage for trial in trials] == ["layout"] * 3 + ["weights"] * 5
         assert Plan(spec, ledger).next() is Turn.DONE
 
 

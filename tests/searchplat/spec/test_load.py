@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from searchplat.errors import InputError
-from searchplat.spec import SpecError, load, load_text
+from searchplat.spec import SpecError, diff, from_document, load, load_text, to_document
 from searchplat.spec.model import (
     Bool,
     Categorical,
@@ -115,6 +115,14 @@ def test_without_stages_there_is_one_over_everything() -> None:
     assert spec.resources == Resources()
     assert spec.promotion == PromotionSpec()
     assert spec.controls == ()
+
+
+def test_hours_bound_a_stage_and_are_remembered() -> None:
+    spec = load_text(SMALL + "hours: 2\ngpu_hours: 0.5\n")
+    assert (spec.stages[0].hours, spec.stages[0].gpu_hours) == (2, 0.5)
+    assert from_document(to_document(spec)) == spec
+    assert "hours" not in to_document(load_text(SMALL))["stages"][0]
+    assert diff(to_document(load_text(SMALL)), to_document(spec))
 
 
 def test_without_axes_there_is_one_trial() -> None:
