@@ -46,9 +46,8 @@ def curve_png(trials: Sequence[TrialRecord], objective: Objective) -> bytes | No
     axes.step([n for n, _ in best], [value for _, value in best], where="post", color=_BEST, label="best so far")
     for points, colour, marker, label in ((own, _TRIAL, "o", "trials"), (controls, _CONTROL, "s", "controls")):
         if points:
-            axes.scatter(
-                [n for n, _ in points], [value for _, value in points], 16, colour, marker, label=label, zorder=3
-            )
+            trial_numbers, values = [n for n, _ in points], [value for _, value in points]
+            axes.scatter(trial_numbers, values, s=16, color=colour, marker=marker, label=label, zorder=3)
     axes.set_xlabel("trials ended", fontsize=9)
     axes.set_ylabel(objective.metric, fontsize=9)
     axes.tick_params(labelsize=8)
