@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from searchplat.spec.model import SearchSpec
 if TYPE_CHECKING:
     import pandas as pd
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """First characters that make a spreadsheet take a cell's text for a formula."""
 
 
@@ -50,7 +51,8 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         if path.suffix == ".parquet":
             table.astype({c: "string" for c in table.columns if _mixed(table[c])}).to_parquet(part, index=False)
         else:
-            table.map(_harmless).to_csv(part, index=False)
+            # All text in quotes: unquoted, a carriage return within a cell begins a new row for many a reader.
+            table.map(_harmless).to_csv(part, index=False, quoting=csv.QUOTE_NONNUMERIC)
         part.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); choose another --out") from error
@@ -68,4 +70,4 @@ def _mixed(column: pd.Series[Any]) -> bool:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

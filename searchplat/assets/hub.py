@@ -75,6 +75,7 @@ def download(
     """
     if reason := unreachable(f"{endpoint()}/{repo}/resolve/{revision or 'main'}/config.json"):
         raise HubError(reason)
+    _refuse_too_much(repo, revision, files)
     from huggingface_hub import constants, snapshot_download
 
     watched = folder or Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
@@ -119,6 +120,36 @@ def fetch(name: str, offline: bool) -> Path:
         if has_weights(folder):
             return folder
     raise HubError("the repository has no config.json with safetensors, and weights are never unpickled")
+
+
+def most_bytes() -> int:
+    """What a repository's files may have in all; `SEARCHPLAT_MAX_DOWNLOAD_GB` says otherwise."""
+    text = os.environ.get("SEARCHPLAT_MAX_DOWNLOAD_GB") or "40"
+    try:
+        return int(float(text) * 1e9)
+    except (ValueError, OverflowError):
+        raise HubError(f"SEARCHPLAT_MAX_DOWNLOAD_GB must be a number of gigabytes, got {text!r}") from None
+
+
+def _refuse_too_much(repo: str, revision: str | None, files: Sequence[str]) -> None:
+    """Ask how large the files are before any of them is fetched: a space may name any repository."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile
+    from huggingface_hub.utils import filter_repo_objects
+
+    most = most_bytes()
+    with _errors(repo):
+        tree = HfApi(endpoint=endpoint()).list_repo_tree(repo, revision=revision, recursive=True)
+        found = [entry for entry in tree if isinstance(entry, RepoFile)]
+    wanted = filter_repo_objects(
+        found, allow_patterns=list(files), ignore_patterns=list(IGNORED), key=lambda entry: entry.path
+    )
+    size = sum(entry.size for entry in wanted)
+    if size > most:
+        raise HubError(
+            f"its files have {size / 1e9:.1f} GB, and {most / 1e9:g} GB are allowed; raise SEARCHPLAT_MAX_DOWNLOAD_GB "
+            "if that is what you want"
+        )
 
 
 def _conversion(repo: str) -> str | None:

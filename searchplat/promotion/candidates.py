@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchplat.contract import Values
-from searchplat.errors import SearchFailedError
+from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.spec.grammar import NAME
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,9 @@ class Candidate:
         name: `trial-17`, or the control's name.
         search_score: The first objective that it had in the search.
         data_fraction: Share of the users that the search trained it on.
+
+    Raises:
+        InputError: If the name could lead out of a folder.
     """
 
     name: str
@@ -27,6 +32,10 @@ class Candidate:
     config: Values
     search_score: float
     data_fraction: float
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):  # folders are named after it, and a ledger may come from elsewhere
+            raise InputError(f"candidate {self.name!r}: a name must match {NAME}; searchplat did not write this ledger")
 
 
 def choose(ledger: Ledger, search: str, top: int) -> list[Candidate]:

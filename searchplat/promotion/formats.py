@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from searchplat.export import FORMULA
 from searchplat.promotion.statistics import TESTS, Spread
 from searchplat.promotion.table import Cell, Row, Section, Table
 
@@ -248,7 +249,9 @@ def _tex(text: str) -> str:
 
 
 def _csv(value: Any) -> Any:
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+    if isinstance(value, str):
+        value = value.replace("\r", "\\r")  # the writer would not quote it, and many readers begin a new row there
+    if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
 import time
 from collections.abc import Mapping
@@ -293,10 +294,22 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
+def _inside(folder: Path, place: str) -> Path:
+    """A path of the record; a record from elsewhere may name any, and what it names is read, written and removed.
+
+    Raises:
+        InputError: If it leads out of the search's folder.
+    """
+    path = Path(os.path.normpath(folder / place))
+    if not path.is_relative_to(os.path.normpath(folder)) or path == folder:
+        raise InputError(f"{folder.name}: the promotion's record names {place!r}, which is not in the search's folder")
+    return path
+
+
 def _from_json(document: dict[str, Any], folder: Path) -> FinalRun:
     for name in ("valid", "test"):
         document[name] = {key: math.nan if value is None else value for key, value in document[name].items()}
     for name in ("folder", "ranks"):
         if document[name] is not None:
-            document[name] = folder / document[name]
+            document[name] = _inside(folder, document[name])
     return FinalRun(**document)

@@ -90,7 +90,7 @@ class Server:
         info = {"id": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
         for revision in ("main", COMMIT):
             self._json(f"/api/models/{repo}/revision/{revision}", info)
-        self._json(f"/api/models/{repo}/tree/{COMMIT}", tree)
+            self._json(f"/api/models/{repo}/tree/{revision}", tree)
         self._json(f"/api/models/{repo}/discussions", {"discussions": [], "count": 0, "start": 0})
         for name, data in files.items():
             for revision in ("main", COMMIT):

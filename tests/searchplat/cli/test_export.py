@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,10 +42,26 @@ def test_a_csv_holds_no_formula(half_done: HalfDone, cli: Run, tmp_path: Path) -
     from searchplat.searchers.contract import TrialState
 
     ledger.end(open_trial.number, TrialState.FAILED, "=cmd|' /C calc'!A0")
+    for start in ("=", "+", "-", "@", "\t", "\r", "\n"):
+        values = {"x": -0.25, "kind": f"{start}HYPERLINK(1)"}
+        trial = ledger.suggest(
+            stage="weights", method="rehearsal", values=values, config={**values, "list": [start]},
+            data_fraction=1.0, seed=7,
+        )  # fmt: skip
+        ledger.end(trial.number, TrialState.FAILED, f"{start}1+1")
 
     cli("export", "first", "--to", "csv", "--out", str(tmp_path / "t.csv"), "--runs", str(folder.path.parent))
 
-    assert "'=cmd" in set(pd.read_csv(tmp_path / "t.csv")["cause"].dropna().str[:5])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert any(row["cause"].startswith("'=cmd") for row in rows)
+    for row in rows:
+        for name, text in row.items():
+            hostile = text.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+            assert not hostile or float(text) is not None, (name, text)  # numbers stay numbers
+    assert [row["param.x"] for row in rows[-7:]] == ["-0.25"] * 7
+    exact = json.loads(cli("trials", "first", "--json", "--runs", str(folder.path.parent)).stdout)
+    assert [trial["values"]["kind"][0] for trial in exact[-7:]] == ["=", "+", "-", "@", "\t", "\r", "\n"]
 
 
 def test_studies_hold_what_the_ledger_holds(half_done: HalfDone, cli: Run, tmp_path: Path) -> None:

@@ -59,6 +59,10 @@ def test_csv_has_every_figure_and_no_formula(table: Table) -> None:
     hostile = replace(table.sections[0].rows[0], label="=cmd|x")
     changed = replace(table, sections=(replace(table.sections[0], rows=(hostile,)),))
     assert ",'=cmd|x," in formats.csv_text(changed)
+    for start in ("+", "-", "@", "\t", "\r", "\n"):
+        again = replace(table, sections=(replace(table.sections[0], title=f"{start}1", rows=(hostile,)),))
+        for row in csv.reader(io.StringIO(formats.csv_text(again), newline=None)):
+            assert not row[0].startswith(start)
 
 
 def test_the_document_is_json(table: Table) -> None:
