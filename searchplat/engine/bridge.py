@@ -63,9 +63,10 @@ class Bridge(DriverOnly, TuneSearcher):
             return str(TuneSearcher.FINISHED)
         if self._halt.asked:
             return None
+        found: dict[str, Any] | str | None = None
         with self._halt.guarding():
-            return self._next(trial_id)
-        return None
+            found = self._next(trial_id)
+        return found
 
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._thinking is not None:

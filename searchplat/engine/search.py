@@ -113,6 +113,10 @@ class _Run:
             with self._signals():
                 self._tune(address, uri, resumed, sink)
             outcome = self._outcome()
+        except SystemExit as left:
+            if left.code != signal.SIGTERM:
+                raise
+            outcome = self._interrupted(128 + signal.SIGTERM, "interrupted while Ray started")
         except TryAgainError as error:
             outcome = self._interrupted(error.exit_code, str(error))
             raise
@@ -145,7 +149,8 @@ class _Run:
         self._requeue_running()
         environment = quiet_environment()
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
-        with connected(address, environment) as dashboard:
+        # Ray has a handler of its own for SIGTERM, which it sets while it starts.
+        with connected(address, environment) as dashboard, self._signals():
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
             resources = self._spec.resources

@@ -144,8 +144,10 @@ class Work:
             if out_of_memory(error):
                 self._warm.clear()
                 return Message("infeasible", cause=f"out of memory: {error}")
-            if isinstance(error, TryAgainError) or disk_full(error):
+            if isinstance(error, TryAgainError):
                 return Message("later", cause=str(error))
+            if disk_full(error):
+                return Message("later", cause=f"{error}; free some space and run the same command again")
             return Message("bug", cause=traceback.format_exc())
 
     def _step(self) -> Message:

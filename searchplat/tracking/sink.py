@@ -39,6 +39,7 @@ class MlflowSink:
         parameters: The other searched parameters.
         every_s: Seconds between two looks into the ledger.
         longest_pause_s: Bound of the pause between attempts while MLflow is away; it starts at 1 s and doubles.
+            So little that an MLflow that is back has everything within half a minute.
 
     Raises:
         InputError: If `tracking_uri` cannot be one. Nothing else ever raises: see `last_error`.
@@ -56,7 +57,7 @@ class MlflowSink:
         layout: Layout | None = None,
         parameters: Sequence[str] = (),
         every_s: float = 1.0,
-        longest_pause_s: float = 60.0,
+        longest_pause_s: float = 15.0,
     ) -> None:
         self._ledger = ledger
         self._where = Address.parse(tracking_uri)

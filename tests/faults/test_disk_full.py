@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from interruptions import (
     SIDE_BY_SIDE,
+    Whole,
     check_mlflow,
     check_nothing_lost,
     check_redone,
@@ -22,7 +23,6 @@ from interruptions import (
     outcome,
     trials_of,
     wait_until,
-    whole_run,
     write_space,
 )
 from small_disk import SmallDisk, small_disk
@@ -31,7 +31,7 @@ from searchplat.contract import WarmCache
 from searchplat.engine.plan import full_config
 from searchplat.engine.work import Message, Order, Work
 from searchplat.errors import TryAgainError
-from searchplat.ledger import Ledger
+from searchplat.ledger import Ledger, TrialRecord
 from searchplat.spec.model import Objective
 
 MRR = [Objective("valid/mrr", maximize=True)]
@@ -143,7 +143,7 @@ def score(message: Message) -> float:
     [pytest.param(0, 0, id="nothing fits"), pytest.param(400_000, 800_000, id="checkpoints do not fit")],
 )
 def test_a_search_on_a_full_disk_ends_with_75_and_goes_on_with_space_again(
-    disk: SmallDisk, tmp_path: Path, leave_bytes: int, ballast_bytes: int
+    disk: SmallDisk, tmp_path: Path, leave_bytes: int, ballast_bytes: int, whole: Whole
 ) -> None:
     space = write_space(tmp_path, "side by side", 0.2)
     space.write_text(space.read_text().replace("epochs: 4", f"epochs: 4, ballast_bytes: {ballast_bytes}"))
@@ -156,21 +156,29 @@ def test_a_search_on_a_full_disk_ends_with_75_and_goes_on_with_space_again(
     assert first.returncode == 75, out + err
     assert "space" in err
     assert "Traceback" not in err
-    assert integrity(ledger_path(tmp_path), tmp_path / "copy") == "ok"
-    with Ledger.read(tmp_path / "copy" / "ledger.sqlite") as ledger:
-        before = ledger.trials()
-    unfinished = [trial.number for trial in before if not trial.state.final]
-    print(f"exit 75 with {len(before)} trials, {len(unfinished)} of them open")
+    interruptions = [_left(tmp_path, "first")]
 
+    # Nothing has changed but the little that the first run has cleared away.
     again = subprocess.run(command(), capture_output=True, text=True, timeout=250)
-    assert again.returncode == 75, again.stdout + again.stderr  # nothing has changed
+    assert again.returncode == 75, again.stdout + again.stderr
+    interruptions.append(_left(tmp_path, "second"))
 
     disk.free()
     done = subprocess.run(command(), capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stdout + done.stderr
     after = trials_of(tmp_path)
-    check_nothing_lost(before, after)
-    redone = check_redone(tmp_path, [before, before])
+    for before in interruptions:
+        check_nothing_lost(before, after)
+    redone = check_redone(tmp_path, interruptions)
     print(f"{sum(redone.values())} epochs redone")
     check_mlflow(tmp_path, "space", after)
-    assert outcome(after) == outcome(whole_run(tmp_path / "whole", "side by side"))
+    assert outcome(after) == whole("side by side")
+
+
+def _left(folder: Path, run: str) -> list[TrialRecord]:
+    """The trials in the ledger that a run has left, which must be whole."""
+    assert integrity(ledger_path(folder), folder / run) == "ok"
+    with Ledger.read(folder / run / "ledger.sqlite") as ledger:
+        trials = ledger.trials()
+    print(f"{run} exit with 75: {len(trials)} trials, {sum(not trial.state.final for trial in trials)} of them open")
+    return trials

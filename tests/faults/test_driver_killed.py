@@ -6,13 +6,12 @@ import os
 import random
 import signal
 import subprocess
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
 from interruptions import (
     TRIALS,
+    Whole,
     check_mlflow,
     check_nothing_lost,
     check_redone,
@@ -23,21 +22,12 @@ from interruptions import (
     outcome,
     trials_of,
     wait_until,
-    whole_run,
     write_space,
 )
 
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.tracking.address import Address
 from searchplat.tracking.client import connect
-
-Whole = Callable[[str], list[TrialRecord]]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The trials of a search that nobody interrupted."""
-    return cache(lambda way: whole_run(tmp_path_factory.mktemp("whole"), way))
 
 
 def test_the_same_command_goes_on_where_the_driver_was_killed(tmp_path: Path) -> None:
@@ -84,7 +74,7 @@ def test_killed_five_times_at_points_of_its_own_life_a_search_ends_as_if_nothing
 
     assert done.returncode == 0, done.stderr
     _check(tmp_path, interruptions)
-    assert outcome(trials_of(tmp_path)) == outcome(whole(way))
+    assert outcome(trials_of(tmp_path)) == whole(way)
 
 
 def _check(folder: Path, interruptions: list[list[TrialRecord]]) -> None:

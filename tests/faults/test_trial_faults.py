@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 
@@ -25,7 +23,7 @@ resources: {cpu: 1, gpu: 0, timeout_s: 5}
 
 
 def search(tmp_path: Path, faults: list[str]) -> tuple[subprocess.CompletedProcess[str], dict[str, tuple[str, int]]]:
-    text = SPACE.replace("FAULTS", ", ".join(faults)).replace("COUNT", str(len(faults)))
+    text = SPACE.replace("FAULTS", ", ".join(f'"{fault}"' for fault in faults)).replace("COUNT", str(len(faults)))
     (tmp_path / "space.yaml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "searchplat", "search", "space.yaml"], capture_output=True, text=True, timeout=200
@@ -39,11 +37,11 @@ def search(tmp_path: Path, faults: list[str]) -> tuple[subprocess.CompletedProce
 
 
 def test_each_fault_ends_in_its_own_state_and_the_search_goes_on(tmp_path: Path) -> None:
-    faults = ["none", "nan", "inf", "memory", "kill-once", "hang-in-c"]
+    faults = ["none", "nan", "inf", "-inf", "memory", "kill-once", "hang-in-c"]
     done, ends = search(tmp_path, faults)
     assert done.returncode == 0, done.stderr
     assert ends["none"] == (TrialState.FINISHED, 0)
-    assert ends["nan"] == ends["inf"] == (TrialState.DIVERGED, 0)
+    assert ends["nan"] == ends["inf"] == ends["-inf"] == (TrialState.DIVERGED, 0)
     assert ends["memory"] == (TrialState.INFEASIBLE, 0)
     assert ends["kill-once"] == (TrialState.FINISHED, 1)
     assert ends["hang-in-c"][0] == TrialState.TIMEOUT
@@ -54,10 +52,3 @@ def test_a_bug_stops_the_search_and_shows_its_traceback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert ends["raise"][0] == TrialState.FAILED
     assert "a planted bug" in done.stdout + done.stderr
-
-
-@pytest.mark.slow
-def test_a_trial_whose_workers_keep_dying_fails_and_the_others_do_not(tmp_path: Path) -> None:
-    done, ends = search(tmp_path, ["none", "kill"])
-    assert done.returncode == 0, done.stderr
-    assert ends == {"none": (TrialState.FINISHED, 0), "kill": (TrialState.FAILED, 3)}

@@ -72,7 +72,12 @@ def trials_of(folder: Path) -> list[TrialRecord]:
         return ledger.trials()
 
 
-def outcome(trials: list[TrialRecord]) -> list[tuple[Any, ...]]:
+Outcome = list[tuple[Any, ...]]
+Whole = Callable[[str], Outcome]
+"""The outcome of a search that nobody interrupts, by its way."""
+
+
+def outcome(trials: list[TrialRecord]) -> Outcome:
     """All that may not depend on interruptions: points, seeds, states, epochs (so ASHA's decisions), values."""
     return [(t.number, t.stage, t.control, t.values, t.seed, t.state, t.epoch, t.objectives) for t in trials]
 
@@ -140,11 +145,11 @@ def check_redone(folder: Path, interruptions: list[list[TrialRecord]]) -> Counte
     return +redone
 
 
-def check_mlflow(folder: Path, name: str, trials: list[TrialRecord]) -> None:
+def check_mlflow(folder: Path, name: str, trials: list[TrialRecord], uri: str | None = None) -> None:
     """MLflow has a run for each trial and one for the search, all of them ended, with every report once."""
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    client = mlflow.MlflowClient(uri or f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name(name)
     runs = client.search_runs([experiment.experiment_id], max_results=1000)
     assert {run.info.status for run in runs} <= {"FINISHED", "FAILED"}
