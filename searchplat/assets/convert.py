@@ -40,8 +40,10 @@ def gguf_to_safetensors(folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     source = folder / "model.gguf"
-    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=source.name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=source.name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=source.name, dtype=torch.float32, trust_remote_code=False
+    )
     # A model read from GGUF still claims to be quantised, and then refuses to be saved.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fnmatch
 import json
 import os
 import re
@@ -135,21 +136,21 @@ def _refuse_too_much(repo: str, revision: str | None, files: Sequence[str]) -> N
     """Ask how large the files are before any of them is fetched: a space may name any repository."""
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
-    from huggingface_hub.utils import filter_repo_objects
 
     most = most_bytes()
     with _errors(repo):
         tree = HfApi(endpoint=endpoint()).list_repo_tree(repo, revision=revision, recursive=True)
         found = [entry for entry in tree if isinstance(entry, RepoFile)]
-    wanted = filter_repo_objects(
-        found, allow_patterns=list(files), ignore_patterns=list(IGNORED), key=lambda entry: entry.path
-    )
-    size = sum(entry.size for entry in wanted)
+    size = sum(entry.size for entry in found if _fits(entry.path, files) and not _fits(entry.path, IGNORED))
     if size > most:
         raise HubError(
             f"its files have {size / 1e9:.1f} GB, and {most / 1e9:g} GB are allowed; raise SEARCHPLAT_MAX_DOWNLOAD_GB "
             "if that is what you want"
         )
+
+
+def _fits(path: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
 
 
 def _conversion(repo: str) -> str | None:

@@ -91,14 +91,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]] = (), title: str
         box=None,
         pad_edge=False,
         header_style="bold",
-        title=Text(title, "bold") if title else None,
+        title=Text(visible(title), "bold") if title else None,
         title_justify="left",
         show_header=any(columns),
     )
     for name in columns:
         right, cut = name.startswith(">"), name.startswith("!")
         made.add_column(
-            Text(name.lstrip(">!")),
+            Text(visible(name.lstrip(">!"))),
             justify="right" if right else "left",
             no_wrap=right or cut,
             overflow="ellipsis" if cut else "fold",

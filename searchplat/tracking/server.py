@@ -72,7 +72,7 @@ def serving(address: Address, port: int) -> Iterator[subprocess.Popen[bytes]]:
             raise TryAgainError(f"port {port} of {HOST} is taken; choose another with --port") from error
     process = subprocess.Popen(
         command,
-        env={**_without_widening(os.environ), **environment},
+        env={**without_widening(os.environ), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is ours to handle: the server's own answer to it is a page of tracebacks
@@ -89,7 +89,7 @@ def serving(address: Address, port: int) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _without_widening(environment: Mapping[str, str]) -> dict[str, str]:
+def without_widening(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment less what would give the server other options than ours, such as another host."""
     ours = ("GUNICORN_", "UVICORN_", "FLASK_", "WEB_CONCURRENCY", "MLFLOW_SERVER_", "MLFLOW_HOST", "MLFLOW_AUTH_")
     return {name: value for name, value in environment.items() if not name.startswith(ours)}

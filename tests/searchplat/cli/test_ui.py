@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typer.testing import Result
 
 from searchplat.tracking.address import Address
 from searchplat.tracking.client import connect
-from searchplat.tracking.server import server_command
+from searchplat.tracking.server import server_command, without_widening
 
 Run = Callable[..., Result]
 
@@ -26,6 +27,17 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def listening(port: int) -> set[str]:
+    """Addresses of this machine at which somebody listens on a port, as the kernel tells it."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, number = line.split()[1].split(":")
+            if int(number, 16) == port and line.split()[3] == "0A":
+                found.add(socket.inet_ntoa(bytes.fromhex(address)[::-1]) if table == "tcp" else address)
+    return found
 
 
 def test_the_server_is_for_this_machine_and_runs_nothing_of_strangers() -> None:
@@ -38,6 +50,18 @@ def test_the_server_is_for_this_machine_and_runs_nothing_of_strangers() -> None:
     assert environment["MLFLOW_BACKEND_STORE_URI"] == address.uri
     assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
     assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
+def test_no_variable_and_no_option_widens_it(cli: Run) -> None:
+    widening = {
+        "UVICORN_HOST": "0.0.0.0", "GUNICORN_CMD_ARGS": "--bind 0.0.0.0:5000", "MLFLOW_HOST": "0.0.0.0",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": "*", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true", "FLASK_RUN_HOST": "0.0.0.0",
+    }  # fmt: skip
+    assert without_widening({**widening, "PATH": "/bin"}) == {"PATH": "/bin"}
+    for option in ("--host", "--bind", "--listen"):
+        refused = cli("ui", option, "0.0.0.0")
+        assert refused.exit_code == 2
+        assert "No such option" in refused.output
 
 
 def test_a_store_that_is_not_there_and_a_port_that_is_taken_are_said(cli: Run, tmp_path: Path) -> None:
@@ -72,6 +96,7 @@ def test_it_serves_the_store_to_this_host_name_alone_and_ends_with_the_command(
     process = subprocess.Popen(
         [sys.executable, "-m", "searchplat", "ui", "--port", str(port), "--tracking-uri", uri],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "UVICORN_HOST": "0.0.0.0", "GUNICORN_CMD_ARGS": f"--bind 0.0.0.0:{port}"},
     )  # fmt: skip
     try:
         assert process.stdout is not None
@@ -81,6 +106,7 @@ def test_it_serves_the_store_to_this_host_name_alone_and_ends_with_the_command(
         with urllib.request.urlopen(page, timeout=20) as answer:
             assert answer.status == 200
             assert answer.headers["X-Frame-Options"] == "DENY"
+        assert listening(port) == {"127.0.0.1"}, "and nowhere else, whatever the environment says"
         # A page of another site that has its name point here (DNS rebinding) is refused.
         rebound = urllib.request.Request(page, headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError) as refused:

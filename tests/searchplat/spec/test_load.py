@@ -6,6 +6,7 @@ import pytest
 
 from searchplat.errors import InputError
 from searchplat.spec import SpecError, diff, from_document, load, load_text, to_document
+from searchplat.spec.load import MAX_SCALES
 from searchplat.spec.model import (
     Bool,
     Categorical,
@@ -240,3 +241,34 @@ def test_load_refuses_names_and_files_in_words(tmp_path: Path) -> None:
 def test_broken_scales_are_refused(extra: str) -> None:
     with pytest.raises(SpecError, match="scale"):
         load_text(SMALL + extra)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("# postgresql://ann:correct-horse@db/x", "a URL with a password"),
+        ("seed: hf_" + "aB3" * 10, "an access token"),
+        ('name: "-----BEGIN PRIVATE KEY-----"', "a private key"),
+    ],
+)
+def test_a_space_with_a_secret_is_refused_without_repeating_it(line: str, what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_text(SMALL + line, "space.yaml")
+    assert f"secrets do not belong in a space file, and this is {what}" in str(caught.value)
+    assert str(caught.value).startswith("space.yaml:8:")
+    assert line[-15:] not in str(caught.value)
+
+
+def test_an_override_with_a_secret_is_refused_without_repeating_it() -> None:
+    token = "hf_" + "aB3" * 10
+    with pytest.raises(SpecError) as caught:
+        load_text(SMALL, "space.yaml", overrides=[f"fixed.name={token}"])
+    assert str(caught.value).startswith("--set fixed.name: secrets do not belong in a space")
+    assert token not in str(caught.value)
+
+
+def test_a_file_has_a_largest_number_of_scales() -> None:
+    scales = "".join(f"  s{n}: {{}}\n" for n in range(MAX_SCALES))
+    load_text(f"{SMALL}scales:\n{scales}", scale="s0")
+    with pytest.raises(SpecError, match=f"a file has at most {MAX_SCALES} scales, got {MAX_SCALES + 1}"):
+        load_text(f"{SMALL}scales:\n{scales}  more: {{}}\n")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from searchplat.spec import SpecError
-from searchplat.spec.strict_yaml import MAX_BYTES, MAX_DEPTH, decode, read_file, read_value
+from searchplat.spec.strict_yaml import MAX_BYTES, MAX_DEPTH, MAX_VALUES, decode, read_file, read_value
 
 
 @pytest.mark.parametrize(
@@ -97,6 +97,10 @@ def test_places_are_lines_and_columns_from_one() -> None:
         ("[" * 100_000, f"nested at most {MAX_DEPTH} deep"),
         ("- " * 100_000, f"nested at most {MAX_DEPTH} deep"),
         ("x" * (MAX_BYTES + 1), "at most 262144 bytes"),
+        ("a: [" + "1," * MAX_VALUES + "]", f"at most {MAX_VALUES} values"),
+        ("a: &x [1, 1]\nb: &y [*x, *x]\nc: [*y, *y]", "aliases are not allowed, got *x"),
+        ("a: !!python/object/apply:os.system [touch ran]", "tags are not allowed, got tag:yaml.org,2002:python/object"),
+        ("!!python/name:os.system ''", "tags are not allowed"),
     ],
 )
 def test_refuses_with_a_place_and_a_reason(text: str, part: str) -> None:
