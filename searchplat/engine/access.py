@@ -35,7 +35,8 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
         insecure: Whether the user wants it all the same.
 
     Raises:
-        InputError: If it lets anybody in and is elsewhere, cannot be asked, or does not answer.
+        InputError: If it lets anybody in and is elsewhere, cannot be asked, does not answer, or does not know the
+            token that there is here.
     """
     if is_own(address):
         return
@@ -48,7 +49,10 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
             )
         return
     found = resolved(address)
-    if asks_for_token(found) or insecure:
+    if asks_for_token(found):
+        _refuse_stranger(address, found)
+        return
+    if insecure:
         return
     if on_this_machine(found):
         _log.warning(
@@ -85,16 +89,19 @@ def resolved(address: str) -> str:
     return str(found)
 
 
-def asks_for_token(address: str) -> bool:
-    """Whether the head at `host:port` refuses somebody without a token.
+def asks_for_token(address: str, token: str | None = None) -> bool:
+    """Whether the head at `host:port` refuses somebody without a token, or with a wrong one.
 
     Clusters with TLS (`RAY_USE_TLS`) ask for a certificate instead, which is as good.
+
+    Args:
+        token: To show; None to show none.
 
     Raises:
         InputError: If no head of Ray answers there.
     """
     if os.environ.get("RAY_USE_TLS", "").lower() in ("1", "true"):
-        return True
+        return token is None
     import grpc  # type: ignore[import-untyped]  # publishes no types
 
     def as_it_is(content: bytes) -> bytes:
@@ -105,7 +112,8 @@ def asks_for_token(address: str) -> bool:
             "/ray.rpc.NodeInfoGcsService/CheckAlive", request_serializer=as_it_is, response_deserializer=as_it_is
         )
         try:
-            ask(b"", timeout=_ASK_S, wait_for_ready=False)
+            shown = [] if token is None else [("authorization", f"Bearer {token}")]
+            ask(b"", timeout=_ASK_S, wait_for_ready=False, metadata=shown)
         except grpc.RpcError as error:
             if error.code() is grpc.StatusCode.UNAUTHENTICATED:
                 return True
@@ -136,6 +144,18 @@ def on_this_machine(address: str) -> bool:
 def token_path() -> Path:
     """Where Ray keeps this user's token."""
     return Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+
+
+def _refuse_stranger(address: str, found: str) -> None:
+    try:
+        token = os.environ.get("RAY_AUTH_TOKEN") or token_path().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
+    if not token.isascii() or asks_for_token(found, token or None):
+        raise InputError(
+            f"--address {address}: the cluster asks for a token and does not know yours; put its token into "
+            f"{token_path()}, or name its file in RAY_AUTH_TOKEN_PATH"
+        )
 
 
 def guard_token() -> None:

@@ -12,7 +12,6 @@ import ray
 
 from searchplat.engine import access
 from searchplat.environment import reduced
-from searchplat.errors import InputError
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
@@ -32,22 +31,13 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
 
     Yields:
         The dashboard's address, None if it does not run.
-
-    Raises:
-        InputError: If the cluster asks for a token and there is none, or refuses the one there is.
     """
     # What goes wrong with a worker is in the ledger and on the screen; Tune's own account would scroll it away.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     own = access.is_own(address)
     guarded = own or address is None or address.startswith("ray://") or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
-        try:
-            context = _own(environment) if own else _other(address, environment)
-        except ray.exceptions.AuthenticationError as error:
-            raise InputError(
-                f"--address {address}: the cluster asks for a token and does not know yours; put its token into "
-                f"{access.token_path()}, or name its file in RAY_AUTH_TOKEN_PATH"
-            ) from error
+        context = _own(environment) if own else _other(address, environment)
         try:
             url = context.dashboard_url
             yield f"http://{url}" if url else None

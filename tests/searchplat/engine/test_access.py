@@ -9,6 +9,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +67,27 @@ with connected(None, quiet_environment()) as dashboard:
 """
 
 OPEN = """
-import os, sys, time
-os.environ.pop("RAY_AUTH_MODE", None)
+import sys
 from ray.cluster_utils import Cluster
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
 print(cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()
 """
+
+
+@contextmanager
+def running(**variables: str) -> Iterator[str]:
+    """The address of a cluster of one node, started like one of somebody else's."""
+    cluster = subprocess.Popen(
+        [sys.executable, "-c", OPEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        text=True, env={**os.environ, **variables},
+    )  # fmt: skip
+    try:
+        assert cluster.stdout is not None
+        yield cluster.stdout.readline().strip()
+    finally:
+        cluster.communicate(timeout=60)
 
 
 def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Path) -> None:
@@ -103,20 +118,12 @@ def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Pa
 
 
 @pytest.mark.slow  # a cluster
+@pytest.mark.timeout(600)
 def test_a_cluster_that_lets_anybody_in_is_refused_unless_it_is_here_or_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
-    cluster = subprocess.Popen(
-        [sys.executable, "-c", OPEN],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert cluster.stdout is not None
-        address = cluster.stdout.readline().strip()
+    with running(RAY_AUTH_MODE="disabled") as address:
         assert not access.asks_for_token(address)
         with caplog.at_level(logging.WARNING):
             check_cluster(address)
@@ -138,8 +145,25 @@ def test_a_cluster_that_lets_anybody_in_is_refused_unless_it_is_here_or_wanted(
             capture_output=True, text=True, timeout=200,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    finally:
-        cluster.communicate(timeout=60)
+
+
+@pytest.mark.slow  # a cluster
+@pytest.mark.timeout(600)
+def test_a_cluster_with_tokens_is_used_with_its_token_only(tmp_path: Path) -> None:
+    (tmp_path / "space.yaml").write_text(SPACE)
+    for name, token in (("theirs", "ab" * 32), ("other", "cd" * 32)):
+        (tmp_path / name).write_text(token)
+        (tmp_path / name).chmod(0o600)
+    with running(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(tmp_path / "theirs")) as address:
+        assert access.asks_for_token(address)
+        for name, code in (("other", 2), ("theirs", 0)):
+            done = subprocess.run(
+                [sys.executable, "-m", "searchplat", "search", "space.yaml", "--name", name, "--address", address],
+                capture_output=True, text=True, timeout=250,
+                env={**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / name)},
+            )  # fmt: skip
+            assert done.returncode == code, done.stderr
+            assert ("does not know yours" in done.stderr) == (code == 2), done.stderr
 
 
 @pytest.mark.parametrize("command", [["search", "space.yaml"], ["search", "space.yaml", "--insecure-cluster"]])
