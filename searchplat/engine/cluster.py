@@ -11,7 +11,7 @@ from typing import Any
 import ray
 
 from searchplat.engine import access
-from searchplat.environment import reduced
+from searchplat.environment import is_secret, reduced
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
@@ -34,6 +34,7 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
     """
     # What goes wrong with a worker is in the ledger and on the screen; Tune's own account would scroll it away.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    _keep_credentials()
     own = access.is_own(address)
     guarded = own or address is None or address.startswith("ray://") or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
@@ -43,6 +44,13 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
             yield f"http://{url}" if url else None
         finally:
             ray.shutdown()
+
+
+def _keep_credentials() -> None:
+    """Tune hands the driver's AWS credentials to every trial, on whatever cluster: no longer."""
+    from ray.tune.execution import class_cache
+
+    class_cache.ENV_VARS_TO_PROPAGATE = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if not is_secret(name)}
 
 
 def _own(environment: dict[str, str]) -> Any:

@@ -20,6 +20,7 @@ from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCac
 from searchplat.errors import TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
+from searchplat.redaction import redact
 
 TIMEOUT_TRACE = "timeout.txt"
 """A trial that was silent for too long leaves the stacks of its threads in this file of its folder."""
@@ -143,12 +144,13 @@ class Work:
             self._training = None
             if out_of_memory(error):
                 self._warm.clear()
-                return Message("infeasible", cause=f"out of memory: {error}")
+                return Message("infeasible", cause=redact(f"out of memory: {error}"))
             if isinstance(error, TryAgainError):
                 return Message("later", cause=str(error))
             if disk_full(error):
                 return Message("later", cause=f"{error}; free some space and run the same command again")
-            return Message("bug", cause=traceback.format_exc())
+            # Here already, for what a trial says goes through files of Tune's.
+            return Message("bug", cause=redact(traceback.format_exc()))
 
     def _step(self) -> Message:
         if self._training is None:
