@@ -27,7 +27,7 @@ fixed: {{epochs: 5, seconds: {EPOCH_S}}}
 search: {{x: {{type: float, low: 0.0, high: 1.0}}}}
 searcher: {{name: random}}
 trials: TRIALS
-resources: {{cpu: 1, gpu: 0, concurrent: 2}}
+resources: {{cpu: 1, gpu: 0, concurrent: 1}}
 """
 
 
@@ -60,7 +60,7 @@ def newest(folder: Path) -> int:
 
 
 def test_a_search_outlives_a_server_that_hangs_and_then_dies_and_comes_back(tmp_path: Path, server: Server) -> None:
-    (tmp_path / "space.yaml").write_text(SPACE.replace("TRIALS", "60"))
+    (tmp_path / "space.yaml").write_text(SPACE.replace("TRIALS", "45"))
     process = subprocess.Popen(
         command("--tracking-uri", server.uri), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
