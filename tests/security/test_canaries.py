@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from telltale import PASSWORD, TOKEN
+from telltale import PASSWORD, TOKEN, TelltaleConfig
+
+from searchplat.contract import WarmCache
+from searchplat.engine.work import Order, Work
+from searchplat.ledger import Ledger
+from searchplat.methods import imports
+from searchplat.searchers.contract import TrialState
+from searchplat.spec.model import Objective
 
 SPACE = """
 method: telltale:Telltale
@@ -36,6 +43,26 @@ VARIABLES = {
 }
 URI_PASSWORD = "canary-in-the-tracking-uri"
 CANARIES = [*(value for value in VARIABLES.values()), PASSWORD, TOKEN, URI_PASSWORD, "canary-", "CanaryToken"]
+
+
+def test_the_ledger_and_a_trials_message_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_PASSWORD", "canary-of-this-process")
+    text = f"postgresql://ann:{PASSWORD}@db/x {TOKEN} canary-of-this-process"
+    with Ledger.create(tmp_path / "ledger.sqlite", {}, [Objective("valid/mrr", maximize=True)]) as ledger:
+        trial = ledger.suggest(stage="s", method="m", values={}, config={}, data_fraction=1.0, seed=0)
+        ledger.retry(trial.number, text)
+        ledger.end(trial.number, TrialState.FAILED, text)
+        ledger.note("closed", {"state": "failed", "message": text})
+        assert ledger.trial(trial.number).cause == "postgresql://***@db/x *** ***"
+    with imports():
+        config = {**TelltaleConfig(tell=True, seen=str(tmp_path / "seen.json")).model_dump(mode="json")}
+        order = Order(0, "telltale:Telltale", config, "toy", {}, 1.0, 0, 0, str(tmp_path / "trial"))
+        message = Work(order, WarmCache()).step()
+    assert message.kind == "bug"
+    assert "postgresql://***@db.example/x" in str(message.cause)
+    (tmp_path / "seen.json").unlink()
+    said = [str(message.cause).encode(), *(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())]
+    assert not [canary for canary in (PASSWORD, TOKEN, "canary-of-this-process") for t in said if canary.encode() in t]
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ with connected(None, quiet_environment()) as dashboard:
     environment, first = ray.get(seen.remote())
     address = ray.get_runtime_context().gcs_address
     check_cluster(address)
+    from ray.tune.execution import class_cache
     print(json.dumps({
         "dashboard": dashboard,
         "without": [status(f"{dashboard}/{path}") for path in ("api/version", "api/jobs/", "nodes?view=summary")],
@@ -63,6 +64,7 @@ with connected(None, quiet_environment()) as dashboard:
         "environment": environment,
         "first": first,
         "own": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "tune": sorted(class_cache.ENV_VARS_TO_PROPAGATE),
     }))
 """
 
@@ -115,6 +117,8 @@ def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Pa
     assert "RAY_ADDRESS" not in found["environment"]
     assert found["environment"]["OMP_NUM_THREADS"] == "1"
     assert found["own"] == "canary-of-aws", "the driver keeps its environment"
+    assert found["tune"]
+    assert not [name for name in found["tune"] if name.startswith("AWS")], "Tune would hand them to every trial"
 
 
 @pytest.mark.slow  # a cluster
