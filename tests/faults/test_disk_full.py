@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def integrity(ledger: Path, copy: Path) -> str:
     copy.mkdir()
     for path in ledger.parent.glob(f"{ledger.name}*"):
         shutil.copy(path, copy)
-    with sqlite3.connect(copy / ledger.name) as connection:
+    with closing(sqlite3.connect(copy / ledger.name)) as connection:
         return str(connection.execute("PRAGMA integrity_check").fetchone()[0])
 
 

@@ -1,0 +1,27 @@
+"""What an error says of the moment: no space, or something else."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from searchplat.errors import disk_full
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_found_behind_the_errors_that_it_led_to(code: int) -> None:
+    full = OSError(code, "no room")
+    assert disk_full(full)
+    try:
+        try:
+            raise full
+        except OSError as cause:
+            raise RuntimeError("could not save") from cause
+    except RuntimeError as error:
+        assert disk_full(error)  # noqa: PT017
+
+
+def test_other_errors_are_not_of_a_full_disk() -> None:
+    assert not disk_full(OSError(errno.EACCES, "not yours"))
+    assert not disk_full(ValueError("no room"))
