@@ -61,6 +61,35 @@ def table(found: Curves) -> str:
     return "\n".join(lines)
 
 
+def overall(found: Curves) -> str:
+    """Mean regret over the problems at each checkpoint, over the seeds that all have; and where PR is clearly behind.
+
+    Clearly: by more than one standard error of the difference, seeds paired, to the best other searcher there.
+    """
+    problems = list(dict.fromkeys(problem for problem, _ in found))
+    names = [name for name in SEARCHERS if all((problem, name) in found for problem in problems)]
+    lines = ["| evaluations | " + " | ".join(names) + " | pr / best other |", "|---|" + "---|" * (len(names) + 1)]
+    behind = []
+    for evaluations in CHECKPOINTS:
+        means: dict[str, list[float]] = {name: [] for name in names}
+        for problem in problems:
+            here = {name: at(found[problem, name], evaluations) for name in names}
+            shared = sorted(set.intersection(*(set(runs) for runs in here.values())))
+            values = {name: np.array([here[name][seed] for seed in shared]) for name in names}
+            for name in names:
+                means[name].append(float(values[name].mean()))
+            best = min((name for name in names if name != "pr"), key=lambda name: values[name].mean())
+            difference = values["pr"] - values[best]
+            error = difference.std(ddof=1) / len(shared) ** 0.5
+            if difference.mean() > error:
+                behind.append(f"{problem} at {evaluations}: {difference.mean():.3f} ± {error:.3f} behind {best}")
+        mean = {name: float(np.mean(regrets)) for name, regrets in means.items()}
+        best = min((name for name in names if name != "pr"), key=lambda name: mean[name])
+        cells = " | ".join(f"{mean[name]:.3f}" for name in names)
+        lines.append(f"| {evaluations} | {cells} | {mean['pr'] / mean[best]:.2f} ({best}) |")
+    return "\n".join([*lines, "", "clearly behind: " + ("; ".join(behind) or "nowhere")])
+
+
 def _cell(values: np.ndarray[Any, Any] | None) -> str:
     if values is None:
         return ""
@@ -86,9 +115,11 @@ def picture(found: Curves, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     problems = list(dict.fromkeys(problem for problem, _ in found))
-    columns = min(4, len(problems))
+    columns = min(4 if len(problems) > 6 else 3, len(problems))
     rows = -(-len(problems) // columns)
-    figure, panels = plt.subplots(rows, columns, figsize=(3.6 * columns, 2.8 * rows), squeeze=False)
+    figure, panels = plt.subplots(
+        rows, columns, figsize=(3.6 * columns, 2.8 * rows), squeeze=False, layout="constrained"
+    )
     names: Sequence[str] = [name for name in SEARCHERS if any(n == name for _, n in found)]
     colours = dict(zip(SEARCHERS, ("#888888", "#e0a030", "#3080c0", "#40a060", "#c03040"), strict=True))
     for panel, problem in zip(panels.flat, problems, strict=False):
@@ -110,7 +141,6 @@ def picture(found: Curves, path: Path) -> None:
         panel.set_visible(False)
     figure.supxlabel("evaluations", fontsize=9)
     figure.supylabel("regret of the best observed point (1: mean random point)", fontsize=9)
-    figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)
 
@@ -127,6 +157,8 @@ def main() -> int:
         for identity, runs in curves(path, arguments.column).items():
             found.setdefault(identity, {}).update(runs)
     print(table(found))
+    if all(any(name == searcher for _, name in found) for searcher in ("pr", "random")):
+        print(f"\n{overall(found)}")
     if arguments.picture:
         picture(found, arguments.picture)
     return 0
