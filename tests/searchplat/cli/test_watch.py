@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
 import select
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -45,16 +49,34 @@ def test_lines_follow_the_driver_and_end_with_it(half_done: Search) -> None:
 def test_on_a_terminal_the_picture_is_drawn_in_place(half_done: Search) -> None:
     folder, _ = half_done
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    _resize(ours, 80, 24)
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment["TERM"] = "xterm"
     with folder.held():
         process = subprocess.Popen(command(folder.path.parent), stdout=theirs, stderr=theirs, env=environment)
         os.close(theirs)
         shown = _read_until(ours, "ends the watching, not the search")
         assert "14 of 16 trials" in shown
+        assert widest(shown) <= 80
+        # A terminal that became smaller is wiped, and what is drawn then fits it.
+        _resize(ours, 50, 16)
+        wiped = _read_until(ours, "\x1b[2J").rpartition("\x1b[2J")[2]
+        shown = wiped + _read_until(ours, "14 of 16 trials")
+        shown += _read_until(ours, "14 of 16 trials")
+        assert 30 < widest(shown) <= 50
     rest = _read_until(ours, "no driver is at work now")
     assert "\x1b[?25h" in rest, "the cursor must be shown again"
     assert process.wait(60) == 0
     os.close(ours)
+
+
+def _resize(terminal: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def widest(drawn: str) -> int:
+    """Characters of the longest line, without what only steers the terminal."""
+    return max(map(len, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", drawn).replace("\r", "\n").split("\n")))
 
 
 def _read_until(terminal: int, text: str) -> str:
