@@ -94,7 +94,7 @@ def test_a_search_and_a_promotion_leave_no_pickle_and_read_none(tmp_path: Path) 
     assert [path for path in files if is_pickle(path)] == []
 
     for words in (
-        ("predict", "models:/ended@champion", "--history", "1", "--json"),
+        ("predict", "models:/ended@champion", "--history", "toy-1", "--json"),
         ("compare", "ended", "--json"),
         ("report", "ended"),
         ("export", "space", "--to", "csv"),

@@ -195,7 +195,7 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
             store.count_opening(number, run)
     lost = FinalRun(
         candidate="trial-10", trial=10, control=None, method="rehearsal", config={}, seed=1, phase=RACE,
-        folder=folder.path, state="stopped",
+        folder=folder.path / "race", state="stopped",
     )  # fmt: skip
     store.put(number, lost)
     return folder
@@ -222,7 +222,7 @@ def test_a_promotion_that_has_not_finished_says_so(cli: Run, half_done: tuple[Se
     )  # fmt: skip
     run = FinalRun(
         candidate="trial-11", trial=11, control=None, method="rehearsal", config={}, seed=1, phase=RACE,
-        folder=folder.path, state="running",
+        folder=folder.path / "final", state="running",
     )  # fmt: skip
     store.put(store.create(plan, {}), run)
     page = made(cli, "first")
