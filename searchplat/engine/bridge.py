@@ -66,7 +66,7 @@ class Bridge(DriverOnly, TuneSearcher):
         found: dict[str, Any] | str | None = None
         with self._halt.guarding():
             found = self._next(trial_id)
-        return found
+        return found  # noqa: RET504  # None where the guard kept an error
 
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._thinking is not None:
