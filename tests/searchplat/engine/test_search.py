@@ -115,6 +115,7 @@ def test_a_search_is_resumed_extended_forked_and_guarded(tmp_path: Path) -> None
     assert not folder.running()
 
 
+@pytest.mark.slow  # trains DARec twice
 def test_one_configuration_without_ray_and_as_a_search_of_one_trial_give_the_same_metrics() -> None:
     sets = ["stages.layout.trials=1", "stages.layout.searcher.name=random", "controls=null"]
     arguments = [item for value in sets for item in ("--set", value)]
