@@ -97,6 +97,8 @@ def test_it_serves_the_store_to_this_host_name_alone_and_ends_with_the_command(
         [sys.executable, "-m", "searchplat", "ui", "--port", str(port), "--tracking-uri", uri],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "UVICORN_HOST": "0.0.0.0", "GUNICORN_CMD_ARGS": f"--bind 0.0.0.0:{port}"},
+        # Tests that a shell runs in the background inherit that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         assert process.stdout is not None
