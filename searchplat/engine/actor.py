@@ -27,12 +27,17 @@ class TrialActor(tune.Trainable):
         """What the Ray dashboard and Ray's logs call this process."""
         return self._name
 
+    @staticmethod
+    def name_of(order: Order) -> str:
+        """A process's name, after its search and the first of its trials."""
+        return f"{Path(order.folder).parents[1].name}, from trial {order.number} on"
+
     def setup(self, config: dict[str, Any]) -> None:
         """Begin in a new process, in which the test split is out of reach."""
         seal()
         order = Order.from_json(config[ORDER])
         # Ray asks once, at the start; the process goes on with other trials of the search.
-        self._name = f"{Path(order.folder).parents[1].name}, from trial {order.number} on"
+        self._name = self.name_of(order)
         self._warm = WarmCache()
         self.reset_config(config)
 

@@ -43,7 +43,12 @@ def test_the_best_trials_are_those_of_the_ledger_in_its_order(
     assert [run.trial for run in best_trials(store, name, stage="weights")] == [4]
     # The documented query works as it stands.
     experiment = mlflow.get_experiment_by_name(name)
-    assert len(mlflow.search_runs([experiment.experiment_id], RANKED)) == len(ranking)
+    order = [f"metrics.`best/valid/mrr` {'DESC' if ledger.objectives[0].maximize else 'ASC'}"]
+    runs = mlflow.search_runs([experiment.experiment_id], RANKED, order_by=order)
+    assert {int(run.data.tags["searchplat.trial"]) for run in runs} == {trial.number for trial in ranking}
+    assert [run.data.metrics["best/valid/mrr"] for run in runs] == [(t.objectives or (0.0,))[0] for t in ranking]
+    page = (Path(__file__).parents[3] / "README.md").read_text()
+    assert RANKED.replace("attributes.", "") in page
 
 
 def test_an_unknown_search_or_file_is_named(store: str, tmp_path: Path) -> None:
