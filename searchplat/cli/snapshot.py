@@ -114,11 +114,13 @@ class Snapshot:
         return ([*ended[len(ended) - min(kept, len(ended)) :], *running])[:most]
 
     def seconds_left(self, slots: int) -> float | None:
-        """Estimate of the time until the last trial ends; None before the first one has.
+        """Estimate of the time until the last trial ends; None before the first one of the search's own method has.
 
-        A trial's time is taken to grow with its share of the users.
+        A trial's time is taken to grow with its share of the users. Controls of other methods, such as popularity,
+        may take a hundredth of it and say nothing.
         """
-        ended = [trial for trial in self.trials if trial.state.final and trial.seconds > 0]
+        own_method = [trial for trial in self.trials if trial.method == self.spec.method]
+        ended = [trial for trial in own_method if trial.state.final and trial.seconds > 0]
         if not ended:
             return None
         left = 0.0

@@ -10,6 +10,7 @@ import pytest
 
 from searchplat.cli.snapshot import take, wall_seconds
 from searchplat.engine.folder import SearchFolder
+from searchplat.engine.plan import CONTROLS
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 
@@ -79,3 +80,14 @@ def test_time_between_drivers_is_not_work(empty: Search, tmp_path: Path) -> None
             file.execute("UPDATE events SET at = ? WHERE seq = ?", (at, seq))
     with Ledger.read(ledger.path) as again:
         assert wall_seconds(again) == 10 + 5 + 1
+
+
+def test_a_control_of_another_method_tells_nothing_of_the_time_left(empty: Search) -> None:
+    folder, ledger = empty
+    trial = ledger.suggest(
+        stage=CONTROLS, control="quick", method="popularity", values={}, config={}, data_fraction=1.0, seed=1
+    )
+    ledger.start(trial.number)
+    ledger.report(trial.number, 1, {"valid/mrr": 0.1, "time/train_seconds": 0.2})
+    ledger.end(trial.number, TrialState.FINISHED)
+    assert take("first", folder.path, ledger).seconds_left(2) is None
