@@ -1,12 +1,14 @@
 """Hands trials to Tune: a Tune searcher that takes them from the plan, and a callback for workers that die.
 
 Tune asks for the next trial inside its event loop, about four times a second. Suggestions that take time are
-therefore computed in a thread; until one is there Tune hears "not yet" and goes on serving running trials.
+therefore computed in a thread; until one is there Tune hears "not yet" and goes on serving running trials. Where
+trials are so short that slots would wait for suggestions, these are computed ahead, with the running trials pending.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,7 @@ from ray.tune.search import Searcher as TuneSearcher
 from searchplat.engine.actor import ORDER
 from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.halt import Halt
+from searchplat.engine.pace import Pace
 from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.work import Order
 from searchplat.ledger import Ledger, TrialRecord
@@ -24,6 +27,7 @@ from searchplat.spec.model import StageSpec
 
 _PATIENCE_S = 0.02
 _PATIENCE_ALONE_S = 5.0
+_POLL_S = 0.1  # Tune's wait for events between two questions
 
 
 class Bridge(DriverOnly, TuneSearcher):
@@ -49,9 +53,12 @@ class Bridge(DriverOnly, TuneSearcher):
         self._halt = halt
         self._plan, self._order_of, self._slots, self._on_change = plan, order_of, slots, on_change
         self._numbers: dict[str, int] = {}
-        self._handed: set[int] = set()
+        self._handed: dict[int, float] = {}  # trial number -> when
+        self._pace = Pace()
         self._thinking: threading.Thread | None = None
         self.error: BaseException | None = None
+        self.ending = False
+        """Whether no trial comes after those at work."""
 
     def number_of(self, trial_id: str) -> int:
         """The trial number behind Tune's identifier."""
@@ -69,33 +76,42 @@ class Bridge(DriverOnly, TuneSearcher):
         return found  # noqa: RET504  # None where the guard kept an error
 
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
-        if self._thinking is not None:
-            if self._thinking.is_alive():
-                return None
+        if self._thinking is not None and not self._thinking.is_alive():
             self._thinking = None
-        if len(self._handed) >= self._slots():
+        slots = self._slots()
+        if len(self._handed) >= slots:
+            if self._thinking is None and isinstance(turn := self._plan.ahead(self._pace.ahead(slots)), Ask):
+                self._think_of(turn.stage)
+            return None
+        if (waiting := self._plan.waiting()) is not None:
+            return self._hand_out(trial_id, waiting)
+        if self._thinking is not None:
             return None
         turn = self._plan.next()
         if turn is Turn.DONE:
             return str(TuneSearcher.FINISHED)
-        if turn is Turn.WAIT:
+        if turn in (Turn.WAIT, Turn.LAST):
+            self.ending = turn is Turn.LAST
             return None
         if isinstance(turn, Ask):
-            self._thinking = threading.Thread(target=self._think, args=(turn.stage,), name="suggestion", daemon=True)
-            self._thinking.start()
+            self._think_of(turn.stage).join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
             # While trials run, Tune must get back to them; while none does, it would sleep before it asks again.
-            self._thinking.join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
-            return None if self._thinking.is_alive() else self.suggest(trial_id)
+            return None if self._thinking is not None and self._thinking.is_alive() else self.suggest(trial_id)
         assert isinstance(turn, TrialRecord)
-        self._plan.ledger.start(turn.number)
-        self._numbers[trial_id] = turn.number
-        self._handed.add(turn.number)
-        self._on_change(self._plan.ledger.trial(turn.number))
-        return {ORDER: self._order_of(turn).to_json()}
+        return self._hand_out(trial_id, turn)
+
+    def _hand_out(self, trial_id: str, trial: TrialRecord) -> dict[str, Any]:
+        self._plan.ledger.start(trial.number)
+        self._numbers[trial_id] = trial.number
+        self._handed[trial.number] = time.monotonic()
+        self._on_change(self._plan.ledger.trial(trial.number))
+        return {ORDER: self._order_of(trial).to_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Free the trial's slot."""
-        self._handed.discard(self._numbers[trial_id])
+        since = self._handed.pop(self._numbers[trial_id], None)
+        if since is not None:
+            self._pace.ended(time.monotonic() - since)
 
     @property
     def at_work(self) -> int:
@@ -120,10 +136,19 @@ class Bridge(DriverOnly, TuneSearcher):
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the ledger has it all."""
 
+    def _think_of(self, stage: StageSpec) -> threading.Thread:
+        self._thinking = threading.Thread(target=self._think, args=(stage,), name="suggestion", daemon=True)
+        self._thinking.start()
+        return self._thinking
+
     def _think(self, stage: StageSpec) -> None:
+        began = time.monotonic()
         try:
             with self._halt.guarding():
                 self._plan.suggest(stage)
+            # Tune comes for one that was not there at once when something else has happened, or after a while.
+            seconds = time.monotonic() - began
+            self._pace.suggested(seconds + (_POLL_S if seconds > _PATIENCE_S else 0.0))
         except BaseException as error:  # handed to the main thread, which ends the search with it
             self.error = error
 

@@ -18,6 +18,7 @@ from searchplat.engine.actor import MESSAGE
 from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.halt import Halt
 from searchplat.engine.plan import CONTROLS
+from searchplat.engine.warm import keep_idle_processes, let_idle_processes_go
 from searchplat.engine.work import Message
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
@@ -111,6 +112,7 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Called after every change of a trial, with the trial.
         on_bug: Called with the trial whose code raised; the search is to stop.
         halt: Once it is asked for, a trial gives its worker back after its report and stays open in the ledger.
+        ending: Whether no trial comes after those at work.
     """
 
     def __init__(
@@ -122,9 +124,11 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Callable[[TrialRecord], None],
         on_bug: Callable[[TrialRecord], None],
         halt: Halt | None = None,
+        ending: Callable[[], bool] = bool,
     ) -> None:
         super().__init__()
         self._halt = halt or Halt()
+        self._ending = ending
         self._ledger = ledger
         self._number_of = number_of
         self._on_change, self._on_bug = on_change, on_bug
@@ -159,6 +163,16 @@ class Gate(DriverOnly, FIFOScheduler):
                 self._end(trial.number, TrialState.FINISHED)
             elif trial.number in stopped:
                 self._end(trial.number, TrialState.STOPPED)
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """A trial was handed to Tune."""
+        keep_idle_processes(tune_controller, trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The next of the trials that were handed to Tune."""
+        if self._ending():
+            let_idle_processes_go(tune_controller)
+        return super().choose_trial_to_run(tune_controller)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Write, judge, decide."""

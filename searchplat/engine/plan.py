@@ -35,6 +35,7 @@ class Turn(Enum):
     """What to do when there is no trial to hand out."""
 
     WAIT = "wait"  # for open trials to end
+    LAST = "last"  # likewise, and nothing comes after them
     DONE = "done"
 
 
@@ -77,10 +78,24 @@ class Plan:
 
     def next(self) -> TrialRecord | Ask | Turn:
         """The next waiting trial, the stage to ask for a suggestion, or what else to do."""
+        return self.waiting() or self._beyond(self.ledger.trials())
+
+    def waiting(self) -> TrialRecord | None:
+        """The first trial that was suggested and has not been handed out, if there is one."""
+        return next((trial for trial in self.ledger.trials() if trial.state is TrialState.WAITING), None)
+
+    def ahead(self, most: int) -> Ask | None:
+        """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
+        if most < 1:
+            return None
         trials = self.ledger.trials()
-        waiting = [trial for trial in trials if trial.state is TrialState.WAITING]
-        if waiting:
-            return waiting[0]
+        if sum(trial.state is TrialState.WAITING for trial in trials) >= most:
+            return None
+        turn = self._beyond(trials)
+        return turn if isinstance(turn, Ask) else None
+
+    def _beyond(self, trials: list[TrialRecord]) -> TrialRecord | Ask | Turn:
+        """What comes after the waiting trials: a control (recorded by this call), or a stage to ask."""
         if control := self._next_control(trials):
             return control
         for stage in self.spec.stages:
@@ -90,8 +105,8 @@ class Plan:
                     return Ask(stage)
                 self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
             if any(not trial.state.final for trial in own):
-                return Turn.WAIT
-        return Turn.DONE if all(trial.state.final for trial in trials) else Turn.WAIT
+                return Turn.LAST if stage is self.spec.stages[-1] else Turn.WAIT
+        return Turn.DONE if all(trial.state.final for trial in trials) else Turn.LAST
 
     def suggest(self, stage: StageSpec) -> TrialRecord | None:
         """Compute one more suggestion of a stage and record it.

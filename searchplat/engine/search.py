@@ -164,8 +164,9 @@ class _Run:
             )  # fmt: skip
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
             gate = Gate(
-                self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt
-            )
+                self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt,
+                lambda: bridge.ending,
+            )  # fmt: skip
             gate.replay(lambda trial: int(trial.config.get("epochs", 1)))
             self._monitor.start(
                 RunInfo(
@@ -303,6 +304,7 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger has it all
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # metrics travel inside messages
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read
+    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # else one worker starts after the other; the bridge counts slots
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }

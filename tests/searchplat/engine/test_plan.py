@@ -62,11 +62,49 @@ def test_the_second_stage_waits_for_open_trials_of_the_first(tmp_path: Path) -> 
         assert trial is not None
         ledger.start(trial.number)
         assert plan.next() is Turn.WAIT
+        assert plan.ahead(8) is None  # what the next stage builds on is not known
         ledger.end(trial.number, TrialState.FAILED, "a bug")
         asked = plan.next()
         assert isinstance(asked, Ask)
         with pytest.raises(SearchFailedError, match="none of its trials ended with a value"):
             plan.suggest(asked.stage)
+
+
+def test_suggestions_are_made_ahead_up_to_a_number_and_never_beyond_the_stage(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=3)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        assert plan.ahead(0) is None
+        for expected in (True, True, False):
+            turn = plan.ahead(2)
+            assert (turn is not None) == expected
+            if turn is not None:
+                plan.suggest(turn.stage)
+        assert len(ledger.trials()) == 2
+        for _ in range(2):
+            assert (waiting := plan.waiting()) is not None
+            ledger.start(waiting.number)
+        assert plan.waiting() is None
+        turn = plan.ahead(2)
+        assert turn is not None
+        plan.suggest(turn.stage)
+        assert plan.ahead(2) is None
+
+
+def test_the_plan_says_when_nothing_comes_after_the_open_trials(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=1, x_trials=1)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        for last in (False, True):
+            turn = plan.next()
+            assert isinstance(turn, Ask)
+            trial = plan.suggest(turn.stage)
+            assert trial is not None
+            ledger.start(trial.number)
+            assert plan.next() is (Turn.LAST if last else Turn.WAIT)
+            ledger.report(trial.number, 1, {"valid/mrr": 1.0})
+            ledger.end(trial.number, TrialState.FINISHED)
+        assert plan.next() is Turn.DONE
 
 
 def test_waiting_trials_come_first_after_an_interruption(tmp_path: Path) -> None:

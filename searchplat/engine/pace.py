@@ -1,0 +1,45 @@
+"""How many suggestions to have ready before a slot is free: none while a searcher is quick beside its trials.
+
+A suggestion that is computed ahead knows one trial less, so it is only worth it where slots would stand idle.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+
+WORTH = 0.05
+"""Share of a slot's time that waiting for suggestions may take before they are computed ahead."""
+
+_REMEMBERED = 9
+
+
+class Pace:
+    """Running medians of what a suggestion takes and of what a trial takes, both in seconds of the clock."""
+
+    def __init__(self) -> None:
+        self._suggestions: deque[float] = deque(maxlen=_REMEMBERED)
+        self._trials: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def suggested(self, seconds: float) -> None:
+        """A suggestion took so long, until it could be handed out."""
+        self._suggestions.append(seconds)
+
+    def ended(self, seconds: float) -> None:
+        """A trial took so long, from when it was handed out until its slot was free."""
+        self._trials.append(seconds)
+
+    def ahead(self, slots: int) -> int:
+        """Suggestions to have ready while all slots are busy: as many as become free during the computing of one.
+
+        >>> pace = Pace()
+        >>> pace.suggested(1.0), pace.ended(60.0), pace.ahead(slots=8)
+        (None, None, 0)
+        >>> pace.ended(2.0), pace.ended(2.0), pace.ahead(slots=8)
+        (None, None, 4)
+        """
+        if not self._suggestions or not self._trials:
+            return 0
+        waiting = statistics.median(self._suggestions) / max(statistics.median(self._trials), 1e-9)
+        return 0 if waiting < WORTH else min(slots, math.ceil(waiting * slots))

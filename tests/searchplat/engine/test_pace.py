@@ -1,0 +1,40 @@
+"""How many suggestions to have ready."""
+
+from __future__ import annotations
+
+import pytest
+
+from searchplat.engine.pace import WORTH, Pace
+
+
+def paced(suggestion: float, trial: float) -> Pace:
+    pace = Pace()
+    pace.suggested(suggestion)
+    pace.ended(trial)
+    return pace
+
+
+def test_nothing_is_computed_ahead_before_anything_is_known() -> None:
+    assert Pace().ahead(64) == 0
+
+
+@pytest.mark.parametrize(
+    ("suggestion", "trial", "slots", "ahead"),
+    [
+        (0.5, 25, 2, 0),  # two of a hundred seconds: the newest result is worth more
+        (1, 10, 1, 1),
+        (1, 10, 64, 7),  # while one is computed, six or seven slots become free
+        (30, 2, 8, 8),  # never more than slots
+        (1, 0, 4, 4),
+    ],
+)
+def test_as_many_as_slots_become_free_during_one(suggestion: float, trial: float, slots: int, ahead: int) -> None:
+    assert paced(suggestion, trial).ahead(slots) == ahead
+
+
+def test_one_slow_suggestion_changes_nothing() -> None:
+    pace = paced(0.01, 10)
+    for seconds in (0.01, 60, 0.01):
+        pace.suggested(seconds)
+    assert pace.ahead(8) == 0
+    assert 0.01 / 10 < WORTH
