@@ -80,8 +80,8 @@ class Bridge(DriverOnly, TuneSearcher):
             self._thinking = None
         slots = self._slots()
         if len(self._handed) >= slots:
-            if self._thinking is None and isinstance(turn := self._plan.ahead(self._pace.ahead(slots)), Ask):
-                self._think_of(turn.stage)
+            if self._thinking is None and (early := self._plan.ahead(self._pace.ahead(slots))) is not None:
+                self._think_of(early.stage, slots)
             return None
         if (waiting := self._plan.waiting()) is not None:
             return self._hand_out(trial_id, waiting)
@@ -94,9 +94,10 @@ class Bridge(DriverOnly, TuneSearcher):
             self.ending = turn is Turn.LAST
             return None
         if isinstance(turn, Ask):
-            self._think_of(turn.stage).join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
+            thinking = self._think_of(turn.stage, slots)
             # While trials run, Tune must get back to them; while none does, it would sleep before it asks again.
-            return None if self._thinking is not None and self._thinking.is_alive() else self.suggest(trial_id)
+            thinking.join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
+            return None if thinking.is_alive() else self.suggest(trial_id)
         assert isinstance(turn, TrialRecord)
         return self._hand_out(trial_id, turn)
 
@@ -136,16 +137,18 @@ class Bridge(DriverOnly, TuneSearcher):
     def save_to_dir(self, checkpoint_dir: str, session_str: str = "default") -> None:
         """Nothing: the ledger has it all."""
 
-    def _think_of(self, stage: StageSpec) -> threading.Thread:
-        self._thinking = threading.Thread(target=self._think, args=(stage,), name="suggestion", daemon=True)
-        self._thinking.start()
-        return self._thinking
+    def _think_of(self, stage: StageSpec, slots: int) -> threading.Thread:
+        count = max(1, self._pace.ahead(slots))
+        thinking = threading.Thread(target=self._think, args=(stage, count), name="suggestion", daemon=True)
+        thinking.start()
+        self._thinking = thinking
+        return thinking
 
-    def _think(self, stage: StageSpec) -> None:
+    def _think(self, stage: StageSpec, count: int) -> None:
         began = time.monotonic()
         try:
             with self._halt.guarding():
-                self._plan.suggest(stage)
+                self._plan.suggest(stage, count)
             # Tune comes for one that was not there at once when something else has happened, or after a while.
             seconds = time.monotonic() - began
             self._pace.suggested(seconds + (_POLL_S if seconds > _PATIENCE_S else 0.0))

@@ -21,7 +21,7 @@ from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import load_method
 from searchplat.searchers import make_searcher
-from searchplat.searchers.contract import Searcher, Suggestion, TrialState
+from searchplat.searchers.contract import BatchSearcher, Searcher, Suggestion, TrialState
 from searchplat.spec.model import Categorical, Control, SearchSpec, Space, StageSpec
 
 CONTROLS = "controls"
@@ -108,24 +108,37 @@ class Plan:
                 return Turn.LAST if stage is self.spec.stages[-1] else Turn.WAIT
         return Turn.DONE if all(trial.state.final for trial in trials) else Turn.LAST
 
-    def suggest(self, stage: StageSpec) -> TrialRecord | None:
-        """Compute one more suggestion of a stage and record it.
+    def suggest(self, stage: StageSpec, count: int = 1) -> TrialRecord | None:
+        """Compute more suggestions of a stage and record them.
+
+        Args:
+            count: At most so many, if the stage's searcher makes several in the time of one; else one.
 
         Returns:
-            The new trial; None if the stage's searcher has no new point, which is recorded too.
+            The first new trial; None if the stage's searcher has no new point, which is recorded too.
 
         Raises:
             SearchFailedError: If the stage builds on one without a single scored trial.
         """
         history = self.ledger.history(stage.name)
         number = len(self.ledger.trials())
+        count = min(count, self.budgets[stage.name] - len(history.trials))
         began = time.perf_counter()
-        suggestion = self._searcher(stage).suggest(history, number)
-        if suggestion is None:
+        searcher = self._searcher(stage)
+        if count > 1 and isinstance(searcher, BatchSearcher):
+            suggestions = searcher.suggest_many(history, number, count)
+        else:
+            one = searcher.suggest(history, number)
+            suggestions = [] if one is None else [one]
+        if not suggestions:
             self.ledger.set_meta(f"exhausted:{stage.name}", "1")
             return None
-        suggestion.info.setdefault("seconds", round(time.perf_counter() - began, 4))
-        return self._record(stage, suggestion, history.seq, number)
+        seconds = round((time.perf_counter() - began) / len(suggestions), 4)
+        trials = []
+        for offset, suggestion in enumerate(suggestions):
+            suggestion.info.setdefault("seconds", seconds)
+            trials.append(self._record(stage, suggestion, history.seq, number + offset))
+        return trials[0]
 
     def base_config(self, stage: StageSpec) -> Values:
         """Values that a stage does not search: the file's `fixed`, the stage's own, without inherited ones."""

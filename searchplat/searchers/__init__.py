@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from searchplat.errors import InputError
 from searchplat.searchers import options as _options
-from searchplat.searchers.contract import History, PastTrial, Searcher, Suggestion, TrialState
+from searchplat.searchers.contract import BatchSearcher, History, PastTrial, Searcher, Suggestion, TrialState
 from searchplat.spec.model import SearcherSpec, Space
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SEARCHERS",
+    "BatchSearcher",
     "History",
     "PRSampler",
     "PastTrial",

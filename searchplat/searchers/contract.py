@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from searchplat.contract import Values
 
@@ -91,5 +91,21 @@ class Searcher(Protocol):
 
         Returns:
             A suggestion; None if no point is left that was not tried.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchSearcher(Protocol):
+    """A searcher that proposes several points in about the time of one."""
+
+    def suggest_many(self, history: History, number: int, count: int) -> list[Suggestion]:
+        """Propose the values of trials `number`, `number + 1`, ..., all different.
+
+        Args:
+            count: At most so many, >= 1; the first is what `suggest` would propose.
+
+        Returns:
+            One suggestion or more; none only if no point is left that was not tried.
         """
         ...

@@ -86,3 +86,6 @@ class PROptions(Options):
         default="alternate",
         description="stay within a Hamming radius of the best that adapts: every second trial, always, or never",
     )
+    cost_aware: bool = Field(
+        default=False, description="count gains per second of training, as learned from finished trials"
+    )

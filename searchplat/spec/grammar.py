@@ -115,7 +115,7 @@ SCHEDULER = Tagged(
 STAGE = Fields(
     {
         "name": Field(_NAME, "the stage's name", required=True),
-        "over": Field(ListOf(Text()), "the parameters that it searches", required=True),
+        "over": Field(ListOf(Text(), least=0), "the parameters that it searches", required=True),
         "searcher": Field(SEARCHER, "how it searches", required=True),
         "trials": Field(_COUNT, "how many trials it runs, at most", required=True),
         "hours": Field(

@@ -175,7 +175,9 @@ def _thin_stages(entries: dict[str, Node], key: str, gone: set[str]) -> dict[str
             over = [
                 node for node in fields["over"].content if not (isinstance(node.content, str) and node.content in gone)
             ]
-            if not over and fields["over"].content and stage.name is not None:
+            # One that trained the best of a skipped stage again has nothing to train either.
+            again = not fields["over"].content and isinstance(source, str) and source in onward and "from" not in fields
+            if not over and (fields["over"].content or again) and stage.name is not None:
                 onward[stage.name] = fields.get("from")
                 continue
             fields["over"] = _replace(fields["over"], over)

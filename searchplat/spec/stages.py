@@ -91,6 +91,9 @@ def _build(
         rule = f"a stage may not be called {CONTROLS}: the ledger files the controls under it"
         problems.add(node.fields["name"], f"{key}.name", rule, remedy="choose another name")
     source = fields.get("from")
+    if fields["over"] == [] and source is None:
+        rule = "a stage that searches nothing must train the best trials of an earlier one again"
+        problems.add(node.fields["over"], f"{key}.over", rule, remedy="add from, or parameters to search")
     if source is not None and whole(source):
         place = node.fields["from"].fields["stage"]
         later = [stage.name for stage in everyone[len(before) :] if stage.name is not None]

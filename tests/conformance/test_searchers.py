@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from searchplat.contract import Values
-from searchplat.searchers import SEARCHERS, History, PastTrial, Searcher, Suggestion, TrialState, make_searcher
+from searchplat.searchers import (
+    SEARCHERS,
+    BatchSearcher,
+    History,
+    PastTrial,
+    Searcher,
+    Suggestion,
+    TrialState,
+    make_searcher,
+)
 from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, SearcherSpec, Space
 
 GIVEN = {"backbone": "small"}
@@ -139,6 +148,25 @@ def test_resuming_at_any_step_equals_no_interruption(name: str, space: str) -> N
         again = build(name, SPACES[space]).suggest(histories[number], number)
         assert again is not None
         assert again.values == suggestions[number].values, f"trial {number}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_a_batch_is_one_suggestion_and_others_that_are_new(space: str) -> None:
+    checked = []
+    for name in SEARCHERS:
+        searcher = build(name, SPACES[space])
+        if not isinstance(searcher, BatchSearcher):
+            continue
+        histories, suggestions = searched(name, space)
+        for number in (0, TRIALS - 1):
+            batch = searcher.suggest_many(histories[number], number, 5)
+            texts = [json.dumps(s.values, sort_keys=True) for s in batch]
+            old = {json.dumps(dict(t.values), sort_keys=True) for t in histories[number].trials}
+            assert len(set(texts) - old) == 5
+            assert all(SPACES[space].refusals(s.values, GIVEN) == [] for s in batch)
+            assert batch[0].values == suggestions[number].values  # type: ignore[union-attr]
+        checked.append(name)
+    assert "pr" in checked
 
 
 @pytest.mark.parametrize("name", SEARCHERS)

@@ -69,6 +69,10 @@ class Values:
             codes_MA = self._restrict(codes_MA, priority_MA)
         return self.encoding.canonical(codes_MA, priority_MA)
 
+    def tried(self, codes_MA: Tensor) -> Tensor:
+        """Whether each point was tried `[M]`."""
+        return torch.isin(self.encoding.hashes(codes_MA), self._tried)
+
     def raw(self, codes_MA: Tensor) -> Tensor:
         """Log values `[M]`, tried points as any other; differentiable in the real axes."""
         return self._acquisition(self.encoding.features(codes_MA))
@@ -181,7 +185,7 @@ def _ascend(values: Values, codes_RA: Tensor, value_R: Tensor, generator: torch.
     for move in range(_MOST_MOVES):
         if not active:
             break
-        blocks = [_moves(values, f.code_A, move, generator) for f in active]
+        blocks = [moves(values, f.code_A, move, generator) for f in active]
         all_values = values(torch.cat(blocks))
         following: list[Found] = []
         for here, block, value_M in zip(active, blocks, torch.split(all_values, [len(b) for b in blocks]), strict=True):
@@ -198,7 +202,8 @@ def _ascend(values: Values, codes_RA: Tensor, value_R: Tensor, generator: torch.
     return found + active
 
 
-def _moves(values: Values, code_A: Tensor, move: int, generator: torch.Generator) -> Tensor:
+def moves(values: Values, code_A: Tensor, move: int, generator: torch.Generator) -> Tensor:
+    """Allowed points one step from a point; steps on real axes are random, and smaller the larger `move` is."""
     encoding = values.encoding
     moved = values.allowed(encoding.neighbours(code_A, swaps=True))
     reals = encoding.reals

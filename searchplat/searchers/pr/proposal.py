@@ -20,6 +20,8 @@ from torch import Tensor
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
 from searchplat.searchers.pr.acquisition import Averaged, LogAcquisition, NoisyEI, Success, UpperBound
+from searchplat.searchers.pr.batch import drawn
+from searchplat.searchers.pr.cost import per_second
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.optimizer import Budget, Found, Values, maximise
 from searchplat.searchers.pr.surrogate import FitError, Model, fit, unfitted
@@ -41,12 +43,14 @@ class Known:
         values_NJ: Their objectives, larger is better.
         pending_QA: Points under evaluation.
         failed_FA: Points whose trials ended without a value.
+        seconds_N: What the scored points' trials took, NaN where that says nothing; only `cost_aware` looks at it.
     """
 
     scored_NA: Tensor
     values_NJ: Tensor
     pending_QA: Tensor
     failed_FA: Tensor
+    seconds_N: Tensor | None = None
 
     @property
     def tried(self) -> Tensor:
@@ -85,18 +89,35 @@ def propose(
     Returns:
         A proposal; None if every route led to tried points, as in a space that is nearly used up.
     """
+    return next(iter(propose_many(encoding, known, seed, number, 1, options, accept)), None)
+
+
+def propose_many(
+    encoding: Encoding,
+    known: Known,
+    seed: int,
+    number: int,
+    count: int,
+    options: PROptions,
+    accept: Callable[[Tensor], bool] = lambda _: True,
+) -> list[Proposal]:
+    """Propose up to `count` distinct points from one fit: the first as `propose` would, the others by `batch.drawn`.
+
+    Args:
+        number: The first one's number.
+    """
     began = time.perf_counter()
     with _one_thread():
         own = seed_of(seed, "pr", number)
         if len(known.scored_NA) < startup_of(encoding, options):
-            proposal = _design(encoding, known, seed, accept)
+            proposals = _design(encoding, known, seed, count, accept)
         else:
-            proposal = _by_model(encoding, known, own, options, accept, _bounded(options, number))
-        if proposal is None:
-            proposal = _at_random(encoding, known, own, accept)
-    if proposal is not None:
-        proposal.info["seconds"] = round(time.perf_counter() - began, 4)
-    return proposal
+            proposals = _by_model(encoding, known, own, options, accept, _bounded(options, number), count)
+        if not proposals:
+            proposals = _at_random(encoding, known, own, accept)
+    for proposal in proposals:
+        proposal.info["seconds"] = round((time.perf_counter() - began) / len(proposals), 4)
+    return proposals
 
 
 def standardised(values_N: Tensor) -> Tensor:
@@ -109,23 +130,27 @@ def standardised(values_N: Tensor) -> Tensor:
     return (values_N - values_N.mean()) / (deviation if float(deviation) > 1e-12 else 1.0)
 
 
-def _design(encoding: Encoding, known: Known, seed: int, accept: Callable[[Tensor], bool]) -> Proposal | None:
+def _design(
+    encoding: Encoding, known: Known, seed: int, count: int, accept: Callable[[Tensor], bool]
+) -> list[Proposal]:
     """The first untried points of a space-filling set that the whole search shares."""
     start = len(known.tried)
     tried = encoding.hashes(known.tried)
-    for code_A in encoding.design(start + 16, seed_of(seed, "design"))[start:]:
-        if not bool(torch.isin(encoding.hashes(code_A[None]), tried)) and accept(code_A):
-            return Proposal(code_A, {"route": "design"})
-    return None
+    found: list[Proposal] = []
+    for code_A in encoding.design(start + 15 + count, seed_of(seed, "design"))[start:]:
+        if len(found) < count and not bool(torch.isin(encoding.hashes(code_A[None]), tried)) and accept(code_A):
+            found.append(Proposal(code_A, {"route": "design"}))
+            tried = torch.cat([tried, encoding.hashes(code_A[None])])
+    return found
 
 
-def _at_random(encoding: Encoding, known: Known, seed: int, accept: Callable[[Tensor], bool]) -> Proposal | None:
+def _at_random(encoding: Encoding, known: Known, seed: int, accept: Callable[[Tensor], bool]) -> list[Proposal]:
     generator = torch.Generator().manual_seed(seed)
     tried = encoding.hashes(known.tried)
     for code_A in encoding.random(64, generator):
         if not bool(torch.isin(encoding.hashes(code_A[None]), tried)) and accept(code_A):
-            return Proposal(code_A, {"route": "random"})
-    return None
+            return [Proposal(code_A, {"route": "random"})]
+    return []
 
 
 def _by_model(
@@ -135,7 +160,8 @@ def _by_model(
     options: PROptions,
     accept: Callable[[Tensor], bool],
     bounded: bool,
-) -> Proposal | None:
+    count: int,
+) -> list[Proposal]:
     generator = torch.Generator().manual_seed(seed)
     features_ND = encoding.features(known.scored_NA)
     route = "pr"
@@ -145,7 +171,8 @@ def _by_model(
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
-    acquisition = _acquisition(encoding, known, features_ND, models_J, seed, options, generator)
+    factors = [*_success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
+    acquisition = _acquisition(known, encoding, features_ND, models_J, factors, seed, options, generator)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     order = mean_N.argsort(descending=True)
     region = TrustRegion.from_values(encoding, known.scored_NA, mean_N, known.values_NJ) if bounded else None
@@ -160,7 +187,7 @@ def _by_model(
         tried_NA = torch.cat([tried_NA, found.code_A[None]])
         found = None
     if found is None:
-        return None
+        return []
     info: dict[str, Any] = {
         "route": route,
         "acquisition": options.acquisition if len(models_J) == 1 else "hypervolume",
@@ -171,7 +198,13 @@ def _by_model(
     }
     if region is not None:
         info["radius"] = region.radius
-    return Proposal(found.code_A, info)
+    proposals = [Proposal(found.code_A, info)]
+    if count > 1:
+        values = Values(encoding, acquisition, torch.cat([tried_NA, found.code_A[None]]))
+        promising = torch.cat([known.scored_NA[order[:_INCUMBENTS]], found.code_A[None]])
+        for code_A in drawn(encoding, values, models_J, promising, count - 1, factors, accept, generator):
+            proposals.append(Proposal(code_A, {"route": "batch"}))
+    return proposals
 
 
 def _parts(models: Sequence[Model]) -> dict[str, float]:
@@ -211,16 +244,16 @@ def _models(
 
 
 def _acquisition(
-    encoding: Encoding,
     known: Known,
+    encoding: Encoding,
     features_ND: Tensor,
     models_J: Sequence[list[Model]],
+    factors: Sequence[LogAcquisition],
     seed: int,
     options: PROptions,
     generator: torch.Generator,
 ) -> LogAcquisition:
     pending_QD = encoding.features(known.pending_QA)
-    factors = _success(encoding, known, features_ND)
     if len(models_J) > 1:
         from searchplat.searchers.pr.pareto import HypervolumeImprovement  # loads botorch, seconds
 
@@ -250,6 +283,18 @@ def _success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogA
     mean = float((labels.sum() + 1) / (len(labels) + 1))
     models, _ = _models(encoding, both, labels - mean, ["general"])
     return [Success(models[0], mean)]
+
+
+def _cost(encoding: Encoding, known: Known, features_ND: Tensor, options: PROptions) -> list[LogAcquisition]:
+    """The factor for trials' seconds, if it is wanted and anything is known of them."""
+    if not options.cost_aware or known.seconds_N is None:
+        return []
+    try:
+        factor = per_second(encoding, features_ND, known.seconds_N)
+    except FitError as error:
+        _log.warning("pr: the seconds of trials: %s; this suggestion leaves them out", error)
+        return []
+    return [] if factor is None else [factor]
 
 
 @contextmanager

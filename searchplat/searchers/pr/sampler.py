@@ -173,7 +173,7 @@ def _value(distribution: IntDistribution | FloatDistribution, axis: Axis, code: 
 
 def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, codec: _Codec) -> Known:
     rows: dict[str, list[list[float]]] = {"scored": [], "pending": [], "failed": []}
-    values = []
+    values, seconds = [], []
     for trial in trials:
         if not trial.state.is_finished():
             rows["pending"].append(codec.codes({**_announced(trial, codec), **trial.params}))
@@ -182,12 +182,14 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, codec: _Codec) -> Kno
         else:
             rows["scored"].append(codec.codes(trial.params))
             values.append(scores)
+            whole = trial.state == TrialState.COMPLETE and trial.duration is not None
+            seconds.append(trial.duration.total_seconds() if whole and trial.duration else math.nan)
     width = codec.encoding.width
     tensors = {name: torch.tensor(row, dtype=torch.float64).reshape(len(row), width) for name, row in rows.items()}
     # A trial that has neither announced nor asked for anything is nowhere yet.
     pending, failed = (tensors[name][~tensors[name].isnan().all(1)] for name in ("pending", "failed"))
     objectives = torch.tensor(values, dtype=torch.float64).reshape(len(values), len(signs_J)) * signs_J
-    return Known(tensors["scored"], objectives, pending, failed)
+    return Known(tensors["scored"], objectives, pending, failed, torch.tensor(seconds, dtype=torch.float64))
 
 
 def _announced(trial: FrozenTrial, codec: _Codec) -> _Params:

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from searchplat.contract import Values
-from searchplat.searchers.contract import History, Suggestion
+from searchplat.searchers.contract import History, Suggestion, TrialState
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import key, levels, seed_of, snap, tried, untried
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
-from searchplat.searchers.pr.proposal import Known, propose
+from searchplat.searchers.pr.proposal import Known, propose_many
 from searchplat.spec.model import Categorical, Domain, Float, Int, Layout, Space
 
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
@@ -44,21 +44,31 @@ class PRSearcher:
 
     def suggest(self, history: History, number: int) -> Suggestion | None:
         """Propose a point; see `Searcher.suggest`."""
+        return next(iter(self.suggest_many(history, number, 1)), None)
+
+    def suggest_many(self, history: History, number: int, count: int) -> list[Suggestion]:
+        """Propose up to `count` points at once; see `BatchSearcher.suggest_many`."""
         known = tried(self._space, history)
         if self._codec.encoding.width:
-            proposal = propose(
-                self._codec.encoding,
-                self._known(history),
-                self._seed,
-                number,
-                self._options,
-                accept=lambda code_A: key(self._space, self._codec.decode(code_A)) not in known,
+            taken = set(known)
+
+            def fresh(code_A: Tensor) -> bool:
+                return key(self._space, self._codec.decode(code_A)) not in taken
+
+            proposals = propose_many(
+                self._codec.encoding, self._known(history), self._seed, number, count, self._options, accept=fresh
             )
-            if proposal is not None:
-                return Suggestion(self._codec.decode(proposal.code_A), proposal.info)
+            suggestions = []
+            for proposal in proposals:
+                point = self._codec.decode(proposal.code_A)
+                if key(self._space, point) not in taken:  # two codes may round to one point
+                    taken.add(key(self._space, point))
+                    suggestions.append(Suggestion(point, proposal.info))
+            if suggestions:
+                return suggestions
         rng = np.random.default_rng(seed_of(self._seed, "untried", number))
-        point = untried(self._space, rng, self._given, known)
-        return None if point is None else Suggestion(point, {"route": "untried"})
+        point_ = untried(self._space, rng, self._given, known)
+        return [] if point_ is None else [Suggestion(point_, {"route": "untried"})]
 
     def _known(self, history: History) -> Known:
         scored = [t for t in history.trials if t.state.scored and t.objectives is not None]
@@ -69,6 +79,10 @@ class PRSearcher:
             torch.tensor(values, dtype=torch.float64).reshape(len(scored), len(self._signs)) * self._signs,
             encode([t.values for t in history.trials if not t.state.final]),
             encode([t.values for t in history.trials if t.state.final and not (t.state.scored and t.objectives)]),
+            # A trial that was stopped early took less because it was bad, not because its point is cheap.
+            torch.tensor(
+                [t.seconds if t.state is TrialState.FINISHED else math.nan for t in scored], dtype=torch.float64
+            ),
         )
 
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from searches import rehearsal_spec
+from searches import LAYOUT, one_stage, rehearsal_spec
 
 from searchplat.engine.plan import Ask, Plan, Turn, derive_seed
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
-from searchplat.spec.model import Control, SearcherSpec, SearchSpec, StageFrom
+from searchplat.spec.model import Control, SearcherSpec, SearchSpec, Space, StageFrom, StageSpec
 
 
 def open_ledger(tmp_path: Path, spec: SearchSpec) -> Ledger:
@@ -52,6 +52,22 @@ def test_stages_run_in_order_and_the_second_builds_on_the_best_of_the_first(tmp_
         assert trial.config["epochs"] == 2
 
 
+def test_a_stage_without_axes_trains_the_best_again_on_more_users(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=6)
+    rungs = [
+        replace(spec.stages[0], data_fraction=0.1),
+        StageSpec("third", (), SearcherSpec("grid"), 9, 0.33, start_from=StageFrom("layout", 3)),
+        StageSpec("all", (), SearcherSpec("grid"), 1, 1.0, start_from=StageFrom("third")),
+    ]
+    spec = replace(spec, space=Space((LAYOUT,)), stages=tuple(rungs))
+    with open_ledger(tmp_path, spec) as ledger:
+        trials = run(Plan(spec, ledger))
+        first, second = (ledger.ranking(name) for name in ("layout", "third"))
+    assert [trial.data_fraction for trial in trials] == [0.1] * 6 + [0.33] * 3 + [1.0]
+    assert {t.config["layout"] for t in second} == {t.config["layout"] for t in first[:3]}
+    assert trials[-1].config["layout"] == second[0].config["layout"]
+
+
 def test_the_second_stage_waits_for_open_trials_of_the_first(tmp_path: Path) -> None:
     spec = rehearsal_spec(layout_trials=1)
     with open_ledger(tmp_path, spec) as ledger:
@@ -82,13 +98,27 @@ def test_suggestions_are_made_ahead_up_to_a_number_and_never_beyond_the_stage(tm
                 plan.suggest(turn.stage)
         assert len(ledger.trials()) == 2
         for _ in range(2):
-            assert (waiting := plan.waiting()) is not None
+            waiting = plan.waiting()
+            assert waiting is not None
             ledger.start(waiting.number)
         assert plan.waiting() is None
         turn = plan.ahead(2)
         assert turn is not None
         plan.suggest(turn.stage)
         assert plan.ahead(2) is None
+
+
+def test_a_searcher_that_can_makes_several_suggestions_at_once_within_the_budget(tmp_path: Path) -> None:
+    spec = one_stage(rehearsal_spec(), 7, "pr")
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        first = plan.suggest(spec.stages[0], count=5)
+        assert first == ledger.trial(0)
+        plan.suggest(spec.stages[0], count=5)
+        trials = ledger.trials()
+    assert len(trials) == 7
+    assert len({trial.config["x"] for trial in trials}) == 7
+    assert {trial.based_on for trial in trials[:5]} == {0}
 
 
 def test_the_plan_says_when_nothing_comes_after_the_open_trials(tmp_path: Path) -> None:

@@ -91,6 +91,13 @@ def test_a_first_stage_with_nothing_left_is_skipped() -> None:
     ]
 
 
+def test_with_a_stage_goes_the_one_that_trains_its_best_again() -> None:
+    again = "  - {name: again, over: [], searcher: {name: grid}, trials: 2, from: {stage: first, top: 2}}\n"
+    text = BASE.replace("  - {name: second.a", again + "  - {name: second.a")
+    assert len(load_text(text).stages) == 4
+    assert [stage.name for stage in load_text(text, overrides=("rate=0.3",)).stages] == ["second.a", "third"]
+
+
 def test_everything_fixed_is_one_trial() -> None:
     changed = spec("rate=0.3", "kind=plain", "weight=0.5")
     assert changed.space.names == ()

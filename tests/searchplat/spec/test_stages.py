@@ -41,6 +41,14 @@ def test_values_are_taken_over_along_the_chain() -> None:
     assert in_effect(spec.stages[1], spec.stages) == {"rate", "weight"}
 
 
+def test_a_stage_may_train_the_best_again() -> None:
+    text = stages(
+        "name: a, over: [rate, weight, kind, gate], data_fraction: 0.1", "name: b, over: [], from: {stage: a, top: 3}"
+    )
+    spec = load_text(text)
+    assert (spec.stages[1].over, spec.stages[1].start_from) == ((), StageFrom("a", 3))
+
+
 def test_a_condition_may_look_at_what_is_taken_over_or_fixed_in_the_stage() -> None:
     a = "name: a, over: [rate, weight, kind]"
     load_text(stages(a, "name: b, over: [gate], from: {stage: a}"))
@@ -54,7 +62,10 @@ def test_a_condition_may_look_at_what_is_taken_over_or_fixed_in_the_stage() -> N
     [
         (["name: a, over: [rate, weight, kind]"], "search.gate: no stage searches it; add it to over of a stage (a)"),
         (["name: a, over: [rate, rate, weight, kind, gate]"], "elements must differ, got 'rate'"),
-        (["name: a, over: []"], "stages.a.over: must have at least 1 element"),
+        (
+            ["name: a, over: []"],
+            "stages.a.over: a stage that searches nothing must train the best trials of an",
+        ),
         (["over: [rate, weight, kind, gate]"], "stages[0]: must have the key name"),
         (["name: a, over: [rate, weight, kind, gate], from: {stage: a}"], "may build only on an earlier one"),
         (

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr import proposal
-from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
-from searchplat.searchers.pr.proposal import Known, propose, standardised, startup_of
+from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
+from searchplat.searchers.pr.proposal import Known, propose, propose_many, standardised, startup_of
 from searchplat.searchers.pr.surrogate import FitError
 from searchplat.searchers.pr.trust_region import TrustRegion
 
@@ -65,6 +65,38 @@ def test_good_bits_are_found() -> None:
     assert code[1] == code[2]
 
 
+@pytest.mark.parametrize(("scored", "objectives"), [(3, 1), (40, 1), (40, 2)])
+def test_a_batch_begins_as_one_suggestion_and_its_points_are_new_and_different(scored: int, objectives: int) -> None:
+    history = known(scored, objectives)
+    batch = propose_many(ENCODING, history, 0, 30, 12, QUICK)
+
+    hashes = ENCODING.hashes(torch.cat([history.tried, torch.stack([one.code_A for one in batch])]))
+    assert len(batch) == 12
+    assert len(set(hashes.tolist())) == len(set(hashes[:scored].tolist())) + 12
+    assert torch.equal(batch[0].code_A, proposed(history).code_A)
+    assert {one.info["route"] for one in batch[1:]} == {"design" if scored == 3 else "batch"}
+
+
+def test_points_of_a_batch_are_good_ones() -> None:
+    """Far better than chance: bit 0 is set in all the good points, bits 1 and 2 agree in them."""
+    batch = torch.stack([one.code_A for one in propose_many(ENCODING, known(60), 0, 30, 17, QUICK)[1:]])
+
+    assert float(batch[:, 0].mean()) > 0.8
+    assert float((batch[:, 1] == batch[:, 2]).double().mean()) > 0.7
+
+
+def test_a_batch_keeps_to_what_the_caller_accepts_and_to_counts() -> None:
+    bits = tuple(range(18))
+    bounded = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(18)], [CountRange(bits, 0, 4)])
+    codes = bounded.canonical(bounded.random(30, torch.Generator().manual_seed(0)))
+    history = Known(codes, codes[:, :1] + codes[:, 5:6], empty(), empty())
+
+    batch = propose_many(bounded, history, 0, 30, 12, QUICK, accept=lambda code_A: bool(code_A[7] == 0))
+
+    assert len(batch) > 6
+    assert all(float(one.code_A[7]) == 0 and float(one.code_A.sum()) <= 4 for one in batch)
+
+
 def test_several_objectives_take_the_hypervolume() -> None:
     info = proposed(known(objectives=2)).info
 
@@ -103,6 +135,39 @@ def test_failures_are_avoided() -> None:
     chosen = [proposed(Known(codes, values, empty(), failed), number).code_A[0] for number in range(30, 35)]
 
     assert sum(chosen) == 0
+
+
+def test_of_two_equally_good_halves_the_cheap_one_is_searched() -> None:
+    """Seconds depend on the first bit alone, which the objective does not."""
+    history = known(40)
+    values = history.scored_NA[:, 3:4] + history.scored_NA[:, 4:5] * history.scored_NA[:, 5:6]
+    slow_first = 10.0 * torch.where(history.scored_NA[:, 0] == 1, 4.0, 1.0)
+    aware, unaware = (
+        [
+            proposed(
+                Known(history.scored_NA, values.double(), empty(), empty(), slow_first.double()),
+                number,
+                cost_aware=cost_aware,
+            ).code_A
+            for number in range(40, 46)
+        ]
+        for cost_aware in (True, False)
+    )
+
+    assert sum(float(code[0]) for code in aware) == 0
+    assert sum(float(code[0]) for code in unaware) > 0
+    assert all(code[3] == 1 for code in aware)
+
+
+@pytest.mark.parametrize("seconds", [[30.0] * 20, [float("nan")] * 17 + [1.0, 2.0, 3.0], None])
+def test_seconds_that_say_nothing_change_nothing(seconds: list[float] | None) -> None:
+    plain = known()
+    told = Known(
+        plain.scored_NA, plain.values_NJ, plain.pending_QA, plain.failed_FA,
+        None if seconds is None else torch.tensor(seconds, dtype=torch.float64),
+    )  # fmt: skip
+
+    assert torch.equal(proposed(told, cost_aware=True).code_A, proposed(plain).code_A)
 
 
 def test_constant_and_collapsed_objectives_are_no_obstacle() -> None:
