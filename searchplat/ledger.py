@@ -21,8 +21,10 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError, TryAgainError
 from searchplat.redaction import redact
-from searchplat.searchers.contract import History, PastTrial, TrialState
+from searchplat.searchers.contract import History, TrialState
 from searchplat.spec.model import Objective
+from searchplat.trial_table import TrialRecord as TrialRecord
+from searchplat.trial_table import TrialTable
 
 SCHEMA_VERSION = 1
 
@@ -43,49 +45,6 @@ CREATE TABLE reports (
 CREATE TABLE cursors (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 CREATE TABLE sink_runs (sink TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL, PRIMARY KEY (sink, key));
 """
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial as the ledger has it.
-
-    Args:
-        number: From 0, in the order of the suggestions.
-        stage: The stage's name; `controls` for controls.
-        control: The control's name, None for a trial of the search.
-        values: The searched values (for a control: what it sets).
-        config: The method's whole config.
-        data_fraction: Share of the users.
-        info: What the searcher said of the suggestion.
-        based_on: Sequence number of the ledger that the suggestion was computed from.
-        suggested_at, ended_at: Sequence numbers.
-        cause: Why it ended as it did: `worker died`, a traceback, ...
-        retries: Times that it was taken up again after its worker died.
-        epoch: Epochs reported.
-        seconds: Training and evaluation time reported (`time/*_seconds`), over all epochs.
-        best_epoch: The epoch with the best first objective.
-        objectives: Values of all objectives at that epoch; None before the first report.
-    """
-
-    number: int
-    stage: str
-    control: str | None
-    method: str
-    values: Values
-    config: Values
-    data_fraction: float
-    seed: int
-    info: dict[str, Any]
-    based_on: int
-    suggested_at: int
-    state: TrialState = TrialState.WAITING
-    cause: str | None = None
-    retries: int = 0
-    ended_at: int | None = None
-    epoch: int = 0
-    seconds: float = 0.0
-    best_epoch: int | None = None
-    objectives: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +91,7 @@ class Ledger:
                 "use the searchplat version that wrote it"
             )
         self._objectives = tuple(Objective(o["metric"], o["maximize"]) for o in json.loads(meta["objectives"]))
-        self._trials: dict[int, TrialRecord] = {}
+        self._trials = TrialTable()
         self._trials_seq = -1
         self._refresh()
 
@@ -224,7 +183,7 @@ class Ledger:
     ) -> TrialRecord:
         """Record a new trial, in state `waiting`, under the next free number."""
         with self._write():
-            number = max(self._trials, default=-1) + 1
+            number = self._trials.next_number
             seq = self._event("suggested", number, {"stage": stage})
             trial = TrialRecord(
                 number, stage, control, method, dict(values), dict(config), data_fraction, seed, dict(info or {}),
@@ -236,7 +195,7 @@ class Ledger:
                 (number, stage, control, method, _dump(trial.values), _dump(trial.config), data_fraction, seed,
                  _dump(trial.info), based_on, seq, trial.state),
             )  # fmt: skip
-            self._trials[number] = trial
+            self._trials.put(trial)
             return trial
 
     def start(self, number: int) -> None:
@@ -353,7 +312,7 @@ class Ledger:
         """All trials in the order of their numbers."""
         with self._lock:
             self._refresh()
-            return [self._trials[number] for number in sorted(self._trials)]
+            return self._trials.all()
 
     def trial(self, number: int) -> TrialRecord:
         """One trial.
@@ -371,16 +330,26 @@ class Ledger:
         """What a searcher of `stage` may see: its trials, without controls."""
         with self._lock:
             self._refresh()
-            return History(
-                tuple(
-                    PastTrial(
-                        t.number, t.values, t.state, t.objectives, t.seconds, t.suggested_at, t.based_on, t.ended_at
-                    )
-                    for _, t in sorted(self._trials.items())
-                    if t.stage == stage and t.control is None
-                ),
-                self.seq,
-            )
+            return History(self._trials.past(stage), self.seq)
+
+    def open_trials(self) -> list[TrialRecord]:
+        """Trials that have not ended, in the order of their numbers; takes no longer when many have."""
+        with self._lock:
+            self._refresh()
+            return self._trials.open()
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next trial gets."""
+        with self._lock:
+            self._refresh()
+            return self._trials.next_number
+
+    def count(self, stage: str, control: str | None = None) -> int:
+        """Trials of a stage, or of a control in it; takes no longer when there are many."""
+        with self._lock:
+            self._refresh()
+            return self._trials.count(stage, control)
 
     def reports(self, trial: int | None = None) -> list[Report]:
         """Reports of one trial, or of all, in the order in which they came."""
@@ -475,7 +444,7 @@ class Ledger:
             (trial.state, trial.cause, trial.retries, trial.ended_at, trial.epoch, trial.seconds, trial.best_epoch,
              None if trial.objectives is None else json.dumps(trial.objectives), trial.number),
         )  # fmt: skip
-        self._trials[trial.number] = trial
+        self._trials.put(trial)
 
     def _write(self) -> _Transaction:
         return _Transaction(self.path, self._connection, self._lock, self._reload)
@@ -489,7 +458,7 @@ class Ledger:
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._trials_seq:
             return
-        self._trials = {trial.number: trial for trial in self._read_trials()}
+        self._trials = TrialTable(self._read_trials())
         self._trials_seq = version
 
     def _read_trials(self) -> Iterator[TrialRecord]:

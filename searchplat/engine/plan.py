@@ -78,35 +78,34 @@ class Plan:
 
     def next(self) -> TrialRecord | Ask | Turn:
         """The next waiting trial, the stage to ask for a suggestion, or what else to do."""
-        return self.waiting() or self._beyond(self.ledger.trials())
+        return self.waiting() or self._beyond()
 
     def waiting(self) -> TrialRecord | None:
         """The first trial that was suggested and has not been handed out, if there is one."""
-        return next((trial for trial in self.ledger.trials() if trial.state is TrialState.WAITING), None)
+        return next((trial for trial in self.ledger.open_trials() if trial.state is TrialState.WAITING), None)
 
     def ahead(self, most: int) -> Ask | None:
         """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
         if most < 1:
             return None
-        trials = self.ledger.trials()
-        if sum(trial.state is TrialState.WAITING for trial in trials) >= most:
+        if sum(trial.state is TrialState.WAITING for trial in self.ledger.open_trials()) >= most:
             return None
-        turn = self._beyond(trials)
+        turn = self._beyond()
         return turn if isinstance(turn, Ask) else None
 
-    def _beyond(self, trials: list[TrialRecord]) -> TrialRecord | Ask | Turn:
+    def _beyond(self) -> TrialRecord | Ask | Turn:
         """What comes after the waiting trials: a control (recorded by this call), or a stage to ask."""
-        if control := self._next_control(trials):
+        if control := self._next_control():
             return control
+        at_work = self.ledger.open_trials()
         for stage in self.spec.stages:
-            own = [trial for trial in trials if trial.stage == stage.name]
-            if len(own) < self.budgets[stage.name] and not self._closed(stage, trials):
-                if not self._spent(stage, own):
+            if self.ledger.count(stage.name) < self.budgets[stage.name] and not self._closed(stage):
+                if not self._spent(stage):
                     return Ask(stage)
                 self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
-            if any(not trial.state.final for trial in own):
+            if any(trial.stage == stage.name for trial in at_work):
                 return Turn.LAST if stage is self.spec.stages[-1] else Turn.WAIT
-        return Turn.DONE if all(trial.state.final for trial in trials) else Turn.LAST
+        return Turn.LAST if at_work else Turn.DONE
 
     def suggest(self, stage: StageSpec, count: int = 1) -> TrialRecord | None:
         """Compute more suggestions of a stage and record them.
@@ -121,7 +120,7 @@ class Plan:
             SearchFailedError: If the stage builds on one without a single scored trial.
         """
         history = self.ledger.history(stage.name)
-        number = len(self.ledger.trials())
+        number = self.ledger.next_number
         count = min(count, self.budgets[stage.name] - len(history.trials))
         began = time.perf_counter()
         searcher = self._searcher(stage)
@@ -154,9 +153,9 @@ class Plan:
 
     # ------------------------------------------------------------------ inside
 
-    def _next_control(self, trials: list[TrialRecord]) -> TrialRecord | None:
+    def _next_control(self) -> TrialRecord | None:
         for control in self.spec.controls:
-            done = sum(trial.control == control.name for trial in trials)
+            done = self.ledger.count(CONTROLS, control.name)
             if done < control.trials:
                 return self._record_control(control, done)
         return None
@@ -231,19 +230,20 @@ class Plan:
             **{key: value for key, value in best.values.items() if key != RANK},
         }
 
-    def _spent(self, stage: StageSpec, own: list[TrialRecord]) -> bool:
+    def _spent(self, stage: StageSpec) -> bool:
         """Whether the stage's trials took the hours that they may take; what is reported counts."""
-        hours = sum(trial.seconds for trial in own) / 3600
+        if stage.hours is None and stage.gpu_hours is None:
+            return False
+        hours = sum(trial.seconds for trial in self.ledger.history(stage.name).trials) / 3600
         used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_share))
         return any(bound is not None and spent >= bound for bound, spent in used)
 
-    def _closed(self, stage: StageSpec, trials: list[TrialRecord]) -> bool:
+    def _closed(self, stage: StageSpec) -> bool:
         """Whether no more trials may join: its points or hours are exhausted, or a later stage already builds on it."""
         if self.ledger.meta(f"exhausted:{stage.name}"):
             return True
         order = [s.name for s in self.spec.stages]
-        later = set(order[order.index(stage.name) + 1 :])
-        return any(trial.stage in later for trial in trials)
+        return any(self.ledger.count(later) for later in order[order.index(stage.name) + 1 :])
 
 
 def full_config(method: str, values: Mapping[str, Any]) -> Values:
