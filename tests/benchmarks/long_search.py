@@ -70,9 +70,8 @@ def ours(folder: Path, trials: int, epochs: int, slots: int, seconds: float) -> 
     )
     ended.sort()
     step = max(1, trials // 10)
-    marks = [
-        ended[i + step - 1] - (ended[i - 1] if i else min(started.values())) for i in range(0, trials - step + 1, step)
-    ]
+    edges = [min(started.values()), *ended[step - 1 :: step]]
+    marks = [later - earlier for earlier, later in itertools.pairwise(edges)]
     print(f"  seconds of each tenth of the trials: {', '.join(f'{mark:.0f}' for mark in marks)}", flush=True)
 
 
