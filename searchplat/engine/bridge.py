@@ -57,8 +57,8 @@ class Bridge(DriverOnly, TuneSearcher):
         self._pace = Pace()
         self._thinking: threading.Thread | None = None
         self.error: BaseException | None = None
-        self.ending = False
-        """Whether no trial comes after those at work."""
+        self.turn: Turn | None = None
+        """Why no trial was handed out last, other than for want of slots or suggestions."""
 
     def number_of(self, trial_id: str) -> int:
         """The trial number behind Tune's identifier."""
@@ -90,8 +90,8 @@ class Bridge(DriverOnly, TuneSearcher):
         turn = self._plan.next()
         if turn is Turn.DONE:
             return str(TuneSearcher.FINISHED)
-        if turn in (Turn.WAIT, Turn.LAST):
-            self.ending = turn is Turn.LAST
+        self.turn = turn if isinstance(turn, Turn) else None
+        if isinstance(turn, Turn):
             return None
         if isinstance(turn, Ask):
             thinking = self._think_of(turn.stage, slots)

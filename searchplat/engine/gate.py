@@ -17,8 +17,8 @@ from ray.tune.schedulers import AsyncHyperBandScheduler, FIFOScheduler, MedianSt
 from searchplat.engine.actor import MESSAGE
 from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.halt import Halt
-from searchplat.engine.plan import CONTROLS
-from searchplat.engine.warm import keep_idle_processes, let_idle_processes_go
+from searchplat.engine.plan import CONTROLS, Turn
+from searchplat.engine.warm import look_after
 from searchplat.engine.work import Message
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
@@ -112,7 +112,7 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Called after every change of a trial, with the trial.
         on_bug: Called with the trial whose code raised; the search is to stop.
         halt: Once it is asked for, a trial gives its worker back after its report and stays open in the ledger.
-        ending: Whether no trial comes after those at work.
+        turn: Why no trial is handed out at the moment, other than for want of slots or suggestions.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Callable[[TrialRecord], None],
         on_bug: Callable[[TrialRecord], None],
         halt: Halt | None = None,
-        ending: Callable[[], bool] = bool,
+        turn: Callable[[], Turn | None] = lambda: None,
     ) -> None:
         super().__init__()
         self._halt = halt or Halt()
-        self._ending = ending
+        self._turn = turn
         self._ledger = ledger
         self._number_of = number_of
         self._on_change, self._on_bug = on_change, on_bug
@@ -166,13 +166,16 @@ class Gate(DriverOnly, FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """A trial was handed to Tune."""
-        keep_idle_processes(tune_controller, trial)
+        look_after(tune_controller, more=True, soon=True)
 
-    def choose_trial_to_run(self, tune_controller: Any) -> Any:
-        """The next of the trials that were handed to Tune."""
-        if self._ending():
-            let_idle_processes_go(tune_controller)
-        return super().choose_trial_to_run(tune_controller)
+    def choose_trial_to_run(self, tune_controller: Any) -> None:
+        """None in particular: Tune then takes those that were handed to it in their order, paused ones there are none.
+
+        The usual answer, the first that is not running, takes a look at every trial there ever was, and has an idle
+        process take the trial of one that is starting.
+        """
+        turn = self._turn()
+        look_after(tune_controller, more=turn is not Turn.LAST, soon=turn is None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Write, judge, decide."""

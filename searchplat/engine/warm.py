@@ -1,39 +1,80 @@
 """Keeps idle trial processes for the next trials, whatever order things happen in.
 
-Tune keeps a finished trial's process only while a next trial already waits for one, or if it is the only idle one. With
-several slots, and suggestions that take a moment, it would therefore end processes and start others, which load
-libraries and the backbone again.
+Tune keeps a finished trial's process only while a next trial already waits for one, or if it is the only idle one; and
+it gives an idle process to a trial whose own is still starting, which it then ends. With several slots, suggestions
+that take a moment, and trials shorter than a process takes to start, it would end processes and start others all the
+time, each of which loads libraries and the backbone again.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Generator
 from typing import Any
 
-_ENOUGH = 1_000_000
-"""More than any cluster has slots."""
+from ray.tune.utils.object_cache import _ObjectCache
+
+_START_S = 300.0
+"""Seconds after which one that has not started gives its trial to an idle one: perhaps there is no room for it."""
 
 
-def keep_idle_processes(wrapped_controller: Any, trial: Any) -> None:
-    """Let Tune keep every idle process that was made for what `trial` needs.
+class IdleProcesses(_ObjectCache):
+    """Tune's store of idle processes, by what they hold of the cluster.
+
+    Not a public class of Tune's; Ray is pinned to the minor version in which it was read, and a test counts processes.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(may_keep_one=True)
+        self._keeping = True
+        self._reserved = False
+        self._starting: dict[Any, float] = {}  # trial -> since when its own process has been starting
+
+    def update(self, controller: Any, more: bool, soon: bool) -> None:
+        """Look at what is going on; called before trials get their processes.
+
+        Args:
+            controller: Tune's.
+            more: Whether trials come after those at work; if not, what idle processes hold is free for others.
+            soon: Whether they come as soon as they are computed, not after those at work.
+        """
+        now = time.monotonic()
+        waiting = [
+            trial
+            for trial in controller._staged_trials
+            if (process := controller._trial_to_actor.get(trial)) is not None
+            and process not in controller._started_actors
+        ]
+        self._starting = {trial: self._starting.get(trial, now) for trial in waiting}
+        self._keeping = more
+        self._reserved = soon and any(now - since < _START_S for since in self._starting.values())
+
+    @property
+    def num_cached_objects(self) -> int:
+        """Idle processes for trials whose own are still starting. Trials without one get theirs in another way."""
+        return 0 if self._reserved else int(self._num_cached_objects)
+
+    def cache_object(self, key: Any, obj: Any) -> bool:
+        """Take in an idle process; False to have it ended."""
+        if not self._keeping:
+            return bool(super().cache_object(key, obj))
+        self._cached_objects[key].append(obj)
+        self._num_cached_objects += 1
+        return True
+
+    def flush_cached_objects(self, force_all: bool = False) -> Generator[Any, None, None]:
+        """Processes that are to be ended."""
+        if force_all or not self._keeping:
+            yield from super().flush_cached_objects(force_all)
+
+
+def look_after(wrapped_controller: Any, more: bool, soon: bool) -> None:
+    """See `IdleProcesses.update`.
 
     Args:
         wrapped_controller: What a Tune scheduler is given.
-        trial: A Tune trial; its kind of resources is what counts.
     """
-    cache = _cache(wrapped_controller)
-    kind = trial.placement_group_factory
-    if cache._max_num_objects[kind] < _ENOUGH // 2:
-        cache.increase_max(kind, by=_ENOUGH)
-
-
-def let_idle_processes_go(wrapped_controller: Any) -> None:
-    """Undo `keep_idle_processes`: what idle processes hold is free for others on the cluster."""
-    cache = _cache(wrapped_controller)
-    for kind, most in cache._max_num_objects.items():
-        if most >= _ENOUGH // 2:
-            cache.decrease_max(kind, by=_ENOUGH)
-
-
-def _cache(wrapped_controller: Any) -> Any:
-    # Not a public setting; Ray is pinned to the minor version in which it was read, and a test counts the processes.
-    return wrapped_controller._tune_controller._actor_cache
+    controller = wrapped_controller._tune_controller
+    if not isinstance(controller._actor_cache, IdleProcesses):  # before the first trial, so it is empty
+        controller._actor_cache = IdleProcesses()
+    controller._actor_cache.update(controller, more, soon)
