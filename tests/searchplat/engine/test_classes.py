@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from packages.searches import LAYOUT, X, one_stage, rehearsal_spec
+from searches import LAYOUT, X, one_stage, rehearsal_spec
 
 from searchplat.engine.classes import MOST, cost_classes
 from searchplat.methods import load_method
@@ -40,15 +40,12 @@ def test_numbers_are_measured_at_their_largest_and_texts_one_by_one() -> None:
     assert (found["kind=b"]["layers"], found["kind=b"]["kind"]) == (3, "b")
 
 
-@pytest.mark.parametrize("space", [path.stem for path in shipped_spaces()])
+@pytest.mark.parametrize("space", shipped_spaces())
 def test_every_shipped_space_has_classes_that_its_method_takes(space: str) -> None:
-    for path in shipped_spaces():
-        if path.stem != space:
-            continue
-        spec = load(path)
-        for stage in spec.stages:
-            found = cost_classes(spec, stage)
-            assert 1 <= len(found) <= MOST
-            assert found == cost_classes(spec, stage)
-            for one in found:
-                assert load_method(spec.method).Config(**one.config)
+    spec = load(shipped_spaces()[space])
+    for stage in spec.stages:
+        found = cost_classes(spec, stage)
+        assert 1 <= len(found) <= MOST
+        assert found == cost_classes(spec, stage)
+        for one in found:
+            assert load_method(spec.method).Config(**one.config)

@@ -93,7 +93,8 @@ def test_what_fits_does_fit_with_its_margin(machine: Machine, resources: Resourc
             at_once = share.parts * (machine.gpus if share.gpu else 1)
             assert fitting.memory_bytes * at_once <= machine.memory_bytes
             if share.gpu:
-                assert fitting.gpu_fraction is not None and fitting.gpu_fraction > 0
+                assert fitting.gpu_fraction is not None
+                assert fitting.gpu_fraction > 0
                 for peak in measured:
                     assert peak.gpu_bytes is not None
                     allowed = fitting.gpu_fraction * peak.gpu_total_bytes
@@ -151,6 +152,9 @@ def test_trials_an_hour_and_when_measuring_pays() -> None:
 def test_a_choice_survives_the_ledger_and_says_why() -> None:
     rates = (Rate(1, 100.0, GIB, 2 * GIB), Rate(2, 150.0, GIB, 2 * GIB))
     why = reason("GPU", rates, [4], rates[1])
-    assert why == "2 at once on a GPU: trials an hour with 1 at once 100, 2 at once 150; 4 at once would not fit into memory"
+    assert (
+        why
+        == "2 at once on a GPU: trials an hour with 1 at once 100, 2 at once 150; 4 at once would not fit into memory"
+    )
     choice = Choice(Share(2, 1, 0.5, GIB, 0.4), why, (Peak("a", 1, 1, GIB),), rates, 12.5, SERVER.name)
     assert Choice.from_json(json.loads(json.dumps(choice.to_json()))) == choice
