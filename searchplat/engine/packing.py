@@ -188,7 +188,8 @@ def _whole(machine: Machine, resources: Resources) -> Share:
     share = unmeasured(machine, resources)
     if not resources.cpu_auto:
         return share
-    return replace(share, cpu=max(1, int(machine.cores * min(1.0, share.gpu / machine.gpus if share.gpu else 1.0))))
+    part = min(1.0, share.gpu / max(1, machine.gpus)) if share.gpu else 1.0
+    return replace(share, cpu=max(1, int(machine.cores * part)))
 
 
 def sized(share: Share, peaks: Sequence[Peak], machine: Machine, margin: float = MARGIN) -> Share | None:

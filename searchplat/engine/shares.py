@@ -39,10 +39,10 @@ def said(ledger: Ledger) -> str | None:
     return "; ".join(f"{', '.join(stages)}: {what}" for what, stages in found.items()) or None
 
 
-def for_promotion(ledger: Ledger, resources: Resources) -> Resources:
+def for_promotion(ledger: Ledger, spec: SearchSpec) -> Resources:
     """A promotion's resources: under `cpu: auto` the cores that were measured for the last stage's trials."""
-    choices = list(recorded(ledger).values())
-    return choices[-1].share.of(resources, gpu=False) if resources.cpu_auto and choices else resources
+    choice = recorded(ledger).get(spec.stages[-1].name)
+    return choice.share.of(spec.resources, gpu=False) if spec.resources.cpu_auto and choice else spec.resources
 
 
 class Shares:

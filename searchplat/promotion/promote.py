@@ -102,7 +102,7 @@ def run_promotion(
     check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())
-        spec = replace(spec, resources=for_promotion(ledger, spec.resources))
+        spec = replace(spec, resources=for_promotion(ledger, spec))
         block = spec.promotion
         sizes = Sizes(
             block.top if top is None else top,

@@ -54,17 +54,17 @@ def test_an_order_says_what_ray_sets_aside_for_it(tmp_path: Path) -> None:
 def test_a_choice_is_said_and_serves_a_promotion_s_cores(tmp_path: Path) -> None:
     spec = rehearsal_spec()
     with Ledger.create(tmp_path / "ledger.sqlite", to_document(spec), (Objective("valid/mrr", True),)) as ledger:
-        auto = Resources(cpu_auto=True)
+        auto = replace(spec, resources=Resources(cpu_auto=True))
         assert recorded(ledger) == {}
         assert said(ledger) is None
-        assert for_promotion(ledger, auto) == auto
+        assert for_promotion(ledger, auto) == auto.resources
         choice = Choice(Share(2, 4, 0.5), "2 at once on a GPU: trials an hour with 1 at once 10, 2 at once 19")
         kept = {"choices": {"k": choice.to_json()}, "stages": {"layout": "k", "weights": "k"}}
         ledger.set_meta(_META, json.dumps(kept))
         assert recorded(ledger) == {"layout": choice, "weights": choice}
         assert said(ledger) == f"layout, weights: 4 CPU, 1/2 GPU ({choice.reason})"
         assert for_promotion(ledger, auto) == Resources(cpu=4)  # a final training has a whole GPU to itself
-        assert for_promotion(ledger, Resources(cpu=2)) == Resources(cpu=2)
+        assert for_promotion(ledger, spec) == spec.resources
 
 
 def searchplat(*arguments: str) -> subprocess.CompletedProcess[str]:
