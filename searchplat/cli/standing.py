@@ -145,7 +145,7 @@ def one_screen(one: Standing) -> RenderableType:
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),
         line(("folder  ", "dim"), str(snapshot.folder)),
-        *([line(("a trial ", "dim"), one.share)] if one.share else []),
+        *([line(("a trial  ", "dim"), one.share)] if one.share else []),
         "",
         stages_table(snapshot),
         "",
