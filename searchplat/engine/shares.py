@@ -145,9 +145,11 @@ class Shares:
         epochs_left = sum(self._trials_left(stage) * self._epochs(stage) for stage in stages)
         budget = self._spec.resources.probe_s
         if budget == 0:
-            return self._skip(names, "probe_s is 0")
+            self._skip(names, "probe_s is 0")
+            return None
         if budget is None and not pays(len(classes), shares, epochs_left):
-            return self._skip(names, "the stage is too short for it; probe_s allows it all the same")
+            self._skip(names, "the stage is too short for it; probe_s allows it all the same")
+            return None
         self._begin(f"measuring how many trials of stage {names} run best at once")
         folder = self._scratch / "probes"
         try:
@@ -164,7 +166,9 @@ class Shares:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         if len(found.rates) + len(found.refused) < 2:  # one rate alone compares with nothing
-            return None if self._halt.asked else self._skip(names, found.cause or "nothing could be compared")
+            if not self._halt.asked:
+                self._skip(names, found.cause or "nothing could be compared")
+            return None
         chosen = best(found.rates)
         share = found.shares[found.rates.index(chosen)]
         why = reason("GPU" if share.gpu else "node", found.rates, found.refused, chosen)

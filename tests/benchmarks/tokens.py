@@ -37,7 +37,8 @@ TINY: dict[str, dict[str, Any]] = {
     "darec": {"backbone": "random-llama", "text_encoder": "random-bert", "bottleneck": 4, "cf_width": 8},
     "laser": {"backbone": "random-llama", "former_width": 16, "former_heads": 2, "former_layers": 2, "id_width": 16,
               "id_epochs": 1, "id_copies": 1, "batch_size": 8, "max_items": 6},
-    "cramer": {"encoder": "random-bert", "tuned": "none", "backbone_epochs": 1, "hidden_size": 16, "inner_size": 32},
+    "cramer": {"encoder": "random-bert", "tuned": "none", "backbone_epochs": 1, "hidden_size": 16, "inner_size": 32,
+               "sampled_negatives": 10},
 }  # fmt: skip
 
 
