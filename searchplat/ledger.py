@@ -60,7 +60,7 @@ class Report:
 @dataclass(frozen=True)
 class Event:
     """One thing that happened: `suggested`, `started`, `reported`, `retried`, `requeued`, `ended`, or of the search
-    as a whole `opened`, `extended`, `closed`. `at` is a unix time, for people only.
+    as a whole `opened`, `extended`, `packed`, `closed`. `at` is a unix time, for people only.
     """
 
     seq: int

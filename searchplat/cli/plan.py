@@ -140,12 +140,14 @@ def _stages_table(spec: SearchSpec) -> RenderableType:
 
 def _facts(spec: SearchSpec, estimate: Cost) -> list[tuple[str, str]]:
     resources = spec.resources
-    gpu = "a GPU where there is one" if resources.gpu is None else f"{resources.gpu:g} GPU"
+    cpu = "a measured share of the cores" if resources.cpu_auto else f"{resources.cpu:g} CPU"
+    gpu = "a measured share of a GPU where there is one" if resources.gpu is None else f"{resources.gpu:g} GPU"
+    within = "" if resources.probe_s is None else f", measured within {text.duration(resources.probe_s)}"
     most = f", at most {resources.concurrent} at once" if resources.concurrent else ""
     trials = text.plural(estimate.trials, "trial")
     weight = f", as much as {estimate.user_epochs:.4g} epochs on all users"
     facts = [
-        ("a trial", f"{resources.cpu:g} CPU, {gpu}{most}"),
+        ("a trial", f"{cpu}, {gpu}{most}{within}"),
         ("stopping", _stopping(spec)),
         ("cost", f"{trials}, at most {text.plural(estimate.epochs, 'epoch')}{weight}"),
     ]

@@ -14,6 +14,7 @@ from searchplat.cli.snapshot import Snapshot, take, wall_seconds
 from searchplat.cli.summary import best_block, comparison, next_commands
 from searchplat.cli.view import STATE_STYLES, stages_table
 from searchplat.engine.folder import SearchFolder
+from searchplat.engine.shares import said
 from searchplat.ledger import Event
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ class Standing:
         running: Whether a driver is at work now.
         wall_seconds: Time that drivers worked on it.
         last: The newest event.
+        share: What trials take of a machine, where that was measured.
     """
 
     snapshot: Snapshot
     running: bool
     wall_seconds: float
     last: Event | None
+    share: str | None = None
 
     @property
     def words(self) -> str:
@@ -80,6 +83,7 @@ class Standing:
             else {"trial": best.number, "value": best.objectives[0], "stage": best.stage},
             "wall_seconds": self.wall_seconds,
             "trials_per_hour": self.trials_per_hour,
+            "share": self.share,
             "last_event_at": None if self.last is None else self.last.at,
         }
 
@@ -93,7 +97,7 @@ def standing(folder: SearchFolder) -> Standing:
     with folder.read() as ledger:
         snapshot = take(folder.name, folder.path, ledger)
         newest = ledger.events(ledger.seq - 1, 1)
-        return Standing(snapshot, folder.running(), wall_seconds(ledger), newest[-1] if newest else None)
+        return Standing(snapshot, folder.running(), wall_seconds(ledger), newest[-1] if newest else None, said(ledger))
 
 
 def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, str]) -> RenderableType:
@@ -141,6 +145,7 @@ def one_screen(one: Standing) -> RenderableType:
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),
         line(("folder  ", "dim"), str(snapshot.folder)),
+        *([line(("a trial  ", "dim"), one.share)] if one.share else []),
         "",
         stages_table(snapshot),
         "",

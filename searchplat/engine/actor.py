@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
+from ray.tune.execution.placement_groups import resource_dict_to_pg_factory
 
 from searchplat.contract import WarmCache
 from searchplat.engine.work import Order, Work
@@ -60,8 +61,15 @@ class TrialActor(tune.Trainable):
         """Nothing: `Work` takes up the newest valid checkpoint by itself."""
 
 
-def trainable(resources: dict[str, float]) -> Any:
-    """`TrialActor` with what one trial takes of Ray's resources, under a name that reads well on Ray's dashboard."""
-    made = tune.with_resources(TrialActor, resources)
+def trainable() -> Any:
+    """`TrialActor` with what each trial's order takes of Ray, under a name that reads well on Ray's dashboard.
+
+    A process goes on with trials of the same request only; one of another request begins in a process of its own.
+    """
+    made = tune.with_resources(TrialActor, _request)
     made.__name__ = made.__qualname__ = "Trial"
     return made
+
+
+def _request(config: dict[str, Any]) -> Any:
+    return resource_dict_to_pg_factory(Order.from_json(config[ORDER]).request)

@@ -68,8 +68,8 @@ class Plan:
         self.ledger = ledger
         self.budgets = _budgets(spec, total)
         self._searchers: dict[str, Searcher] = {}
-        self.gpu_share = 0.0
-        """Of a GPU that each trial takes, once it is known: what `gpu_hours` are counted by."""
+        self.gpu_shares: Mapping[str, float] = {}
+        """Of a GPU that a stage's trials take, once it is known: what `gpu_hours` are counted by."""
 
     @property
     def planned_trials(self) -> int:
@@ -235,7 +235,7 @@ class Plan:
         if stage.hours is None and stage.gpu_hours is None:
             return False
         hours = sum(trial.seconds for trial in self.ledger.history(stage.name).trials) / 3600
-        used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_share))
+        used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_shares.get(stage.name, 0.0)))
         return any(bound is not None and spent >= bound for bound, spent in used)
 
     def _closed(self, stage: StageSpec) -> bool:

@@ -27,7 +27,9 @@ from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.halt import Halt
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.packing import Share
 from searchplat.engine.plan import Plan, Turn, full_config
+from searchplat.engine.shares import Shares
 from searchplat.engine.work import Order, quiet_environment
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
@@ -142,7 +144,7 @@ class _Run:
 
         from searchplat.engine.actor import trainable
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
-        from searchplat.engine.cluster import connected, gpu_share, slots
+        from searchplat.engine.cluster import connected
         from searchplat.engine.gate import Gate
         from searchplat.engine.telemetry import Telemetry, readings
 
@@ -153,13 +155,17 @@ class _Run:
         with connected(address, environment) as dashboard, self._signals():
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
-            resources = self._spec.resources
-            share = self._plan.gpu_share = gpu_share(resources)
+            shares = Shares(
+                self._spec, self._ledger, self._plan, self._folder.scratch, self._halt, self._monitor.prepare,
+                self._monitor.event,
+            )  # fmt: skip
+            shares.measure()
+            gpus = self._plan.gpu_shares = shares.gpus
             for stage in self._spec.stages:
-                if stage.gpu_hours is not None and not share:
+                if stage.gpu_hours is not None and not gpus[stage.name]:
                     self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
             bridge = Bridge(
-                self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed,
+                self._plan, lambda trial: self._order(trial, shares.hand_out(trial)), shares.slots, self._changed,
                 self._halt,
             )  # fmt: skip
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
@@ -171,7 +177,7 @@ class _Run:
             self._monitor.start(
                 RunInfo(
                     self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
-                    slots(resources), self._plan.planned_trials, resumed,
+                    shares.slots(), self._plan.planned_trials, resumed,
                 )
             )  # fmt: skip
             names = TrialNames(self._folder.name, bridge.number_of)
@@ -181,15 +187,15 @@ class _Run:
                     self._ledger,
                     self._folder.name,
                     planned=self._plan.planned_trials,
-                    slots=slots(resources),
-                    gpu_share=share,
+                    slots=shares.slots(),
+                    gpus=gpus,
                     backlog=sink.backlog(),
                 )
             )
             try:
                 with figures, _room():
                     tune.Tuner(
-                        trainable({"cpu": resources.cpu, "gpu": share}),
+                        trainable(),
                         tune_config=tune.TuneConfig(
                             search_alg=bridge,
                             scheduler=gate,
@@ -225,8 +231,7 @@ class _Run:
             if trial.state is TrialState.RUNNING:
                 self._ledger.requeue(trial.number)
 
-    def _order(self, trial: TrialRecord, gpu: bool) -> Order:
-        resources = self._spec.resources
+    def _order(self, trial: TrialRecord, share: Share) -> Order:
         return Order(
             number=trial.number,
             method=trial.method,
@@ -237,9 +242,11 @@ class _Run:
             data_seed=self._spec.seed,
             seed=trial.seed,
             folder=str(self._folder.checkpoints / f"{trial.number:05d}"),
-            threads=max(1, int(resources.cpu)),
-            gpu=gpu,
-            timeout_s=resources.timeout_s,
+            threads=share.threads,
+            gpu=share.gpu > 0,
+            timeout_s=self._spec.resources.timeout_s,
+            gpu_fraction=share.gpu_fraction,
+            request=share.request,
         )
 
     def _epochs(self, values: dict[str, Any]) -> int:

@@ -42,13 +42,15 @@ class Reading(NamedTuple):
     labels: Mapping[str, str]
 
 
-def readings(ledger: Ledger, search: str, *, planned: int, slots: int, gpu_share: float, backlog: int) -> list[Reading]:
+def readings(
+    ledger: Ledger, search: str, *, planned: int, slots: int, gpus: Mapping[str, float], backlog: int
+) -> list[Reading]:
     """All figures as the ledger has them now.
 
     Args:
         planned: Trials in all.
         slots: Trials that may run at once.
-        gpu_share: GPUs a trial.
+        gpus: GPUs a trial, by stage.
         backlog: Events that MLflow has not got.
     """
     trials = ledger.trials()
@@ -64,7 +66,7 @@ def readings(ledger: Ledger, search: str, *, planned: int, slots: int, gpu_share
         Reading("searchplat_retries", sum(trial.retries for trial in trials), own),
         Reading("searchplat_outbox_events", backlog, own),
         Reading("searchplat_trial_seconds", seconds, own),
-        Reading("searchplat_gpu_seconds", seconds * gpu_share, own),
+        Reading("searchplat_gpu_seconds", sum(t.seconds * gpus.get(t.stage, 0.0) for t in trials), own),
     ]
     newest = {trial.stage: trial.info["seconds"] for trial in trials if "seconds" in trial.info}
     found += [

@@ -27,6 +27,7 @@ class IdleProcesses(_ObjectCache):
     def __init__(self) -> None:
         super().__init__(may_keep_one=True)
         self._keeping = True
+        self._wanted: set[Any] = set()  # what waiting trials are to hold of the cluster
         self._reserved = False
         self._starting: dict[Any, float] = {}  # trial -> since when its own process has been starting
 
@@ -46,6 +47,7 @@ class IdleProcesses(_ObjectCache):
             and process not in controller._started_actors
         ]
         self._starting = {trial: self._starting.get(trial, now) for trial in waiting}
+        self._wanted = {trial.placement_group_factory for trial in controller._pending_trials}
         self._keeping = more
         self._reserved = soon and any(now - since < _START_S for since in self._starting.values())
 
@@ -66,6 +68,11 @@ class IdleProcesses(_ObjectCache):
         """Processes that are to be ended."""
         if force_all or not self._keeping:
             yield from super().flush_cached_objects(force_all)
+        elif self._wanted:  # stages may differ in what their trials hold: nothing is kept from those that wait
+            for kind, idle in list(self._cached_objects.items()):
+                while idle and kind not in self._wanted:
+                    self._num_cached_objects -= 1
+                    yield idle.pop(0)
 
 
 def look_after(wrapped_controller: Any, more: bool, soon: bool) -> None:

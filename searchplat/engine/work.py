@@ -17,6 +17,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
+from searchplat.engine.device import hold_to
 from searchplat.errors import TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
@@ -34,6 +35,8 @@ class Order:
         number: The trial's number.
         folder: Its checkpoints.
         gpu: Whether it was given a share of a GPU.
+        gpu_fraction: Of the GPU's memory that its process may allocate; None for no bound.
+        request: What Ray sets aside for it: `cpu`, `gpu`, `memory`.
         timeout_s: Seconds that one epoch may take; None for no limit.
         allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
     """
@@ -51,6 +54,8 @@ class Order:
     gpu: bool = False
     timeout_s: float | None = None
     allow_import: bool = field(default_factory=imports_allowed)
+    gpu_fraction: float | None = None
+    request: dict[str, float] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""
@@ -164,6 +169,8 @@ class Work:
         return self._epoch(self._training, {})
 
     def _start(self) -> Training:
+        if self._order.gpu_fraction is not None:
+            hold_to(self._order.gpu_fraction)
         return load_method(self._order.method).start(self._order.job(self._warm))
 
     def _epoch(self, training: Training, more: dict[str, float]) -> Message:

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import SAMPLED, DataRequest, FinalMethod, Values
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.shares import for_promotion
 from searchplat.engine.work import quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
@@ -101,6 +102,7 @@ def run_promotion(
     check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())
+        spec = replace(spec, resources=for_promotion(ledger, spec))
         block = spec.promotion
         sizes = Sizes(
             block.top if top is None else top,

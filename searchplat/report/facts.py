@@ -9,6 +9,7 @@ from pathlib import Path
 
 from searchplat import lineage
 from searchplat.cli.snapshot import Snapshot, take
+from searchplat.engine.shares import said
 from searchplat.ledger import Event, Ledger
 from searchplat.promotion import record
 from searchplat.promotion.record import Promotion
@@ -59,6 +60,7 @@ class Facts:
         lineages: Hashes and versions that trials ran under, see `searchplat.lineage`.
         promotion: The newest, if there is one.
         running: Whether a driver is at work.
+        share: What trials take of a machine, where that was measured.
     """
 
     snapshot: Snapshot
@@ -67,6 +69,7 @@ class Facts:
     lineages: Sequence[Mapping[str, str]]
     promotion: Promotion | None
     running: bool
+    share: str | None = None
 
 
 def gather(name: str, folder: Path, ledger: Ledger, running: bool = False) -> Facts:
@@ -84,7 +87,7 @@ def gather(name: str, folder: Path, ledger: Ledger, running: bool = False) -> Fa
         if math.isfinite(value):
             curves.setdefault(report.trial, []).append((report.epoch, value))
     promoted = record.load_promotion(folder) if record.numbers(ledger) else None
-    return Facts(snapshot, times(_events(ledger)), curves, lineage.recorded(ledger), promoted, running)
+    return Facts(snapshot, times(_events(ledger)), curves, lineage.recorded(ledger), promoted, running, said(ledger))
 
 
 def times(events: Iterator[Event]) -> Times:

@@ -74,6 +74,8 @@ def header(facts: Facts) -> list[tuple[str, str]]:
         first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (times.began, times.last))
         lines.append(("from, to", f"{first} to {last} UTC"))
     lines.append(("seed", str(spec.seed)))
+    if facts.share:
+        lines.append(("a trial takes", facts.share))
     if spec.overrides:
         lines.append(("changed by --set", ", ".join(spec.overrides)))
     return lines

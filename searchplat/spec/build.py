@@ -170,10 +170,12 @@ def _promotion(root: Node, read: Mapping[str, Any], binding: Binding | None, pro
 
 def _resources(fields: Mapping[str, Any]) -> Resources:
     gpu = fields.get("gpu", "auto")
-    cpu = fields.get("cpu", 1.0)
+    cpu = 1.0 if (auto := fields.get("cpu") == "auto") else fields.get("cpu", 1.0)
     return Resources(
         cpu=int(cpu) if math.floor(cpu) == cpu else cpu,
         gpu=None if gpu == "auto" else gpu,
         concurrent=fields.get("concurrent"),
         timeout_s=fields.get("timeout_s"),
+        cpu_auto=auto,
+        probe_s=fields.get("probe_s"),
     )

@@ -152,10 +152,16 @@ CONTROL = Fields(
 )
 RESOURCES = Fields(
     {
-        "cpu": Field(Number(above=0), "CPU cores of a trial; default 1"),
-        "gpu": Field(Number(low=0, words=("auto",)), "GPUs of a trial, or auto (default): a share where there is one"),
+        "cpu": Field(Number(above=0, words=("auto",)), "CPU cores of a trial, or auto: a measured share; default 1"),
+        "gpu": Field(
+            Number(low=0, words=("auto",)), "GPUs of a trial, or auto (default): a measured share where there is one"
+        ),
         "concurrent": Field(_COUNT, "trials at once; by default as many as fit"),
         "timeout_s": Field(Number(above=0), "seconds of silence after which a trial is stopped; by default none"),
+        "probe_s": Field(
+            Number(low=0),
+            "seconds that measuring a share may take a stage; by default a twentieth of its expected time",
+        ),
     },
     what="resources",
 )

@@ -372,12 +372,23 @@ class Control:
 
 @dataclass(frozen=True)
 class Resources:
-    """`resources:` of one trial. `gpu` None means auto: a share where there is a GPU, none where there is not."""
+    """`resources:` of one trial.
+
+    Args:
+        cpu: Cores; under `cpu_auto` those of what is not measured, such as controls and final trainings.
+        gpu: None means auto: a measured share where there is a GPU, none where there is not.
+        concurrent: Trials at once; None for as many as fit.
+        timeout_s: Seconds of silence after which a trial is stopped.
+        cpu_auto: Whether cores are shared out by measuring.
+        probe_s: Seconds that measuring may take a stage; None for a twentieth of the stage's expected time.
+    """
 
     cpu: float = 1
     gpu: float | None = None
     concurrent: int | None = None
     timeout_s: float | None = None
+    cpu_auto: bool = False
+    probe_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,18 @@ def test_overrides_change_the_plan(cli: Run, space: Path) -> None:
     assert document["size"] is None  # x has no step, so there is no end of points
 
 
+def test_what_is_measured_is_said(cli: Run, space: Path) -> None:
+    def trial(*sets: str) -> str:
+        words = [word for one in sets for word in ("--set", one)]
+        lines = cli("check", str(space), *words).stdout.splitlines()
+        return " ".join(next(line for line in lines if line.lstrip().startswith("a trial")).split())
+
+    assert trial() == "a trial 1 CPU, 0 GPU"
+    assert trial("resources.gpu=auto") == "a trial 1 CPU, a measured share of a GPU where there is one"
+    said = trial("resources.cpu=auto", "resources.probe_s=90")
+    assert said == "a trial a measured share of the cores, 0 GPU, measured within 1 min 30 s"
+
+
 def test_the_time_is_estimated_from_a_search_that_ran(half_done: tuple[SearchFolder, Ledger], spec: SearchSpec) -> None:
     estimate = cost(spec, "first")
     # Whole trials take 5 s for 4 epochs, on all users or (1 s) on a fifth of them.

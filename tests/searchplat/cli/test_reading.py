@@ -12,6 +12,7 @@ import yaml
 from typer.testing import Result
 
 from searchplat.engine.folder import SearchFolder
+from searchplat.engine.packing import Choice, Share
 from searchplat.ledger import Ledger
 
 Run = Callable[..., Result]
@@ -41,6 +42,16 @@ def test_status_of_one_search(cli: Run) -> None:
     assert document["states"] == {"running": 1, "finished": 12, "stopped": 1, "diverged": 1}
     assert document["best"] == {"trial": 11, "value": pytest.approx(0.35), "stage": "weights"}
     assert document["running"] is False
+
+
+def test_status_says_what_was_measured(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    assert json.loads(cli("status", "first", "--json").stdout)["share"] is None
+    choice = Choice(Share(2, 4), "2 at once on a node: trials an hour with 1 at once 10, 2 at once 15")
+    kept = {"choices": {"k": choice.to_json()}, "stages": {"layout": "k"}}
+    half_done[1].set_meta("packing", json.dumps(kept))
+    share = json.loads(cli("status", "first", "--json").stdout)["share"]
+    assert share == f"layout: 4 CPU, 0 GPU ({choice.reason})"
+    assert "a trial layout: 4 CPU, 0 GPU" in " ".join(cli("status", "first").stdout.split())
 
 
 def test_status_says_that_a_driver_is_at_work(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:

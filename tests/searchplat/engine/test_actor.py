@@ -17,6 +17,6 @@ def test_a_process_is_named_after_its_search_and_its_first_trial(tmp_path: Path)
 
 
 def test_its_class_reads_well() -> None:
-    made = trainable({"cpu": 1.0, "gpu": 0.0})
+    made = trainable()
     assert (made.__name__, made.__qualname__) == ("Trial", "Trial")
     assert issubclass(made, TrialActor)

@@ -217,7 +217,7 @@ def test_a_stage_ends_once_its_trials_took_their_hours_and_the_next_begins(tmp_p
     spec = replace(spec, stages=(replace(first, hours=1.0), replace(second, gpu_hours=0.5)))
     with open_ledger(tmp_path, spec) as ledger:
         plan = Plan(spec, ledger)
-        plan.gpu_share = 0.25
+        plan.gpu_shares = {"weights": 0.25}
         trials = run(plan, seconds=1500.0)
         # 3 times 25 minutes are more than an hour; 5 times 25 minutes on a quarter of a GPU more than half a GPU hour.
         assert [trial.stage for trial in trials] == ["layout"] * 3 + ["weights"] * 5

@@ -38,7 +38,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def read(ledger: Ledger) -> list[Reading]:
-    return readings(ledger, "mine", planned=8, slots=2, gpu_share=0.5, backlog=7)
+    return readings(ledger, "mine", planned=8, slots=2, gpus={"layout": 0.5}, backlog=7)
 
 
 def test_readings_say_what_the_ledger_says(ledger: Ledger) -> None:

@@ -108,6 +108,14 @@ def test_every_key_reaches_the_spec() -> None:
     assert spec.layout is spec.space.domains[0]
 
 
+def test_shares_of_a_machine_may_be_measured() -> None:
+    spec = load_text(SMALL + "resources: {cpu: auto, gpu: auto, probe_s: 30}\n")
+    assert spec.resources == Resources(1, None, None, None, cpu_auto=True, probe_s=30.0)
+    assert load_text(SMALL + "resources: {cpu: 2}\n").resources == Resources(2)
+    with pytest.raises(SpecError, match=r"resources\.cpu: must be auto or a number > 0"):
+        load_text(SMALL + "resources: {cpu: automatic}\n")
+
+
 def test_without_stages_there_is_one_over_everything() -> None:
     spec = load_text(SMALL + "data_fraction: 0.5\nscheduler: {name: asha, grace: 2}\n")
     assert spec.stages == (
