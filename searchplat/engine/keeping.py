@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 import uuid
+from collections.abc import Collection
 
 from searchplat.engine.folder import SearchFolder
 from searchplat.engine.storage import VARIABLE, Storage, check
@@ -95,6 +96,11 @@ class Remover:
             self._thread = threading.Thread(target=self._work, name="storage-remover", daemon=True)
             self._thread.start()
         self._queue.put(storage)
+
+    def remove_others(self, storage: Storage, wanted: Collection[str]) -> None:
+        """Remove what an earlier driver could not: everything below but what is below one of the names `wanted`."""
+        for name in {name.partition("/")[0] for name in storage.list()} - set(wanted):
+            self.remove(storage.child(name))
 
     def finish(self, timeout_s: float = 30.0) -> str | None:
         """Wait for what was asked for; what to say of what is left, None if nothing is."""

@@ -172,6 +172,8 @@ class _Run:
             if self._storage is not None:
                 check_from_worker(self._storage)
                 note(self._ledger, SEARCH, self._storage)
+                open_ = [f"{trial.number:05d}" for trial in self._ledger.trials() if not trial.state.final]
+                self._remover.remove_others(self._storage.child("trials"), open_)
             resources = self._spec.resources
             share = self._plan.gpu_share = gpu_share(resources)
             for stage in self._spec.stages:

@@ -81,8 +81,17 @@ class Storage:
         if not bucket:
             raise InputError(f"--storage {shown!r}: must name a bucket, as in {scheme}://BUCKET/PREFIX")
         storage = cls(f"{scheme}://{path}", query)
-        storage._file_system  # noqa: B018  # its options are checked now
+        try:
+            storage._file_system  # noqa: B018  # its options are checked now
+        except (ValueError, NotImplementedError, OSError) as error:
+            raise InputError(f"--storage {storage}: {_sentence(error)}; {_ACCESS}") from error
         return storage
+
+    @classmethod
+    def of(cls, uri: str) -> Storage:
+        """The storage of an address that was parsed before, possibly elsewhere; nothing is asked."""
+        base, _, options = uri.partition("?") if "://" in uri else (uri, "", "")
+        return cls(base, options)
 
     @property
     def uri(self) -> str:
@@ -203,7 +212,6 @@ class Storage:
     @cached_property
     def _file_system(self) -> tuple[Any, str]:
         """pyarrow's file system, and where in it we are."""
-        from pyarrow import ArrowInvalid
         from pyarrow.fs import FileSystem, LocalFileSystem
 
         if "://" not in self.base:
@@ -213,10 +221,7 @@ class Storage:
             options.setdefault("allow_delayed_open", "true")  # one request for a small object, not three
         scheme, _, path = self.base.partition("://")
         uri = f"{scheme}://{quote(path)}" + (f"?{urlencode(options)}" if options else "")
-        try:
-            system, place = FileSystem.from_uri(uri)
-        except (ArrowInvalid, NotImplementedError, OSError) as error:
-            raise InputError(f"--storage {self}: {_sentence(error)}; {_ACCESS}") from error
+        system, place = FileSystem.from_uri(uri)
         return system, place
 
     @property

@@ -34,7 +34,7 @@ class Order:
         gpu: Whether it was given a share of a GPU.
         timeout_s: Seconds that one epoch may take; None for no limit.
         allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
-        storage: Where its checkpoints are kept, an address for `Storage.parse`; None for `folder` itself.
+        storage: Where its checkpoints are kept, an address for `Storage.of`; None for `folder` itself.
     """
 
     number: int | None
@@ -68,7 +68,7 @@ class Order:
 
     def mirror(self) -> Mirror | None:
         """A folder of this machine that is kept in the storage; None without a storage."""
-        return None if self.storage is None else Mirror(Storage.parse(self.storage))
+        return None if self.storage is None else Mirror(Storage.of(self.storage))
 
     def job(self, warm: WarmCache, device: str | None = None) -> TrialJob:
         """What the method gets.

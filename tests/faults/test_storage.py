@@ -123,6 +123,7 @@ def test_what_a_promotion_leaves_comes_home(tmp_path: Path, server: S3Server, mo
     storage = Storage.parse(server.uri())
 
     def some_epochs() -> bool:
+        time.sleep(0.5)  # the server has more to do than to be asked
         return any("/final/" in name and "epoch-0005/manifest" in name for name in storage.list())
 
     wait_until(some_epochs, "a few epochs of a final training", process, 900)

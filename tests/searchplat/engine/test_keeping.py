@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from searchplat.engine import storage as storage_module
 from searchplat.engine.folder import SearchFolder
 from searchplat.engine.keeping import SEARCH, Remover, note, noted, of_promotion, of_search
 from searchplat.engine.storage import VARIABLE, Storage
@@ -76,11 +77,23 @@ def test_a_promotion_follows_its_search_unless_told_otherwise(tmp_path: Path) ->
             of_promotion(ledger, "one", 1, "other")
 
 
-def test_what_cannot_be_removed_is_said(tmp_path: Path) -> None:
+def test_what_has_ended_is_removed_in_the_background(tmp_path: Path) -> None:
     remover = Remover()
     assert remover.finish() is None
     for name in ("a", "b"):
         Storage.parse("kept").child(name).write("files/x", b"x")
-        remover.remove(Storage.parse("kept").child(name))
+    Storage.parse("kept").child("c").write("x", b"x")
+    remover.remove(Storage.parse("kept").child("a"))
+    remover.remove_others(Storage.parse("kept"), ["c"])
     assert remover.finish() is None
-    assert Storage.parse("kept").list() == {}
+    assert Storage.parse("kept").list() == {"c/x": 1}
+
+
+def test_a_storage_that_fails_does_not_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_module, "PATIENCE_S", 0.0)
+    (tmp_path / "kept").touch()  # a file where the folder should be
+    remover = Remover()
+    remover.remove(Storage.parse("kept").child("a"))
+    left = remover.finish()
+    assert left is not None
+    assert left.startswith("checkpoints of 1 ended trainings are still in the storage: storage ")

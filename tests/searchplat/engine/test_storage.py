@@ -37,7 +37,7 @@ def test_what_is_no_storage_is_refused_without_its_secrets(text: str, says: str)
 def test_an_address_survives_being_written_down_and_has_places_below(tmp_path: Path) -> None:
     s3 = Storage.parse("s3://bucket/pre/?region=eu-west-1&scheme=http")
     assert s3.child("a", "00007").uri == "s3://bucket/pre/a/00007?region=eu-west-1&scheme=http"
-    assert Storage.parse(s3.uri) == s3
+    assert Storage.parse(s3.uri) == Storage.of(s3.uri) == s3
     assert Storage.parse("shared").uri == str(tmp_path / "shared")  # the working directory's, for ever
     assert Storage.parse(f"file://{tmp_path}/sha%20red") == Storage.parse(str(tmp_path / "sha red"))
 
