@@ -42,6 +42,15 @@ TrackingUri = Annotated[
         help="Where MLflow keeps runs. [default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db]",
     ),
 ]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URI",
+        help="Where workers keep checkpoints: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, a path that all machines share. "
+        "[default: SEARCHPLAT_STORAGE, else the search's folder]",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 AllowImport = Annotated[
     bool,

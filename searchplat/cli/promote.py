@@ -45,6 +45,7 @@ def promote(
     ] = False,
     address: options.Address = None,
     tracking_uri: options.TrackingUri = None,
+    storage: options.Storage = None,
     insecure_cluster: options.InsecureCluster = False,
     allow_import: options.AllowImport = False,
     runs: options.Runs = None,
@@ -85,6 +86,7 @@ def promote(
         address=address,
         insecure_cluster=insecure_cluster,
         tracking_uri=tracking_uri,
+        storage=storage,
         runs=runs,
         say=say,
     )

@@ -26,6 +26,7 @@ def search(
     set_: options.Set = None,
     address: options.Address = None,
     tracking_uri: options.TrackingUri = None,
+    storage: options.Storage = None,
     fork: Annotated[
         str | None,
         typer.Option(
@@ -70,6 +71,7 @@ def search(
             address=address,
             insecure_cluster=insecure_cluster,
             tracking_uri=tracking_uri,
+            storage=storage,
             runs=runs,
             monitor=monitor,
         )

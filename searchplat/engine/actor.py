@@ -40,6 +40,7 @@ class TrialActor(tune.Trainable):
         # Ray asks once, at the start; the process goes on with other trials of the search.
         self._name = self.name_of(order)
         self._warm = WarmCache()
+        self._work: Work | None = None
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -47,11 +48,18 @@ class TrialActor(tune.Trainable):
         order = Order.from_json(new_config[ORDER])
         if order.allow_import:
             allow_imports()
+        self.cleanup()
         self._work = Work(order, self._warm)
         return True
 
+    def cleanup(self) -> None:
+        """Leave nothing of a trial on this machine whose checkpoints are kept elsewhere."""
+        if self._work is not None:
+            self._work.close()
+
     def step(self) -> dict[str, Any]:
         """One epoch."""
+        assert self._work is not None
         return {MESSAGE: self._work.step().to_json()}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -1,19 +1,22 @@
 """One run of a promotion in a worker's process, from its order to its result. Knows nothing of Ray.
 
-Messages to the driver are dicts with `kind` and `key`: `epoch`, `test` (answered with a permit), `tested`, `failed`.
+Messages to the driver are dicts with `kind` and `key`: `epoch`, `test` (answered with a permit), `tested`, `failed`,
+`later` (it cannot go on now, and has not failed).
 """
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from searchplat.contract import FinalJob, FinalMethod, FinalTraining, WarmCache
+from searchplat.engine.mirror import Mirror
 from searchplat.engine.work import Order, Work
-from searchplat.errors import out_of_memory
+from searchplat.errors import TryAgainError, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 
@@ -46,8 +49,18 @@ class Assignment:
 def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Answer) -> None:
     """Train as a trial of the search would, on another seed."""
     work = Work(replace(assignment.order, gpu=device != "cpu"), warm)
+    try:
+        _race(assignment, work, ask)
+    finally:
+        work.close()
+
+
+def _race(assignment: Assignment, work: Work, ask: Answer) -> None:
     while True:
         message = work.step()
+        if message.kind == "later":
+            ask({"kind": "later", "key": assignment.key, "cause": message.cause})
+            return
         if message.kind != "report":
             ask({"kind": "failed", "key": assignment.key, "cause": f"{message.kind}: {message.cause}"})
             return
@@ -80,7 +93,11 @@ def final_run(
         ask_once: The same from rank 0 alone, with the answer in all workers.
     """
     try:
-        _train_and_test(assignment, warm, device, rank, workers, ask_once)
+        with _folder(assignment) as (assigned, mirror):
+            _train_and_test(assigned, mirror, warm, device, rank, workers, ask_once)
+    except TryAgainError as error:
+        ask({"kind": "later", "key": assignment.key, "cause": str(error)})
+        raise
     except Exception as error:  # sorted here, so that the worker stays warm
         if out_of_memory(error):
             warm.clear()
@@ -99,10 +116,31 @@ class _DivergedError(Exception):
     """A metric is not finite, in all workers alike."""
 
 
+@contextmanager
+def _folder(assignment: Assignment) -> Iterator[tuple[Assignment, Mirror | None]]:
+    """Where to train: in the folder of the order, or in one of this machine that is kept in a storage."""
+    mirror = assignment.order.mirror()
+    if mirror is None:
+        yield assignment, None
+        return
+    try:
+        yield replace(assignment, order=replace(assignment.order, folder=str(mirror.folder))), mirror
+    finally:
+        mirror.close()
+
+
 def _train_and_test(
-    assignment: Assignment, warm: WarmCache, device: str, rank: int, workers: int, ask_once: Answer
+    assignment: Assignment,
+    mirror: Mirror | None,
+    warm: WarmCache,
+    device: str,
+    rank: int,
+    workers: int,
+    ask_once: Answer,
 ) -> None:
     key = assignment.key
+    if mirror is not None:
+        mirror.download()
     with sealed():
         training = _start(assignment, warm, device, rank, workers)
         restored = training.restore()
@@ -114,12 +152,19 @@ def _train_and_test(
             if bad := _not_finite({name: metrics[name] for name in metrics if name.startswith(("train/", "valid/"))}):
                 raise _DivergedError(f"diverged in epoch {training.epoch}: {bad}")
             training.save()
+        if mirror is not None and rank == 0:
+            mirror.upload(training.epoch)
         ask_once(_epoch(key, training, metrics))
     permit = ask_once({"kind": "test", "key": key})
+    if mirror is not None and rank > 0:
+        mirror.download()  # what rank 0 wrote on its machine, which is in the storage before it asks
     tested = training.test(permit, assignment.test)
+    if mirror is not None and rank == 0:
+        mirror.upload_results()
+    ranks = str(tested.ranks) if mirror is None else tested.ranks.name  # this machine's folder goes away
     ask_once(
         {
-            "kind": "tested", "key": key, "metrics": dict(tested.metrics), "ranks": str(tested.ranks),
+            "kind": "tested", "key": key, "metrics": dict(tested.metrics), "ranks": ranks,
             "num_users": tested.num_users, "parameters": training.num_parameters,
             "fingerprint": training.fingerprint,
         }

@@ -26,10 +26,12 @@ from searchplat.contract import DataRequest
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.halt import Halt
+from searchplat.engine.keeping import SEARCH, Remover, note, of_search
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.packing import Share
 from searchplat.engine.plan import Plan, Turn, full_config
 from searchplat.engine.shares import Shares
+from searchplat.engine.storage import Storage
 from searchplat.engine.work import Order, quiet_environment
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
@@ -53,6 +55,7 @@ def run_search(
     address: str | None = None,
     insecure_cluster: bool = False,
     tracking_uri: str | None = None,
+    storage: str | None = None,
     runs: Path | None = None,
     monitor: Monitor | None = None,
 ) -> SearchOutcome:
@@ -65,6 +68,8 @@ def run_search(
         address: A Ray cluster; None starts Ray on this machine.
         insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
+        storage: Where workers keep checkpoints, see `engine.storage`; by default that of the search, else
+            `SEARCHPLAT_STORAGE`, else the search's folder.
         runs: The folder of all searches.
         monitor: Who watches.
 
@@ -83,6 +88,7 @@ def run_search(
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             _refuse_change(folder, spec)
+        kept = of_search(folder, storage)
         _prepare(spec, monitor)
         resumed = folder.exists()
         ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
@@ -92,15 +98,24 @@ def run_search(
         plan = Plan(spec, ledger, None if total is None else int(total))
         if plan.next() is not Turn.DONE:  # a search that is only looked at again gets no figures from this code
             lineage.record(ledger, lineage.now(spec, AssetStore()))
-        run = _Run(spec, folder, ledger, plan, monitor)
+        run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, tracking_uri, resumed)
 
 
 class _Run:
     """One driver's run of a search, from an open ledger to its outcome."""
 
-    def __init__(self, spec: SearchSpec, folder: SearchFolder, ledger: Ledger, plan: Plan, monitor: Monitor) -> None:
+    def __init__(
+        self,
+        spec: SearchSpec,
+        folder: SearchFolder,
+        ledger: Ledger,
+        plan: Plan,
+        monitor: Monitor,
+        storage: Storage | None,
+    ) -> None:
         self._spec, self._folder, self._ledger, self._plan, self._monitor = spec, folder, ledger, plan, monitor
+        self._storage, self._remover = storage, Remover()
         self._bug: TrialRecord | None = None
         self._halt = Halt()
         self._signal: int | None = None
@@ -146,6 +161,7 @@ class _Run:
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
         from searchplat.engine.cluster import connected
         from searchplat.engine.gate import Gate
+        from searchplat.engine.storage_access import check_from_worker
         from searchplat.engine.telemetry import Telemetry, readings
 
         self._requeue_running()
@@ -155,6 +171,11 @@ class _Run:
         with connected(address, environment) as dashboard, self._signals():
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
+            if self._storage is not None:
+                check_from_worker(self._storage)
+                note(self._ledger, SEARCH, self._storage)
+                open_ = [f"{trial.number:05d}" for trial in self._ledger.trials() if not trial.state.final]
+                self._remover.remove_others(self._storage.child("trials"), open_)
             shares = Shares(
                 self._spec, self._ledger, self._plan, self._folder.scratch, self._halt, self._monitor.prepare,
                 self._monitor.event,
@@ -220,6 +241,8 @@ class _Run:
                 if figures.error is not None:
                     self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
                 bridge.join(timeout_s=60)
+                if left := self._remover.finish():
+                    self._monitor.event(left)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
             if self._halt.error is not None:
                 raise self._halt.error
@@ -247,6 +270,7 @@ class _Run:
             timeout_s=self._spec.resources.timeout_s,
             gpu_fraction=share.gpu_fraction,
             request=share.request,
+            storage=None if self._storage is None else self._storage.child("trials", f"{trial.number:05d}").uri,
         )
 
     def _epochs(self, values: dict[str, Any]) -> int:
@@ -256,6 +280,8 @@ class _Run:
         if trial.state.final:
             # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
             shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
+            if self._storage is not None:
+                self._remover.remove(self._storage.child("trials", f"{trial.number:05d}"))
 
     def _stop_for_bug(self, trial: TrialRecord) -> None:
         self._bug = trial

@@ -5,26 +5,24 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import math
 import os
 import time
 import traceback
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
 from searchplat.engine.device import hold_to
+from searchplat.engine.mirror import Mirror
+from searchplat.engine.storage import Storage
+from searchplat.engine.watchdog import TIMEOUT_TRACE, Watchdog
 from searchplat.errors import TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
 from searchplat.redaction import redact
-
-TIMEOUT_TRACE = "timeout.txt"
-"""A trial that was silent for too long leaves the stacks of its threads in this file of its folder."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +31,13 @@ class Order:
 
     Args:
         number: The trial's number.
-        folder: Its checkpoints.
+        folder: Its checkpoints; with a storage only what they are called, for they are written elsewhere.
         gpu: Whether it was given a share of a GPU.
         gpu_fraction: Of the GPU's memory that its process may allocate; None for no bound.
         request: What Ray sets aside for it: `cpu`, `gpu`, `memory`.
         timeout_s: Seconds that one epoch may take; None for no limit.
         allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
+        storage: Where its checkpoints are kept, an address for `Storage.of`; None for `folder` itself.
     """
 
     number: int | None
@@ -56,6 +55,7 @@ class Order:
     allow_import: bool = field(default_factory=imports_allowed)
     gpu_fraction: float | None = None
     request: dict[str, float] = field(default_factory=dict)
+    storage: str | None = None
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""
@@ -70,6 +70,10 @@ class Order:
     def data_request(self) -> DataRequest:
         """Which data the trial trains on."""
         return DataRequest(self.data, self.data_options, self.data_fraction, self.data_seed)
+
+    def mirror(self) -> Mirror | None:
+        """A folder of this machine that is kept in the storage; None without a storage."""
+        return None if self.storage is None else Mirror(Storage.of(self.storage))
 
     def job(self, warm: WarmCache, device: str | None = None) -> TrialJob:
         """What the method gets.
@@ -128,7 +132,8 @@ class Work:
     """
 
     def __init__(self, order: Order, warm: WarmCache) -> None:
-        self._order = order
+        self._mirror = order.mirror()
+        self._order = order if self._mirror is None else replace(order, folder=str(self._mirror.folder))
         self._warm = warm
         self._training: Training | None = None
 
@@ -139,12 +144,20 @@ class Work:
         trial up after a crash reports them again, and the ledger knows whether it had them.
         """
         trace = Path(self._order.folder) / TIMEOUT_TRACE
-        if trace.exists() and trace.stat().st_size:
-            stacks = trace.read_text(errors="replace")[-4000:]
-            return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
+        mirror = self._mirror
         try:
-            with sealed(), _Watchdog(trace, self._order.timeout_s):
-                return self._step()
+            if mirror is not None and self._training is None:
+                mirror.download()
+                mirror.timeout(trace)
+            if trace.exists() and trace.stat().st_size:
+                stacks = trace.read_text(errors="replace")[-4000:]
+                return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
+            tell = None if mirror is None else mirror.tell_timeout
+            with sealed(), Watchdog(trace, self._order.timeout_s, tell):
+                message = self._step()
+            if mirror is not None:  # not by the watchdog's clock: a slow network is no hanging trial
+                mirror.upload(message.epoch)
+            return message
         except Exception as error:  # every failure is sorted here, so that the worker stays warm
             self._training = None
             if out_of_memory(error):
@@ -156,6 +169,11 @@ class Work:
                 return Message("later", cause=f"{error}; free some space and run the same command again")
             # Here already, for what a trial says goes through files of Tune's.
             return Message("bug", cause=redact(traceback.format_exc()))
+
+    def close(self) -> None:
+        """Remove what this process has of the trial on its machine, if its checkpoints are kept in a storage."""
+        if self._mirror is not None:
+            self._mirror.close()
 
     def _step(self) -> Message:
         if self._training is None:
@@ -181,26 +199,6 @@ class Work:
 
     def _message(self, training: Training, metrics: dict[str, float]) -> Message:
         return Message("report", training.epoch, training.epochs, metrics)
-
-
-class _Watchdog:
-    """Ends the process if the block takes too long: a C thread, so that a busy loop in C cannot hold it off."""
-
-    def __init__(self, trace: Path, timeout_s: float | None) -> None:
-        self._trace, self._timeout_s = trace, timeout_s
-        self._file: Any = None
-
-    def __enter__(self) -> None:
-        if self._timeout_s is not None:
-            self._trace.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._trace.open("w")
-            faulthandler.dump_traceback_later(self._timeout_s, exit=True, file=self._file)
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            faulthandler.cancel_dump_traceback_later()
-            self._file.close()
-            self._trace.unlink(missing_ok=True)
 
 
 def quiet_environment() -> dict[str, str]:

@@ -15,8 +15,11 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.engine.assignment import Assignment, Key
+from searchplat.engine.mirror import fetch_results
 from searchplat.engine.plan import derive_seed
+from searchplat.engine.storage import Storage
 from searchplat.engine.work import Order
+from searchplat.errors import TryAgainError
 from searchplat.promotion.candidates import Candidate
 from searchplat.promotion.permit import open_test
 from searchplat.promotion.race import beaten
@@ -69,6 +72,7 @@ class Drive:
         final_config: The configuration that a candidate has in final training.
         say: Told one line for every step.
         finished: Called after every run that has ended.
+        storage_of: Where a run's checkpoints are kept; None for its folder.
     """
 
     def __init__(
@@ -82,10 +86,12 @@ class Drive:
         final_config: Callable[[Candidate], Values],
         say: Say,
         finished: Callable[[FinalRun], None] = lambda run: None,
+        storage_of: Callable[[FinalRun], Storage | None] = lambda run: None,
     ) -> None:
         self._store, self._number, self._spec, self._folder = store, number, spec, folder
         self._candidates, self._sizes = {c.name: c for c in candidates}, sizes
         self._final_config, self._say, self._finished = final_config, say, finished
+        self._storage_of = storage_of
         self._objective = spec.objectives[0]
         self._runs: dict[Key, FinalRun] = {run.key: run for run in store.load(number).runs}
         self._at: dict[int, Key] = {}
@@ -110,7 +116,11 @@ class Drive:
         return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in self._runs.values())
 
     def answer(self, message: dict[str, Any]) -> Any:
-        """What a worker gets for its message, after it was written down."""
+        """What a worker gets for its message, after it was written down.
+
+        Raises:
+            TryAgainError: If a worker cannot go on now, or what it left cannot be fetched; the runs stay open.
+        """
         match message["kind"]:
             case "next":
                 return self._next(message["lane"])
@@ -122,6 +132,8 @@ class Drive:
                 return self._tested(self._runs[message["key"]], message)
             case "failed":
                 return self._fail(self._runs[message["key"]], message["cause"])
+            case "later":
+                raise TryAgainError(message["cause"])
         raise AssertionError(message)
 
     # ------------------------------------------------------------------ what comes next
@@ -148,6 +160,7 @@ class Drive:
         self._put(replace(run, state=RUNNING))
         spec, final = self._spec, run.phase == FINAL
         fraction = self._sizes.data_fraction if final else self._candidates[run.candidate].data_fraction
+        storage = self._storage_of(run)
         order = Order(
             number=run.trial,
             method=run.method,
@@ -160,6 +173,7 @@ class Drive:
             folder=str(run.folder),
             threads=max(1, int(spec.resources.cpu)),
             timeout_s=None,
+            storage=None if storage is None else storage.uri,
         )
         objective = self._objective
         test = self._store.load(self._number).metrics
@@ -233,9 +247,13 @@ class Drive:
         return (new, message["epoch"]) if better and math.isfinite(value) else (run.valid, run.best_epoch)
 
     def _tested(self, run: FinalRun, message: dict[str, Any]) -> None:
+        storage = self._storage_of(run)
+        if storage is not None and not fetch_results(storage, run.folder):
+            self._fail(run, f"what it left in the storage {storage} is not whole")
+            return
         self._store.update(self._number, num_users=message["num_users"])
         done = replace(
-            run, state=FINISHED, test=message["metrics"], ranks=Path(message["ranks"]),
+            run, state=FINISHED, test=message["metrics"], ranks=run.folder / message["ranks"],
             parameters=message["parameters"], data_fingerprint=message["fingerprint"],
         )  # fmt: skip
         test = ", ".join(f"{name} {value:.4f}" for name, value in done.test.items())

@@ -22,14 +22,16 @@ from searchplat.assets import AssetStore
 from searchplat.contract import SAMPLED, DataRequest, FinalMethod, Values
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.keeping import Remover, of_promotion
 from searchplat.engine.shares import for_promotion
+from searchplat.engine.storage import Storage
 from searchplat.engine.work import quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_method
 from searchplat.promotion.candidates import Candidate, choose
 from searchplat.promotion.drive import Drive, Say, Sizes
-from searchplat.promotion.record import FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import DEFAULT_TRACKING_URI
@@ -72,6 +74,7 @@ def run_promotion(
     address: str | None = None,
     insecure_cluster: bool = False,
     tracking_uri: str | None = None,
+    storage: str | None = None,
     runs: Path | None = None,
     say: Say = lambda line: None,
 ) -> PromotionOutcome:
@@ -86,6 +89,8 @@ def run_promotion(
         address: A Ray cluster; None starts Ray on this machine.
         insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
+        storage: Where workers keep checkpoints; by default that of the search, else `SEARCHPLAT_STORAGE`, else the
+            search's folder. What a training leaves comes to the search's folder all the same.
         runs: The folder of all searches.
         say: Told one line for every step.
 
@@ -93,7 +98,7 @@ def run_promotion(
         InputError: If there is no such search, a method cannot be promoted, the search was promoted otherwise, or its
             lineage has changed. Nothing was started.
         SearchFailedError: If no candidate of the search could be trained.
-        TryAgainError: If another process runs or promotes the search.
+        TryAgainError: If another process runs or promotes the search, the storage fails, or a disk is full.
     """
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name
@@ -129,7 +134,8 @@ def run_promotion(
             say(f"going on with promotion {number} of {search}")
             store.update(number, lineage=_mixed(store.load(number).lineage, now))
             candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
-        promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say)
+        kept = of_promotion(ledger, search, number, storage)
+        promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say, kept)
         return promoting.to_its_end(address, uri, workers)
 
 
@@ -146,7 +152,9 @@ class _Promoting:
         candidates: list[Candidate],
         sizes: Sizes,
         say: Say,
+        storage: Storage | None,
     ) -> None:
+        self._storage, self._remover = storage, Remover()
         self._spec, self._folder, self._ledger, self._store = spec, folder, ledger, store
         self._number, self._candidates, self._sizes, self._say = number, candidates, sizes, say
         self._signal: int | None = None
@@ -158,6 +166,8 @@ class _Promoting:
 
         def finished(run: FinalRun) -> None:
             _clean(run)
+            if (storage := self._storage_of(run)) is not None and run.state != FAILED:
+                self._remover.remove(storage)
             sink.send(load)
 
         drive = Drive(
@@ -170,10 +180,15 @@ class _Promoting:
             partial(final_config, epochs=self._sizes.epochs),
             self._say,
             finished,
+            self._storage_of,
         )
         drive.begin()
         if drive.waiting:
-            self._train(drive, address, workers)
+            try:
+                self._train(drive, address, workers)
+            finally:
+                if left := self._remover.finish():
+                    self._say(left)
         unsent = sink.send(load, last=True)
         promotion = self._store.load(self._number)
         if self._signal is not None:
@@ -194,10 +209,13 @@ class _Promoting:
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         from searchplat.engine.cluster import connected
         from searchplat.engine.final import lanes, run_lanes
+        from searchplat.engine.storage_access import check_from_worker
 
         scratch = self._folder.scratch
         # Ray's start sets a handler of its own for SIGTERM, which ends the process with a dump.
         with connected(address, quiet_environment()), self._signals():
+            if self._storage is not None:
+                check_from_worker(self._storage)
             lanes(self._spec.resources, 1, workers, scratch)  # refuses before the race what will not fit after it
             # One worker does both in turn; several train only the final runs together.
             rounds = [((RACE, FINAL), 1)] if workers == 1 else [((RACE,), 1), ((FINAL,), workers)]
@@ -210,6 +228,12 @@ class _Promoting:
                         run_lanes(plan, drive.answer, lambda: self._signal is not None)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+    def _storage_of(self, run: FinalRun) -> Storage | None:
+        if self._storage is None:
+            return None
+        place = ("promotions", str(self._number), run.phase, run.candidate, f"seed-{run.seed}")
+        return self._storage.child(*place)
 
     def _prepare(self) -> None:
         """Fetch and prepare what workers will need, once, before any of them starts."""

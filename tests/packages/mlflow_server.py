@@ -14,13 +14,17 @@ from pathlib import Path
 
 
 class Server:
-    """An `mlflow server` process that may be stopped and started again at the same address."""
+    """An `mlflow server` process that may be stopped and started again at the same address.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        store: Where it keeps runs; a SQLite file in `folder` by default.
+    """
+
+    def __init__(self, folder: Path, store: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self._folder = folder
+        self._folder, self._store = folder, store or f"sqlite:///{folder}/server.db"
         self._process: subprocess.Popen[bytes] | None = None
         self.uri = f"http://127.0.0.1:{self._port}"
 
@@ -35,7 +39,7 @@ class Server:
             self._process = subprocess.Popen(
                 [
                     sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self._port),
-                    "--workers", "1", "--backend-store-uri", f"sqlite:///{self._folder}/server.db",
+                    "--workers", "1", "--backend-store-uri", self._store,
                     "--artifacts-destination", str(self._folder / "artifacts"),
                 ],
                 cwd=self._folder, env=environment, stdout=log, stderr=log, start_new_session=True,
