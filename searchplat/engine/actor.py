@@ -60,8 +60,8 @@ class TrialActor(tune.Trainable):
         """Nothing: `Work` takes up the newest valid checkpoint by itself."""
 
 
-def trainable(resources: dict[str, float]) -> Any:
-    """`TrialActor` with what one trial takes of Ray's resources, under a name that reads well on Ray's dashboard."""
-    made = tune.with_resources(TrialActor, resources)
+def trainable(resources: dict[str, float], actor: type[TrialActor] = TrialActor) -> Any:
+    """An actor with what one trial takes of Ray's resources, under a name that reads well on Ray's dashboard."""
+    made = tune.with_resources(actor, resources)
     made.__name__ = made.__qualname__ = "Trial"
     return made

@@ -8,8 +8,6 @@ the ledger and goes on.
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import shutil
 import signal
@@ -22,19 +20,19 @@ from typing import Any
 
 from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.halt import Halt
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.plan import Plan, Turn, full_config
-from searchplat.engine.work import Order, quiet_environment
+from searchplat.engine.prepare import needs_of, prepare
+from searchplat.engine.work import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.methods import imports_allowed, load_method
+from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import diff, to_document
-from searchplat.spec.model import Categorical, SearchSpec, StageSpec
+from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
@@ -81,7 +79,7 @@ def run_search(
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             _refuse_change(folder, spec)
-        _prepare(spec, monitor)
+        prepare(spec, monitor)
         resumed = folder.exists()
         ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
         if trials is not None:
@@ -140,26 +138,30 @@ class _Run:
             os.environ.setdefault(key, value)
         from ray import tune
 
-        from searchplat.engine.actor import trainable
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
-        from searchplat.engine.cluster import connected, gpu_share, slots
+        from searchplat.engine.cluster import connected, gpu_share
         from searchplat.engine.gate import Gate
+        from searchplat.engine.hosts import hosts_of
         from searchplat.engine.telemetry import Telemetry, readings
 
         self._requeue_running()
-        environment = quiet_environment()
+        hosts, resources = hosts_of(address, self._spec, self._folder, needs_of(self._spec)), self._spec.resources
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         # Ray has a handler of its own for SIGTERM, which it sets while it starts.
-        with connected(address, environment) as dashboard, self._signals():
+        with (
+            hosts.code() as code,
+            connected(address, hosts.environment, code) as dashboard,
+            self._signals(),
+            hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._trials_left),
+        ):
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
-            resources = self._spec.resources
             share = self._plan.gpu_share = gpu_share(resources)
             for stage in self._spec.stages:
                 if stage.gpu_hours is not None and not share:
                     self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
             bridge = Bridge(
-                self._plan, lambda trial: self._order(trial, share > 0), lambda: slots(resources), self._changed,
+                self._plan, lambda trial: self._order(trial, share > 0), lambda: hosts.slots(resources), self._changed,
                 self._halt,
             )  # fmt: skip
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
@@ -170,7 +172,7 @@ class _Run:
             self._monitor.start(
                 RunInfo(
                     self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
-                    slots(resources), self._plan.planned_trials, resumed,
+                    hosts.slots(resources), self._plan.planned_trials, resumed,
                 )
             )  # fmt: skip
             names = TrialNames(self._folder.name, bridge.number_of)
@@ -180,7 +182,7 @@ class _Run:
                     self._ledger,
                     self._folder.name,
                     planned=self._plan.planned_trials,
-                    slots=slots(resources),
+                    slots=hosts.slots(resources),
                     gpu_share=share,
                     backlog=sink.backlog(),
                 )
@@ -188,7 +190,7 @@ class _Run:
             try:
                 with figures, _room():
                     tune.Tuner(
-                        trainable({"cpu": resources.cpu, "gpu": share}),
+                        hosts.trainable({"cpu": resources.cpu, "gpu": share}),
                         tune_config=tune.TuneConfig(
                             search_alg=bridge,
                             scheduler=gate,
@@ -201,7 +203,10 @@ class _Run:
                             name="tune",
                             storage_path=str(self._folder.scratch),
                             verbose=0,
-                            callbacks=[Deaths(self._ledger, bridge.number_of, self._changed, self._halt)],
+                            callbacks=[
+                                Deaths(self._ledger, bridge.number_of, self._changed, self._halt),
+                                *hosts.callbacks,
+                            ],
                             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
                             stop=Stop(lambda: self._halt.due(bridge.at_work)),
                         ),
@@ -218,6 +223,9 @@ class _Run:
                 raise self._halt.error
             if bridge.error is not None and not self._halt.asked:
                 raise bridge.error
+
+    def _trials_left(self) -> int:
+        return self._plan.planned_trials - sum(trial.state.final for trial in self._ledger.trials())
 
     def _requeue_running(self) -> None:
         for trial in self._ledger.trials():
@@ -302,6 +310,7 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours knows SIGTERM too
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger has it all
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # metrics travel inside messages
+    "TUNE_MAX_PENDING_TRIALS_PG": "64",  # else processes start one after the other; slots bound them already
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -372,42 +381,3 @@ def _copy_trials(source: SearchFolder, ledger: Ledger, spec: SearchSpec) -> None
             for report in old.reports(trial.number):
                 ledger.report(copied.number, report.epoch, report.metrics)
             ledger.end(copied.number, trial.state, trial.cause)
-
-
-def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
-    """Fetch and prepare what trials will need, once, before any of them starts."""
-    assets = AssetStore()
-    wanted: dict[str, tuple[str, dict[str, Any], float]] = {}
-    for stage in spec.stages:
-        for choices in _choices_to_prepare(spec, stage):
-            values = {**spec.fixed, **stage.fixed, **choices}
-            wanted[_key(spec.method, values, stage.data_fraction)] = (spec.method, values, stage.data_fraction)
-    for control in spec.controls:
-        name = control.method or spec.method
-        fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
-        values = {**fixed, **control.values}
-        wanted[_key(name, values, control.data_fraction)] = (name, values, control.data_fraction)
-    said = set()
-    for method_name, values, fraction in wanted.values():
-        method = load_method(method_name)
-        request = DataRequest(spec.data.name, spec.data.options, fraction, spec.seed)
-        if (method_name, fraction) not in said:
-            said.add((method_name, fraction))
-            monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
-        method.prepare(method.Config(**values), request, assets)
-
-
-def _choices_to_prepare(spec: SearchSpec, stage: StageSpec) -> Iterator[dict[str, Any]]:
-    """All combinations of the stage's choices for fields in the method's `prepared_by`."""
-    names = getattr(load_method(spec.method), "prepared_by", ())
-    axes = [
-        [(axis.name, choice) for choice in axis.choices]
-        for axis in spec.space.only(stage.over).domains
-        if axis.name in names and isinstance(axis, Categorical) and not axis.when
-    ]
-    for choices in itertools.product(*axes):
-        yield dict(choices)
-
-
-def _key(method: str, values: dict[str, Any], fraction: float) -> str:
-    return json.dumps([method, values, fraction], sort_keys=True)
