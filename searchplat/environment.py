@@ -7,12 +7,16 @@ exports. Ray is therefore started with `allowed(os.environ)`. A method that need
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 
 MORE = "SEARCHPLAT_TRIAL_ENV"
 """Names of further variables that trials may see, separated by commas."""
+
+OTHERWISE = "SEARCHPLAT_OTHERWISE"
+"""JSON of variables that a process on another machine takes over where that machine does not set them itself."""
 
 NAMES = frozenset(
     {
@@ -66,6 +70,23 @@ def reduced(environment: MutableMapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in removed.items():
             environment.setdefault(name, value)
+
+
+def otherwise(variables: Mapping[str, str]) -> dict[str, str]:
+    """What to send so that `adopt` sets these variables on a machine that has none of its own."""
+    return {OTHERWISE: json.dumps(dict(variables))}
+
+
+def adopt(environment: MutableMapping[str, str]) -> None:
+    """Take over what was sent, but for what the machine sets itself.
+
+    >>> here = {"SEARCHPLAT_CACHE": "/mine", **otherwise({"SEARCHPLAT_CACHE": "/x", "HF_HOME": "/y"})}
+    >>> adopt(here)
+    >>> here["SEARCHPLAT_CACHE"], here["HF_HOME"]
+    ('/mine', '/y')
+    """
+    for name, value in json.loads(environment.get(OTHERWISE, "{}")).items():
+        environment.setdefault(name, value)
 
 
 def _listed(name: str) -> bool:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from searchplat.contract import AssetSource
 from searchplat.errors import AssetError
@@ -36,13 +37,23 @@ def now(spec: SearchSpec, assets: AssetSource) -> Lineage:
     `code` covers the Python files of the packages that hold the methods: the space's own and its controls'.
     """
     names = {spec.method, *(control.method for control in spec.controls if control.method)}
-    versions = {"python": platform.python_version()}
+    return {
+        "space": digest(spec)[:_LENGTH],
+        "data": data_of(spec.data.name, spec.data.options, assets),
+        "code": _code(sorted(names)),
+        **versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on, where they are installed."""
+    found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
             continue
-    return {"space": digest(spec)[:_LENGTH], "data": _data(spec, assets), "code": _code(sorted(names)), **versions}
+    return found
 
 
 def recorded(ledger: Ledger) -> list[Lineage]:
@@ -76,21 +87,31 @@ def _order(name: str) -> tuple[int, str]:
     return (HASHES.index(name) if name in HASHES else len(HASHES)), name
 
 
-def _data(spec: SearchSpec, assets: AssetSource) -> str:
+def data_of(name: str, options: Mapping[str, Any], assets: AssetSource) -> str:
+    """A short hash of a data set; `absent` where it cannot be had."""
     try:
-        return _hash([load_dataset(spec.data.name).fingerprint(assets, spec.data.options).encode()])
+        return _hash([load_dataset(name).fingerprint(assets, options).encode()])
     except AssetError:  # a method that needs no data can be searched without it
         return "absent"
 
 
 def _code(methods: Sequence[str]) -> str:
-    files: dict[str, Path] = {}
+    places: dict[str, Path] = {}
     for name in methods:
         module = type(load_method(name)).__module__
         top = module.partition(".")[0]
         place = Path(str(sys.modules[top].__file__ or sys.modules[module].__file__))  # a folder may have no __init__
-        for path in place.parent.rglob("*.py") if place.name == "__init__.py" else [place]:
-            files[f"{top}/{path.relative_to(place.parent).as_posix()}"] = path
+        places[top] = place.parent if place.name == "__init__.py" else place
+    return code_of(places)
+
+
+def code_of(places: Mapping[str, Path]) -> str:
+    """A short hash of the Python files of packages and modules, by the names that they are imported by."""
+    files: dict[str, Path] = {}
+    for top, place in places.items():
+        folder = place if place.is_dir() else place.parent
+        for path in place.rglob("*.py") if place.is_dir() else [place]:
+            files[f"{top}/{path.relative_to(folder).as_posix()}"] = path
     return _hash(part for name, path in sorted(files.items()) for part in (name.encode(), path.read_bytes()))
 
 

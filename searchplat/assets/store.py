@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +234,39 @@ class AssetStore:
         finally:
             shutil.rmtree(work, ignore_errors=True)
         return None
+
+    def take_in(self, name: str, write: Callable[[Path], None]) -> Path:
+        """Store a catalogue asset that another machine's cache has, unless it is cached here.
+
+        Args:
+            write: Fills an empty folder with the asset's files and their manifest.
+
+        Returns:
+            The asset's folder.
+
+        Raises:
+            AssetError: If what was written is not what its manifest says; nothing is kept then.
+            TryAgainError: If the disk is full.
+        """
+        place = self._place(name)
+        with self._locked(name), _storing(self.cache):
+            if self.cached(name):
+                return place
+            work = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=place.parent))
+            try:
+                files = work / "files"
+                files.mkdir()
+                write(files)
+                if Manifest.read(files).files != hash_folder(files):
+                    raise AssetError(f"asset {name!r} came damaged from another machine; run the same command again.")
+                _fsync_tree(files)
+                if place.exists():  # without a manifest: not ours to trust
+                    place.rename(work / "distrusted")
+                files.rename(place)
+                _fsync(place.parent)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        return place
 
     def _clear_leftovers(self, name: str) -> None:
         """Remove what killed processes left; the caller holds the lock, so nobody is at work there."""

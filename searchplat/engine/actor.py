@@ -69,12 +69,12 @@ class TrialActor(tune.Trainable):
         """Nothing: `Work` takes up the newest valid checkpoint by itself."""
 
 
-def trainable() -> Any:
-    """`TrialActor` with what each trial's order takes of Ray, under a name that reads well on Ray's dashboard.
+def trainable(actor: type[TrialActor] = TrialActor) -> Any:
+    """An actor with what each trial's order takes of Ray, under a name that reads well on Ray's dashboard.
 
     A process goes on with trials of the same request only; one of another request begins in a process of its own.
     """
-    made = tune.with_resources(TrialActor, _request)
+    made = tune.with_resources(actor, _request)
     made.__name__ = made.__qualname__ = "Trial"
     return made
 

@@ -18,6 +18,7 @@ from ray.tune.search import Searcher as TuneSearcher
 from searchplat.engine.actor import ORDER
 from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.halt import Halt
+from searchplat.engine.loss import host_died
 from searchplat.engine.pace import Pace
 from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.work import Order
@@ -173,8 +174,11 @@ class Deaths(DriverOnly, Callback):
         if self._halt.asked:  # a signal that ends the driver may well have ended its workers too
             return
         number = self._number_of(trial.trial_id)
+        lost = host_died(trial)
+        if lost:  # no fault of the trial's: Tune is not to count it
+            trial.run_metadata.num_failures -= 1
         with self._halt.guarding():
-            self._ledger.retry(number, "worker died")
+            self._ledger.retry(number, "its host died" if lost else "worker died")
             self._on_change(self._ledger.trial(number))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -183,6 +187,11 @@ class Deaths(DriverOnly, Callback):
         if self._halt.asked or self._ledger.trial(number).state.final:
             return
         with self._halt.guarding():
+            if host_died(trial):  # after as many deaths of workers as are allowed: it waits for its turn again
+                self._ledger.retry(number, "its host died")
+                self._ledger.requeue(number)
+                self._on_change(self._ledger.trial(number))
+                return
             self._ledger.end(number, TrialState.FAILED, "its workers died more often than is retried")
             self._on_change(self._ledger.trial(number))
 

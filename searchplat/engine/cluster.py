@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 
 from searchplat.engine import access
+from searchplat.engine.shipping import EXCLUDED
 from searchplat.environment import is_secret, reduced
+from searchplat.errors import InputError
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
 
 
 @contextmanager
-def connected(address: str | None, environment: dict[str, str]) -> Iterator[str | None]:
+def connected(address: str | None, environment: dict[str, str], code: Sequence[str] = ()) -> Iterator[str | None]:
     """Connect to Ray for the time of the block.
 
     A Ray of our own asks for a token, answers on its dashboard to this machine only, and its processes see of this
@@ -28,6 +30,7 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
         address: None or `local` starts Ray on this machine, whatever `RAY_ADDRESS` says; else what
             `ray.init(address=...)` takes. `access.check_cluster` has seen to it that it may be used.
         environment: Environment variables of every worker.
+        code: Paths of packages and modules that workers are to have, on a cluster that was there before.
 
     Yields:
         The dashboard's address, None if it does not run.
@@ -38,7 +41,7 @@ def connected(address: str | None, environment: dict[str, str]) -> Iterator[str 
     own = access.is_own(address)
     guarded = own or address is None or address.startswith("ray://") or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
-        context = _own(environment) if own else _other(address, environment)
+        context = _own(environment) if own else _other(address, environment, code)
         try:
             url = context.dashboard_url
             yield f"http://{url}" if url else None
@@ -74,14 +77,20 @@ def _own(environment: dict[str, str]) -> Any:
         os.umask(before)
 
 
-def _other(address: str | None, environment: dict[str, str]) -> Any:
+def _other(address: str | None, environment: dict[str, str], code: Sequence[str]) -> Any:
     """Connect to a cluster that is there."""
-    return ray.init(
-        address=address,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        runtime_env={"env_vars": environment},
-    )
+    try:
+        return ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": environment, "py_modules": list(code), "excludes": EXCLUDED},
+        )
+    except RuntimeError as error:
+        if "ersion mismatch" not in str(error):
+            raise
+        said = " ".join(str(error).split())
+        raise InputError(f"--address {address}: {said}; use the same versions on every machine") from error
 
 
 def slots(resources: Resources) -> int:

@@ -23,6 +23,8 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.assignment import Answer, final_run, race_run
+from searchplat.engine.hosts import Alone
+from searchplat.engine.terms import Terms, enter, unfit_here
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
@@ -43,6 +45,7 @@ class Lanes:
         workers: Processes that train each of them together.
         cpu, gpu: Of each process.
         scratch: A folder for Ray Train's own files, which are not read again.
+        terms: What the hosts of a cluster must know; None for a Ray of our own.
     """
 
     count: int
@@ -50,10 +53,11 @@ class Lanes:
     cpu: float
     gpu: float
     scratch: Path
+    terms: Terms | None = None
 
 
-def lanes(resources: Resources, runs: int, workers: int, scratch: Path) -> Lanes:
-    """As many lanes as fit on the cluster as it is now, and as there are runs.
+def lanes(resources: Resources, runs: int, workers: int, scratch: Path, hosts: Alone | None = None) -> Lanes:
+    """As many lanes as fit on our part of the cluster as it is now, and as there are runs.
 
     Raises:
         InputError: If the workers of a single one do not fit.
@@ -66,7 +70,8 @@ def lanes(resources: Resources, runs: int, workers: int, scratch: Path) -> Lanes
             f"--workers: {workers} workers of {resources.cpu:g} CPU each must fit on the cluster, which has room "
             f"for {fit}; ask for fewer, or connect to a larger one with --address"
         )
-    return Lanes(max(1, min(runs, fit // workers)), workers, resources.cpu, gpu_share(resources), scratch)
+    ours, terms = (fit, None) if hosts is None else (hosts.slots(fit), hosts.terms)
+    return Lanes(max(1, min(runs, ours // workers)), workers, resources.cpu, gpu_share(resources), scratch, terms)
 
 
 def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
@@ -137,7 +142,7 @@ def _lane(number: int, plan: Lanes, desk: Any) -> None:
     resources = {"CPU": plan.cpu, **({"GPU": plan.gpu} if plan.gpu else {})}
     TorchTrainer(
         train_loop,
-        train_loop_config={"desk": desk, "lane": number},
+        train_loop_config={"desk": desk, "lane": number, "terms": plan.terms},
         torch_config=TorchConfig(timeout_s=_PATIENCE_S),
         scaling_config=ScalingConfig(num_workers=plan.workers, use_gpu=plan.gpu > 0, resources_per_worker=resources),
         run_config=RunConfig(
@@ -155,6 +160,9 @@ def train_loop(config: dict[str, Any]) -> None:
 
     from searchplat.contract import WarmCache
 
+    terms: Terms | None = config["terms"]
+    if terms is not None:
+        enter()
     context = get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     device = str(get_device())
@@ -173,6 +181,11 @@ def train_loop(config: dict[str, Any]) -> None:
             continue
         if assignment.order.allow_import:
             allow_imports()
+        if terms is not None and (unfit := unfit_here(terms, assignment.order)):
+            ask({"kind": "failed", "key": assignment.key, "cause": unfit})
+            if workers == 1:
+                continue
+            raise InputError(unfit)  # the other workers wait for this one
         if assignment.final:
             final_run(assignment, warm, device, rank, workers, ask, ask_once)
         elif rank == 0:

@@ -30,6 +30,7 @@ from searchplat.engine.packing import (
     sized,
     trials_per_hour,
 )
+from searchplat.engine.terms import enter
 from searchplat.engine.work import Order, Work
 from searchplat.firewall import seal
 from searchplat.methods import allow_imports
@@ -58,6 +59,7 @@ class Prober:
     """A process that trains one epoch of one configuration after another and keeps what is warm, as a trial's does."""
 
     def __init__(self) -> None:
+        enter()
         seal()
         self._warm = WarmCache()
 

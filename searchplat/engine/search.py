@@ -8,8 +8,6 @@ the ledger and goes on.
 
 from __future__ import annotations
 
-import itertools
-import json
 import os
 import shutil
 import signal
@@ -22,7 +20,6 @@ from typing import Any
 
 from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.halt import Halt
@@ -30,15 +27,16 @@ from searchplat.engine.keeping import SEARCH, Remover, note, of_search
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.packing import Share
 from searchplat.engine.plan import Plan, Turn, full_config
+from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shares import Shares
 from searchplat.engine.storage import Storage
-from searchplat.engine.work import Order, quiet_environment
+from searchplat.engine.work import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.methods import imports_allowed, load_method
+from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import diff, to_document
-from searchplat.spec.model import Categorical, SearchSpec, StageSpec
+from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
@@ -89,7 +87,7 @@ def run_search(
         if folder.exists():
             _refuse_change(folder, spec)
         kept = of_search(folder, storage)
-        _prepare(spec, monitor)
+        prepare(spec, monitor)
         resumed = folder.exists()
         ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
         if trials is not None:
@@ -157,18 +155,24 @@ class _Run:
             os.environ.setdefault(key, value)
         from ray import tune
 
-        from searchplat.engine.actor import trainable
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
         from searchplat.engine.cluster import connected
         from searchplat.engine.gate import Gate
+        from searchplat.engine.hosts import hosts_of
         from searchplat.engine.storage_access import check_from_worker
         from searchplat.engine.telemetry import Telemetry, readings
 
         self._requeue_running()
-        environment = quiet_environment()
+        shared = self._folder if self._storage is None else None
+        hosts, resources = hosts_of(address, self._spec, shared, needs_of(self._spec)), self._spec.resources
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         # Ray has a handler of its own for SIGTERM, which it sets while it starts.
-        with connected(address, environment) as dashboard, self._signals():
+        with (
+            hosts.code() as code,
+            connected(address, hosts.environment, code) as dashboard,
+            self._signals(),
+            hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._trials_left),
+        ):
             sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
             if self._storage is not None:
@@ -182,12 +186,15 @@ class _Run:
             )  # fmt: skip
             shares.measure()
             gpus = self._plan.gpu_shares = shares.gpus
+
+            def slots() -> int:
+                return hosts.slots(shares.slots())
+
             for stage in self._spec.stages:
                 if stage.gpu_hours is not None and not gpus[stage.name]:
                     self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
             bridge = Bridge(
-                self._plan, lambda trial: self._order(trial, shares.hand_out(trial)), shares.slots, self._changed,
-                self._halt,
+                self._plan, lambda trial: self._order(trial, shares.hand_out(trial)), slots, self._changed, self._halt,
             )  # fmt: skip
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
             gate = Gate(
@@ -198,7 +205,7 @@ class _Run:
             self._monitor.start(
                 RunInfo(
                     self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
-                    shares.slots(), self._plan.planned_trials, resumed,
+                    slots(), self._plan.planned_trials, resumed,
                 )
             )  # fmt: skip
             names = TrialNames(self._folder.name, bridge.number_of)
@@ -208,7 +215,7 @@ class _Run:
                     self._ledger,
                     self._folder.name,
                     planned=self._plan.planned_trials,
-                    slots=shares.slots(),
+                    slots=slots(),
                     gpus=gpus,
                     backlog=sink.backlog(),
                 )
@@ -216,7 +223,7 @@ class _Run:
             try:
                 with figures, _room():
                     tune.Tuner(
-                        trainable(),
+                        hosts.trainable(),
                         tune_config=tune.TuneConfig(
                             search_alg=bridge,
                             scheduler=gate,
@@ -229,7 +236,10 @@ class _Run:
                             name="tune",
                             storage_path=str(self._folder.scratch),
                             verbose=0,
-                            callbacks=[Deaths(self._ledger, bridge.number_of, self._changed, self._halt)],
+                            callbacks=[
+                                Deaths(self._ledger, bridge.number_of, self._changed, self._halt),
+                                *hosts.callbacks,
+                            ],
                             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
                             stop=Stop(lambda: self._halt.due(bridge.at_work)),
                         ),
@@ -248,6 +258,9 @@ class _Run:
                 raise self._halt.error
             if bridge.error is not None and not self._halt.asked:
                 raise bridge.error
+
+    def _trials_left(self) -> int:
+        return self._plan.planned_trials - sum(trial.state.final for trial in self._ledger.trials())
 
     def _requeue_running(self) -> None:
         for trial in self._ledger.trials():
@@ -407,42 +420,3 @@ def _copy_trials(source: SearchFolder, ledger: Ledger, spec: SearchSpec) -> None
             for report in old.reports(trial.number):
                 ledger.report(copied.number, report.epoch, report.metrics)
             ledger.end(copied.number, trial.state, trial.cause)
-
-
-def _prepare(spec: SearchSpec, monitor: Monitor) -> None:
-    """Fetch and prepare what trials will need, once, before any of them starts."""
-    assets = AssetStore()
-    wanted: dict[str, tuple[str, dict[str, Any], float]] = {}
-    for stage in spec.stages:
-        for choices in _choices_to_prepare(spec, stage):
-            values = {**spec.fixed, **stage.fixed, **choices}
-            wanted[_key(spec.method, values, stage.data_fraction)] = (spec.method, values, stage.data_fraction)
-    for control in spec.controls:
-        name = control.method or spec.method
-        fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
-        values = {**fixed, **control.values}
-        wanted[_key(name, values, control.data_fraction)] = (name, values, control.data_fraction)
-    said = set()
-    for method_name, values, fraction in wanted.values():
-        method = load_method(method_name)
-        request = DataRequest(spec.data.name, spec.data.options, fraction, spec.seed)
-        if (method_name, fraction) not in said:
-            said.add((method_name, fraction))
-            monitor.prepare(f"preparing data and weights for {method_name} on {fraction:.0%} of the users")
-        method.prepare(method.Config(**values), request, assets)
-
-
-def _choices_to_prepare(spec: SearchSpec, stage: StageSpec) -> Iterator[dict[str, Any]]:
-    """All combinations of the stage's choices for fields in the method's `prepared_by`."""
-    names = getattr(load_method(spec.method), "prepared_by", ())
-    axes = [
-        [(axis.name, choice) for choice in axis.choices]
-        for axis in spec.space.only(stage.over).domains
-        if axis.name in names and isinstance(axis, Categorical) and not axis.when
-    ]
-    for choices in itertools.product(*axes):
-        yield dict(choices)
-
-
-def _key(method: str, values: dict[str, Any], fraction: float) -> str:
-    return json.dumps([method, values, fraction], sort_keys=True)

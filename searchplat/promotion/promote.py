@@ -19,13 +19,13 @@ from pydantic import ValidationError
 
 from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.contract import SAMPLED, DataRequest, FinalMethod, Values
+from searchplat.contract import SAMPLED, FinalMethod, Values
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.keeping import Remover, of_promotion
+from searchplat.engine.prepare import Need
 from searchplat.engine.shares import for_promotion
 from searchplat.engine.storage import Storage
-from searchplat.engine.work import quiet_environment
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_method
@@ -209,14 +209,22 @@ class _Promoting:
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         from searchplat.engine.cluster import connected
         from searchplat.engine.final import lanes, run_lanes
+        from searchplat.engine.hosts import hosts_of
         from searchplat.engine.storage_access import check_from_worker
 
-        scratch = self._folder.scratch
+        scratch, resources = self._folder.scratch, self._spec.resources
+        shared = self._folder if self._storage is None else None
+        hosts = hosts_of(address, self._spec, shared, self._needs())
         # Ray's start sets a handler of its own for SIGTERM, which ends the process with a dump.
-        with connected(address, quiet_environment()), self._signals():
+        with (
+            hosts.code() as code,
+            connected(address, hosts.environment, code),
+            self._signals(),
+            hosts.watched(resources, self._say, self._say, lambda: drive.waiting),
+        ):
             if self._storage is not None:
                 check_from_worker(self._storage)
-            lanes(self._spec.resources, 1, workers, scratch)  # refuses before the race what will not fit after it
+            lanes(resources, 1, workers, scratch)  # refuses before the race what will not fit after it
             # One worker does both in turn; several train only the final runs together.
             rounds = [((RACE, FINAL), 1)] if workers == 1 else [((RACE,), 1), ((FINAL,), workers)]
             try:
@@ -224,7 +232,7 @@ class _Promoting:
                     drive.phases = phases
                     shutil.rmtree(scratch, ignore_errors=True)
                     if drive.waiting and self._signal is None:
-                        plan = lanes(self._spec.resources, drive.waiting, together, scratch)
+                        plan = lanes(resources, drive.waiting, together, scratch, hosts)
                         run_lanes(plan, drive.answer, lambda: self._signal is not None)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
@@ -237,15 +245,20 @@ class _Promoting:
 
     def _prepare(self) -> None:
         """Fetch and prepare what workers will need, once, before any of them starts."""
-        assets, data = AssetStore(), self._spec.data
-        for candidate in self._candidates:
-            method = load_method(candidate.method)
+        for need in self._needs():
+            need.prepare(AssetStore())
+
+    def _needs(self) -> tuple[Need, ...]:
+        """What workers will need."""
+        data, seed = self._spec.data, self._spec.seed
+        return tuple(
+            Need(candidate.method, config, data.name, dict(data.options), fraction, seed)
+            for candidate in self._candidates
             for config, fraction in (
                 (candidate.config, candidate.data_fraction),
                 (final_config(candidate, self._sizes.epochs), self._sizes.data_fraction),
-            ):
-                request = DataRequest(data.name, data.options, fraction, self._spec.seed)
-                method.prepare(method.Config(**config), request, assets)
+            )
+        )
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

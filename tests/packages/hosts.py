@@ -1,0 +1,156 @@
+"""Hosts of a cluster on one machine: each with a network, a hostname and temporary files of its own.
+
+A host is a network namespace, joined to the others by a bridge without a way out, with a mount namespace in which
+`/tmp/ray` is its own. It needs root; see `possible`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+PORT = 6379
+
+
+@cache
+def possible() -> bool:
+    """Whether this user may make network namespaces here."""
+    if os.geteuid() != 0 or shutil.which("ip") is None or shutil.which("unshare") is None:
+        return False
+    name = f"sp{secrets.token_hex(3)}"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode == 0
+    if made:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    return made
+
+
+class Host:
+    """One host. `python` is the interpreter that Ray runs with there."""
+
+    def __init__(self, network: Network, number: int, folder: Path, variables: dict[str, str], python: str) -> None:
+        self.name, self.address = f"host{number}", f"{network.prefix}.{number}"
+        self.namespace = f"{network.bridge}n{number}"
+        self.folder, self._variables, self._python = folder, variables, python
+        self.temporary, self.cache, self._log = folder / "tmp-ray", folder / "cache", folder / "ray-start.log"
+        for path in (self.temporary, self.cache):
+            path.mkdir(parents=True, exist_ok=True)
+        Path("/tmp/ray").mkdir(exist_ok=True)  # where this host's own is mounted
+        outer, inner = f"{network.bridge}v{number}", "eth0"
+        for command in (
+            f"ip netns add {self.namespace}",
+            f"ip link add {outer} type veth peer name {inner} netns {self.namespace}",
+            f"ip link set {outer} master {network.bridge} up",
+            f"ip -n {self.namespace} addr add {self.address}/24 dev {inner}",
+            f"ip -n {self.namespace} link set {inner} up",
+            f"ip -n {self.namespace} link set lo up",
+        ):
+            subprocess.run(command.split(), check=True, capture_output=True)
+
+    def popen(
+        self, *command: str, cwd: Path | None = None, captured: bool = True, **variables: str
+    ) -> subprocess.Popen[str]:
+        """Start a command on the host; without `captured`, what it says goes to a file."""
+        own = f'mount --bind {self.temporary} /tmp/ray && hostname {self.name} && exec "$@"'
+        with self._log.open("a") as log:
+            return subprocess.Popen(
+                ["ip", "netns", "exec", self.namespace, "unshare", "--mount", "--uts", "sh", "-c", own, "sh", *command],
+                cwd=cwd or self.folder, text=True,
+                stdout=subprocess.PIPE if captured else log, stderr=subprocess.PIPE if captured else log,
+                env={**os.environ, "SEARCHPLAT_CACHE": str(self.cache), **self._variables, **variables},
+            )  # fmt: skip
+
+    def start(self, head: Host | None, cpus: int) -> None:
+        """`ray start`, as a head or to join one."""
+        place = [f"--address={head.address}:{PORT}"] if head else ["--head", f"--port={PORT}"]
+        process = self.popen(
+            self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
+            f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats",
+            "--object-store-memory=100000000", captured=False,
+        )  # fmt: skip
+        # Not until the end of its output, which the processes that it leaves behind keep open.
+        assert process.wait(timeout=180) == 0, self._log.read_text()
+
+    def processes(self) -> list[int]:
+        """All processes of the host."""
+        found = subprocess.run(["ip", "netns", "pids", self.namespace], capture_output=True, text=True)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def kill(self) -> None:
+        """The host is gone: every process of it at once."""
+        for _ in range(3):
+            for pid in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.2)
+
+
+class Network:
+    """Hosts on one bridge."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.bridge = f"sp{secrets.token_hex(2)}"
+        self.prefix = f"10.{secrets.randbelow(200) + 20}.{secrets.randbelow(250)}"
+        self._folder, self._variables = folder, variables
+        self.hosts: list[Host] = []
+        for command in (f"ip link add {self.bridge} type bridge", f"ip link set {self.bridge} up"):
+            subprocess.run(command.split(), check=True, capture_output=True)
+
+    def host(self, cpus: int, python: str = sys.executable, **variables: str) -> Host:
+        """One more host, with Ray running; the first is the head."""
+        number = len(self.hosts) + 1
+        made = Host(self, number, self._folder / f"host{number}", {**self._variables, **variables}, python)
+        self.hosts.append(made)
+        made.start(self.hosts[0] if number > 1 else None, cpus)
+        return made
+
+    @property
+    def address(self) -> str:
+        """What `--address` takes."""
+        return f"{self.hosts[0].address}:{PORT}"
+
+    def close(self) -> None:
+        """End everything that runs on the hosts, and the hosts."""
+        for host in self.hosts:
+            host.kill()
+            subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True)
+        subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
+
+
+@contextmanager
+def network(folder: Path, **variables: str) -> Iterator[Network]:
+    """A network without hosts yet; all that will be on it share a token, in a file that is theirs alone.
+
+    Args:
+        variables: Of every process on every host.
+    """
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    made = Network(folder, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **variables})
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def without_ours(folder: Path) -> str:
+    """An interpreter with all libraries of this one, but without searchplat, its methods, and the tests' packages."""
+    import site
+
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    own = next((folder / "lib").glob("python*/site-packages"))
+    for place in map(Path, site.getsitepackages()):
+        for entry in place.iterdir() if place.is_dir() else ():
+            if not entry.name.startswith(("searchplat", "_editable_impl_searchplat", "trials", "__pycache__")):
+                with suppress(FileExistsError):
+                    (own / entry.name).symlink_to(entry)
+    return str(folder / "bin" / "python")
