@@ -104,11 +104,16 @@ def with_decoder(model: Any, batch: Any) -> tuple[int, dict[str, Callable[[], No
 def with_items(model: Any, batch: Any) -> tuple[int, dict[str, Callable[[], None]]]:
     """The same of CRAMER."""
 
+    # Frozen weights are buffers here.
+    weights = [tensor for tensor in model.backbone.buffers() if tensor.is_floating_point()]
+
     def bare() -> None:
-        model.backbone.requires_grad_(True)
+        for weight in weights:
+            weight.requires_grad_(True)
         model.bare_scores(batch.queries).sum().backward()
-        model.backbone.requires_grad_(False)
-        model.zero_grad(set_to_none=True)
+        for weight in weights:
+            weight.grad = None
+            weight.requires_grad_(False)
 
     return int(batch.queries.offsets[-1]), {"bare": bare, "method": lambda: step(model, batch)}
 
