@@ -140,6 +140,7 @@ class Work:
         """
         trace = Path(self._order.folder) / TIMEOUT_TRACE
         mirror = self._mirror
+        tell = None if mirror is None else mirror.tell_timeout
         try:
             if mirror is not None and self._training is None:
                 mirror.download()
@@ -147,7 +148,7 @@ class Work:
             if trace.exists() and trace.stat().st_size:
                 stacks = trace.read_text(errors="replace")[-4000:]
                 return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
-            with sealed(), Watchdog(trace, self._order.timeout_s, mirror and mirror.tell_timeout):
+            with sealed(), Watchdog(trace, self._order.timeout_s, tell):
                 message = self._step()
             if mirror is not None:  # not by the watchdog's clock: a slow network is no hanging trial
                 mirror.upload(message.epoch)
