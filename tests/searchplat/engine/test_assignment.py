@@ -12,8 +12,11 @@ import pytest
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.assignment import Assignment, final_run, race_run
+from searchplat.engine.mirror import fetch_results
 from searchplat.engine.plan import full_config
+from searchplat.engine.storage import Storage
 from searchplat.engine.work import Order
+from searchplat.errors import TryAgainError
 from searchplat.firewall import ISSUER, is_sealed
 from trials.data import prepare
 from trials.training.final import FinalLoop
@@ -97,6 +100,48 @@ def test_a_final_run_that_is_taken_up_again_trains_only_what_is_missing(
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(FinalLoop, "run_epoch", _fail(AssertionError("trained again")))
     assert [m["kind"] for m in final(work)] == ["epoch", "test", "tested"]
+
+
+def test_with_a_storage_another_machine_goes_on_and_what_is_left_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage.parse(str(tmp_path / "kept"))
+    local = final(assignment(tmp_path / "local", "sasrec", True, **SASREC))
+    work = assignment(tmp_path / "run", "sasrec", True, **SASREC)
+    work = replace(work, order=replace(work.order, storage=storage.uri))
+    train, epochs = FinalLoop.run_epoch, iter(range(2))
+
+    def dies(self: FinalLoop) -> dict[str, float]:
+        if next(epochs, None) is None:
+            raise KeyboardInterrupt
+        return train(self)
+
+    monkeypatch.setattr(FinalLoop, "run_epoch", dies)
+    with pytest.raises(KeyboardInterrupt):
+        final(work)
+    monkeypatch.setattr(FinalLoop, "run_epoch", train)
+    messages = final(work)
+    assert [(m["kind"], m.get("epoch")) for m in messages] == [
+        ("epoch", 2), ("epoch", 3), ("test", None), ("tested", None),
+    ]  # fmt: skip
+    assert not (tmp_path / "run").exists()
+    assert fetch_results(storage, tmp_path / "run")
+    assert messages[-1]["ranks"] == "ranks.npy"
+    assert messages[-1]["metrics"] == local[-1]["metrics"]
+    for name in ("ranks.npy", "model.safetensors", "model.json"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+
+
+def test_a_storage_that_is_away_is_no_failure_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("searchplat.engine.storage.PATIENCE_S", 0.0)
+    (tmp_path / "kept").touch()  # a file where the folder should be
+    messages: Messages = []
+    work = assignment(tmp_path / "run", "sasrec", True, **SASREC)
+    work = replace(work, order=replace(work.order, storage=str(tmp_path / "kept")))
+    with pytest.raises(TryAgainError):
+        final_run(work, WarmCache(), "cpu", 0, 1, messages.append, messages.append)
+    race_run(work, WarmCache(), "cpu", messages.append)
+    assert [m["kind"] for m in messages] == ["later", "later"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
 from searchplat.engine.assignment import Assignment
+from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.promotion.candidates import Candidate
 from searchplat.promotion.drive import Drive, Sizes
@@ -94,6 +95,15 @@ def play(drive: Drive, scores: dict[str, float], stop_after: int = 1000) -> list
         (final if work.final else race)(drive, work, scores[work.key[1]])
         done.append(work.key[:2])
     return done
+
+
+def test_a_worker_that_cannot_go_on_now_has_not_failed(make: Make, store: PromotionStore) -> None:
+    drive = make(race=1)
+    work = ask(drive)
+    with pytest.raises(TryAgainError, match="the storage is away"):
+        drive.answer({"kind": "later", "key": work.key, "cause": "the storage is away"})
+    again = make(race=1)
+    assert ask(again).key == work.key
 
 
 SCORES = {"good": 0.9, "bad": 0.2, "default": 0.1}
