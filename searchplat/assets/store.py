@@ -235,7 +235,7 @@ class AssetStore:
             shutil.rmtree(work, ignore_errors=True)
         return None
 
-    def take_in(self, name: str, write: Callable[[Path], None]) -> Path:
+    def take_in(self, name: str, write: Callable[[Path], object]) -> Path:
         """Store a catalogue asset that another machine's cache has, unless it is cached here.
 
         Args:

@@ -163,7 +163,7 @@ class Hosts(Alone):
         while not ended.wait(_LOOK_EVERY_S):
             try:
                 self._look(resources)
-            except RayError:  # the head is away; it may come back
+            except (RayError, OSError):  # the head is away; it may come back
                 continue
 
     def _look(self, resources: Resources) -> None:

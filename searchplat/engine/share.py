@@ -111,7 +111,11 @@ class Share:
     def _ask(self) -> None:
         try:
             self._part = ray.get(_board().part.remote(self._search, self._wanted()), timeout=_ANSWER_S)
-        except (RayError, ValueError):  # its host is gone, or that of the driver that had made it: the next asks anew
+        except (
+            RayError,
+            ValueError,
+            OSError,
+        ):  # its host is gone, or that of the driver that had made it: the next asks anew
             return
 
 

@@ -7,6 +7,7 @@ environment, ahead of whatever a machine has installed under the same names; lib
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
@@ -27,8 +28,11 @@ def modules_of(methods: Iterable[str], data: str) -> tuple[str, ...]:
         methods: As in a space file.
         data: The data set's name.
     """
-    tops = {"searchplat"} | {type(load_method(name)).__module__.partition(".")[0] for name in methods}
-    for dist in _distributions({*methods, data}):
+    tops = {"searchplat"}
+    for name in methods:
+        classes = type(load_method(name)).__mro__  # also what a class is built on may be nobody's library
+        tops |= {one.__module__.partition(".")[0] for one in classes} - sys.stdlib_module_names
+    for dist in _distributions({*methods, data}):  # the data set's, and other methods of the same package
         tops |= {entry.module.partition(".")[0] for entry in dist.entry_points if entry.group in (METHODS, DATASETS)}
     return tuple(sorted(tops))
 

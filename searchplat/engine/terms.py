@@ -19,6 +19,7 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchplat import lineage
+from searchplat.assets.progress import say
 from searchplat.engine import shipping
 from searchplat.engine.giving import HostStore
 from searchplat.engine.prepare import Need, need_of
@@ -174,6 +175,7 @@ def _prepare(need: Need, terms: Terms) -> str | None:
         found = lineage.data_of(need.data, need.data_options, store)
     except SearchplatError as error:
         return str(error)
+    say(f"prepared for {need.method} on {need.fraction:.0%} of the users")
     if found != terms.data:
         return f"data {need.data} is not that of the driver's machine; remove what differs, or share one folder"
     return None

@@ -113,7 +113,8 @@ class Drive:
     @property
     def waiting(self) -> int:
         """Runs of the present phases that are still to be done."""
-        return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in self._runs.values())
+        runs = tuple(self._runs.values())  # asked from another thread too
+        return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in runs)
 
     def answer(self, message: dict[str, Any]) -> Any:
         """What a worker gets for its message, after it was written down.

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from hosts import Host, Network, without_ours
-from interruptions import check_nothing_lost, command, diary, trials_of, wait_until
+from interruptions import check_nothing_lost, command, diary, ledger_path, trials_of, wait_until
 
+from searchplat.assets import AssetStore
+from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -40,11 +45,18 @@ def write(folder: Path, text: str, trials: int = 0, name: str = "space") -> None
     (folder / f"{name}.yaml").write_text(text.replace("TRIALS", str(trials)))
 
 
-def search(host: Host, address: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`searchplat search space.yaml --address ...` on a host; this process's code, which the hosts have not."""
-    return host.popen(
-        *command("--address", address, *arguments), cwd=folder, PYTHONPATH=os.environ["PYTHONPATH"]
-    )  # fmt: skip
+@pytest.fixture
+def bare(tmp_path: Path) -> str:
+    """An interpreter with libraries and without our code."""
+    return without_ours(tmp_path / "bare")
+
+
+def search(
+    host: Host, address: str, folder: Path, space: str = "space.yaml", **variables: str
+) -> subprocess.Popen[str]:
+    """`searchplat search ... --address ...` on a host; with this process's code, which the hosts have not."""
+    command = [sys.executable, "-m", "searchplat", "search", space, "--address", address]
+    return host.popen(*command, cwd=folder, PYTHONPATH=os.environ["PYTHONPATH"], **variables)
 
 
 def at_work(folder: Path, host: Host) -> bool:
@@ -60,9 +72,8 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_has_work(
-    tmp_path: Path, hosts: Network
+    tmp_path: Path, hosts: Network, bare: str
 ) -> None:
-    bare = without_ours(tmp_path / "bare")
     first, second = (hosts.host(1, bare) for _ in range(2))
     write(tmp_path, SPACE, trials=24)
     process = search(first, hosts.address, tmp_path)
@@ -86,9 +97,78 @@ def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_
     assert len(after) == 24
     assert {trial.state for trial in after} == {TrialState.FINISHED}
     assert sum(trial.retries for trial in after) == 1
+    with Ledger.read(ledger_path(tmp_path)) as ledger:
+        assert [event.payload for event in ledger.events() if event.kind == "retried"] == [{"cause": "its host died"}]
     redone = sum(Counter((line.trial, line.epoch) for line in diary(tmp_path)).values()) - 24 * 5
     print(f"taken up again: 1 trial, epochs begun twice: {redone}")
     assert redone <= 1
     assert "host3" in said
     assert "has left" in said
     assert waited < 10
+
+
+def test_each_host_prepares_once_with_what_the_driver_has_and_without_a_network(
+    tmp_path: Path, hosts: Network, bare: str
+) -> None:
+    if not AssetStore().cached("ml-100k"):
+        pytest.skip("ml-100k is not in the cache: searchplat assets --fetch ml-100k")
+    machines = [hosts.host(1, bare) for _ in range(3)]
+    first, others = machines[0], machines[1:]
+    # The driver's machine has it; the others have nothing, and nobody to ask but it.
+    shutil.copytree(AssetStore().fetch("ml-100k"), first.cache / "assets" / "ml-100k")
+    write(tmp_path, REAL)
+    finish(search(first, hosts.address, tmp_path, SEARCHPLAT_DATA_DIR=""))
+    assert {trial.state for trial in trials_of(tmp_path)} == {TrialState.FINISHED}
+    for host in machines:
+        prepared = [path for path in (host.cache / "prepared" / "ml-100k").iterdir() if path.is_dir()]
+        assert len(prepared) == 1, host.name
+        assert AssetStore(host.cache).verify("ml-100k") == ()
+    for host in others:
+        said = "".join(path.read_text() for path in host.temporary.glob("session_*/logs/worker-*.err"))
+        assert said.count("prepared for popularity") == 1, "once a host, not once a trial"
+
+
+def test_hosts_that_differ_and_folders_that_are_not_shared_are_said_before_anything_starts(
+    tmp_path: Path, hosts: Network, bare: str
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(Path(bare).parents[1], other, symlinks=True)
+    (numpy,) = (other / "lib").glob("python*/site-packages/numpy-*.dist-info")
+    altered = (numpy / "METADATA").read_text()
+    numpy.unlink()  # a link to that of this environment
+    numpy.mkdir()
+    (numpy / "METADATA").write_text(altered.replace("\nVersion: ", "\nVersion: 0.", 1))
+    first = hosts.host(1, bare)
+    hosts.host(1, str(other / "bin" / "python"))
+    write(tmp_path, SPACE, trials=2)
+    # A folder of runs that only the driver sees.
+    private = f"mkdir -p runs && mount -t tmpfs none runs && exec {' '.join(command('--address', hosts.address))}"
+    process = first.popen("sh", "-c", private, cwd=tmp_path, PYTHONPATH=os.environ["PYTHONPATH"])
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 2, said
+    assert "host host2: numpy is 0." in said
+    assert "install the same versions on every machine" in said
+    assert "host host1: the folder of the search" in said
+    assert "SEARCHPLAT_RUNS" in said
+    assert not diary(tmp_path)
+
+
+def test_two_searches_share_a_cluster_and_who_is_alone_has_it_all(tmp_path: Path, hosts: Network, bare: str) -> None:
+    first = hosts.host(4, bare)
+    write(tmp_path, SPACE, trials=40)
+    write(tmp_path, SPACE, trials=6, name="second")
+
+    def running(name: str) -> int:
+        if not ledger_path(tmp_path, name).exists():
+            return 0
+        return sum(trial.state is TrialState.RUNNING for trial in trials_of(tmp_path, name))
+
+    one = search(first, hosts.address, tmp_path)
+    wait_until(lambda: running("space") == 4, "four trials at once", one, 240)
+    two = search(first, hosts.address, tmp_path, "second.yaml")
+    wait_until(lambda: (running("space"), running("second")) == (2, 2), "two and two", two, 240)
+    print("a second search got two of four slots")
+    finish(two)
+    wait_until(lambda: running("space") == 4, "all four again", one, 60)
+    one.send_signal(signal.SIGTERM)
+    one.communicate(timeout=120)

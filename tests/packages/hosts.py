@@ -19,6 +19,14 @@ from functools import cache
 from pathlib import Path
 
 PORT = 6379
+_PORTS = tuple(
+    f"--{name}={port}"
+    for port, name in enumerate(
+        # Each host has all ports for itself; where they are not given, Ray's parts wait for one another to find them.
+        ("dashboard-agent-grpc-port", "dashboard-agent-listen-port", "runtime-env-agent-port", "metrics-export-port"),
+        20_001,
+    )
+)
 
 
 @cache
@@ -74,7 +82,7 @@ class Host:
         process = self.popen(
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
             f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats",
-            "--object-store-memory=100000000", captured=False,
+            "--object-store-memory=100000000", *_PORTS, captured=False,
         )  # fmt: skip
         # Not until the end of its output, which the processes that it leaves behind keep open.
         assert process.wait(timeout=180) == 0, self._log.read_text()

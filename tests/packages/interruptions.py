@@ -63,12 +63,12 @@ def whole_run(folder: Path, way: str, seconds: float = 0.0) -> list[TrialRecord]
     return trials_of(folder)
 
 
-def ledger_path(folder: Path) -> Path:
-    return folder / "runs" / "space" / "ledger.sqlite"
+def ledger_path(folder: Path, name: str = "space") -> Path:
+    return folder / "runs" / name / "ledger.sqlite"
 
 
-def trials_of(folder: Path) -> list[TrialRecord]:
-    with Ledger.read(ledger_path(folder)) as ledger:
+def trials_of(folder: Path, name: str = "space") -> list[TrialRecord]:
+    with Ledger.read(ledger_path(folder, name)) as ledger:
         return ledger.trials()
 
 

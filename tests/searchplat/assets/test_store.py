@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -274,3 +275,24 @@ def test_the_real_cache_holds_what_it_says() -> None:
         pytest.skip("no asset is in SEARCHPLAT_CACHE; `searchplat assets fetch ml-100k` gets one")
     for name in names:
         assert AssetStore(Path(str(cache))).verify(name) == ()
+
+
+def test_an_asset_is_taken_in_from_another_cache_whole_or_not_at_all(tmp_path: Path, letters: Asset) -> None:
+    there = _store(tmp_path / "there", letters)
+    source = there.fetch("letters")
+    here = AssetStore(tmp_path / "here", {"letters": dataclasses.replace(letters, routes=())})
+
+    def damaged(folder: Path) -> None:
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        (folder / "a.txt").write_bytes(b"alphb")
+
+    with pytest.raises(AssetError, match="came damaged from another machine"):
+        here.take_in("letters", damaged)
+    assert not here.cached("letters")
+    assert os.listdir(tmp_path / "here" / "assets") == []
+
+    folder = here.take_in("letters", lambda folder: shutil.copytree(source, folder, dirs_exist_ok=True))
+    assert here.fetch("letters") == folder
+    assert here.digest("letters") == there.digest("letters")
+    assert here.verify("letters") == ()
+    assert here.take_in("letters", damaged) == folder, "it is there already"

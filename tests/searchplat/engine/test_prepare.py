@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from searches import rehearsal_spec
 
 from searchplat.engine import prepare
 from searchplat.engine.monitor import Silent
+from searchplat.engine.plan import full_config
+from searchplat.engine.work import Order
 from searchplat.spec.load import load
 
 SPACES = Path(__file__).resolve().parents[3] / "spaces"
@@ -40,3 +44,22 @@ def test_every_choice_of_weights_is_prepared_since_trials_cannot_fetch(prepared:
 def test_other_fields_cost_no_further_preparations(prepared: list[Any]) -> None:
     prepare.prepare(load(SPACES / "sasrec.yaml", scale="smoke"), Silent())
     assert sorted(name for name, _ in prepared) == ["popularity", "sasrec"]
+
+
+def test_a_trial_is_served_by_what_was_prepared_with_its_fixed_values_and_its_own_choices() -> None:
+    spec = rehearsal_spec({"epochs": 2, "kind": "b"})
+    needs = prepare.needs_of(spec)
+    order = Order(
+        number=0, method="rehearsal", config=full_config("rehearsal", {**spec.fixed, "x": 0.3}), data="toy",
+        data_options={}, data_fraction=1.0, data_seed=spec.seed, seed=1, folder="x",
+    )  # fmt: skip
+    assert prepare.need_of(order, needs) is needs[0]
+    for other in (
+        replace(order, data_fraction=0.5),
+        replace(order, data_seed=9),
+        replace(order, config={**order.config, "kind": "a"}),
+    ):
+        own = prepare.need_of(other, needs)
+        assert own not in needs
+        assert (own.values, own.fraction, own.seed) == (other.config, other.data_fraction, other.data_seed)
+        assert own.serves(other)
