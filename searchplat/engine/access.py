@@ -35,19 +35,17 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
         insecure: Whether the user wants it all the same.
 
     Raises:
-        InputError: If it lets anybody in and is elsewhere, cannot be asked, does not answer, or does not know the
-            token that there is here.
+        InputError: If it lets anybody in and is elsewhere, does not answer, does not know the token that there is
+            here, or is a Ray Client server, where Tune would run away from the ledger.
     """
     if is_own(address):
         return
     assert address is not None
     if address.startswith("ray://"):
-        if not insecure:
-            raise InputError(
-                f"--address {address}: whether a Ray Client server asks for a token cannot be found out; give the "
-                "head's HOST:PORT, or --insecure-cluster"
-            )
-        return
+        raise InputError(
+            f"--address {address}: through a Ray Client server Tune would run on the cluster, away from the search's "
+            "ledger; go to a machine of the cluster and give the head's HOST:PORT, or auto"
+        )
     found = resolved(address)
     if asks_for_token(found):
         _refuse_stranger(address, found)

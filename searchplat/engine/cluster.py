@@ -39,7 +39,7 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     _keep_credentials()
     own = access.is_own(address)
-    guarded = own or address is None or address.startswith("ray://") or access.asks_for_token(access.resolved(address))
+    guarded = own or address is None or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
         context = _own(environment) if own else _other(address, environment, code)
         try:

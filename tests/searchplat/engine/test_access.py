@@ -182,10 +182,10 @@ def test_an_address_where_nobody_answers_is_wrong_input(tmp_path: Path, command:
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_ray_client_server_cannot_be_asked() -> None:
-    with pytest.raises(InputError, match="HOST:PORT, or --insecure-cluster"):
-        check_cluster("ray://head:10001")
-    check_cluster("ray://head:10001", insecure=True)
+@pytest.mark.parametrize("insecure", [False, True])
+def test_a_ray_client_server_cannot_run_a_search(insecure: bool) -> None:
+    with pytest.raises(InputError, match="give the head's HOST:PORT, or auto"):
+        check_cluster("ray://head:10001", insecure)
 
 
 def test_a_ray_of_our_own_needs_no_asking() -> None:
