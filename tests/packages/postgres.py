@@ -59,7 +59,7 @@ def postgres() -> Iterator[str]:
             connection.autocommit = True
             connection.cursor().execute("CREATE DATABASE mlflow")
             connection.close()
-            yield f"postgresql://mlflow:{PASSWORD}@127.0.0.1:{port}/mlflow"
+            yield f"postgresql+psycopg2://mlflow:{PASSWORD}@127.0.0.1:{port}/mlflow"
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:
