@@ -60,6 +60,7 @@ class Bridge(DriverOnly, TuneSearcher):
         self.error: BaseException | None = None
         self.turn: Turn | None = None
         """Why no trial was handed out last, other than for want of slots or suggestions."""
+        self._fit = 0
 
     def number_of(self, trial_id: str) -> int:
         """The trial number behind Tune's identifier."""
@@ -79,7 +80,7 @@ class Bridge(DriverOnly, TuneSearcher):
     def _next(self, trial_id: str) -> dict[str, Any] | str | None:
         if self._thinking is not None and not self._thinking.is_alive():
             self._thinking = None
-        slots = self._slots()
+        slots = self._fit = self._slots()
         if len(self._handed) >= slots:
             if self._thinking is None and (early := self._plan.ahead(self._pace.ahead(slots))) is not None:
                 self._think_of(early.stage, slots)
@@ -114,6 +115,11 @@ class Bridge(DriverOnly, TuneSearcher):
         since = self._handed.pop(self._numbers[trial_id], None)
         if since is not None:
             self._pace.ended(time.monotonic() - since)
+
+    @property
+    def room(self) -> int:
+        """Slots without a trial, as of the last look at the cluster."""
+        return max(0, self._fit - len(self._handed))
 
     @property
     def at_work(self) -> int:

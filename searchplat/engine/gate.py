@@ -112,7 +112,7 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Called after every change of a trial, with the trial.
         on_bug: Called with the trial whose code raised; the search is to stop.
         halt: Once it is asked for, a trial gives its worker back after its report and stays open in the ledger.
-        turn: Why no trial is handed out at the moment, other than for want of slots or suggestions.
+        outlook: Why no trial is handed out at the moment, other than for want of slots or suggestions; free slots.
     """
 
     def __init__(
@@ -124,11 +124,11 @@ class Gate(DriverOnly, FIFOScheduler):
         on_change: Callable[[TrialRecord], None],
         on_bug: Callable[[TrialRecord], None],
         halt: Halt | None = None,
-        turn: Callable[[], Turn | None] = lambda: None,
+        outlook: Callable[[], tuple[Turn | None, int]] = lambda: (None, 0),
     ) -> None:
         super().__init__()
         self._halt = halt or Halt()
-        self._turn = turn
+        self._outlook = outlook
         self._ledger = ledger
         self._number_of = number_of
         self._on_change, self._on_bug = on_change, on_bug
@@ -166,7 +166,7 @@ class Gate(DriverOnly, FIFOScheduler):
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """A trial was handed to Tune."""
-        look_after(tune_controller, more=True, soon=True)
+        look_after(tune_controller)
 
     def choose_trial_to_run(self, tune_controller: Any) -> None:
         """None in particular: Tune then takes those that were handed to it in their order, paused ones there are none.
@@ -174,8 +174,8 @@ class Gate(DriverOnly, FIFOScheduler):
         The usual answer, the first that is not running, takes a look at every trial there ever was, and has an idle
         process take the trial of one that is starting.
         """
-        turn = self._turn()
-        look_after(tune_controller, more=turn is not Turn.LAST, soon=turn is None)
+        turn, room = self._outlook()
+        look_after(tune_controller).update(tune_controller, keep=0 if turn is Turn.LAST else room, reserve=turn is None)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Write, judge, decide."""

@@ -199,7 +199,7 @@ class _Run:
             epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
             gate = Gate(
                 self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt,
-                lambda: bridge.turn,
+                lambda: (bridge.turn, bridge.room),
             )  # fmt: skip
             gate.replay(lambda trial: int(trial.config.get("epochs", 1)))
             self._monitor.start(

@@ -17,6 +17,8 @@ from ray.tune.utils.object_cache import _ObjectCache
 _START_S = 300.0
 """Seconds after which one that has not started gives its trial to an idle one: perhaps there is no room for it."""
 
+_ALL = 1_000_000
+
 
 class IdleProcesses(_ObjectCache):
     """Tune's store of idle processes, by what they hold of the cluster.
@@ -26,19 +28,21 @@ class IdleProcesses(_ObjectCache):
 
     def __init__(self) -> None:
         super().__init__(may_keep_one=True)
-        self._keeping = True
+        self._keep = _ALL
         self._wanted: set[Any] = set()  # what waiting trials are to hold of the cluster
         self._reserved = False
         self._starting: dict[Any, float] = {}  # trial -> since when its own process has been starting
 
-    def update(self, controller: Any, more: bool, soon: bool) -> None:
+    def update(self, wrapped_controller: Any, keep: int, reserve: bool) -> None:
         """Look at what is going on; called before trials get their processes.
 
         Args:
-            controller: Tune's.
-            more: Whether trials come after those at work; if not, what idle processes hold is free for others.
-            soon: Whether they come as soon as they are computed, not after those at work.
+            wrapped_controller: What a Tune scheduler is given.
+            keep: Idle processes that may be kept: slots that trials may still come to. What others hold is free for
+                other programs on the cluster, another search among them.
+            reserve: Whether trials come as soon as they are computed, so that idle processes wait for those.
         """
+        controller = wrapped_controller._tune_controller
         now = time.monotonic()
         waiting = [
             trial
@@ -48,8 +52,8 @@ class IdleProcesses(_ObjectCache):
         ]
         self._starting = {trial: self._starting.get(trial, now) for trial in waiting}
         self._wanted = {trial.placement_group_factory for trial in controller._pending_trials}
-        self._keeping = more
-        self._reserved = soon and any(now - since < _START_S for since in self._starting.values())
+        self._keep = keep
+        self._reserved = reserve and any(now - since < _START_S for since in self._starting.values())
 
     @property
     def num_cached_objects(self) -> int:
@@ -57,26 +61,23 @@ class IdleProcesses(_ObjectCache):
         return 0 if self._reserved else int(self._num_cached_objects)
 
     def cache_object(self, key: Any, obj: Any) -> bool:
-        """Take in an idle process; False to have it ended."""
-        if not self._keeping:
-            return bool(super().cache_object(key, obj))
+        """Take in an idle process; always, as `flush_cached_objects` comes before the next trials do."""
         self._cached_objects[key].append(obj)
         self._num_cached_objects += 1
         return True
 
     def flush_cached_objects(self, force_all: bool = False) -> Generator[Any, None, None]:
-        """Processes that are to be ended."""
-        if force_all or not self._keeping:
-            yield from super().flush_cached_objects(force_all)
-        elif self._wanted:  # stages may differ in what their trials hold: nothing is kept from those that wait
-            for kind, idle in list(self._cached_objects.items()):
-                while idle and kind not in self._wanted:
-                    self._num_cached_objects -= 1
-                    yield idle.pop(0)
+        """Processes that are to be ended: those beyond what may be kept, and those of a kind that nobody waits for."""
+        for kind, idle in list(self._cached_objects.items()):
+            # Stages may differ in what their trials hold: nothing is kept from those that wait.
+            unwanted = bool(self._wanted) and kind not in self._wanted
+            while idle and (force_all or unwanted or self._num_cached_objects > self._keep):
+                self._num_cached_objects -= 1
+                yield idle.pop(0)
 
 
-def look_after(wrapped_controller: Any, more: bool, soon: bool) -> None:
-    """See `IdleProcesses.update`.
+def look_after(wrapped_controller: Any) -> IdleProcesses:
+    """Have Tune keep idle processes in our way.
 
     Args:
         wrapped_controller: What a Tune scheduler is given.
@@ -84,4 +85,5 @@ def look_after(wrapped_controller: Any, more: bool, soon: bool) -> None:
     controller = wrapped_controller._tune_controller
     if not isinstance(controller._actor_cache, IdleProcesses):  # before the first trial, so it is empty
         controller._actor_cache = IdleProcesses()
-    controller._actor_cache.update(controller, more, soon)
+    found: IdleProcesses = controller._actor_cache
+    return found
