@@ -83,6 +83,7 @@ class Share:
         self._search = uuid.uuid4().hex
         self._part = (0.0, 1.0)
         self._ended = threading.Event()
+        self._board: Any = None  # held: an actor without a holder ends, and the next question would start another
         self._thread = threading.Thread(target=self._keep_asking, name="share", daemon=True)
 
     def __enter__(self) -> Share:
@@ -96,7 +97,8 @@ class Share:
         self._ended.set()
         self._thread.join()
         try:
-            ray.get(_board().leave.remote(self._search), timeout=_ANSWER_S)
+            if self._board is not None:
+                ray.get(self._board.leave.remote(self._search), timeout=_ANSWER_S)
         except (RayError, ValueError):  # it is forgotten before long
             return
 
@@ -110,13 +112,14 @@ class Share:
 
     def _ask(self) -> None:
         try:
-            self._part = ray.get(_board().part.remote(self._search, self._wanted()), timeout=_ANSWER_S)
+            self._board = self._board or _board()
+            self._part = ray.get(self._board.part.remote(self._search, self._wanted()), timeout=_ANSWER_S)
         except (
             RayError,
             ValueError,
             OSError,
         ):  # its host is gone, or that of the driver that had made it: the next asks anew
-            return
+            self._board = None
 
 
 def _board() -> Any:

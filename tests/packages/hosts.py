@@ -78,10 +78,11 @@ class Host:
 
     def start(self, head: Host | None, cpus: int) -> None:
         """`ray start`, as a head or to join one."""
-        place = [f"--address={head.address}:{PORT}"] if head else ["--head", f"--port={PORT}"]
+        as_head = ["--head", f"--port={PORT}", "--include-dashboard=false"]
+        place = [f"--address={head.address}:{PORT}"] if head else as_head
         process = self.popen(
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
-            f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats",
+            f"--num-cpus={cpus}", "--disable-usage-stats",
             "--object-store-memory=100000000", *_PORTS, captured=False,
         )  # fmt: skip
         # Not until the end of its output, which the processes that it leaves behind keep open.
