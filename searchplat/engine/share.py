@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 
 _NAME, _NAMESPACE = "searchplat-board", "searchplat"
 _EVERY_S = 0.5
@@ -114,11 +114,10 @@ class Share:
         try:
             self._board = self._board or _board()
             self._part = ray.get(self._board.part.remote(self._search, self._wanted()), timeout=_ANSWER_S)
-        except (
-            RayError,
-            ValueError,
-            OSError,
-        ):  # its host is gone, or that of the driver that had made it: the next asks anew
+        except GetTimeoutError:  # it is still starting, or its host is busy
+            return
+        except (RayError, ValueError, OSError):
+            # Its host is gone, or that of the driver that had made it: the next question is to another.
             self._board = None
 
 
