@@ -78,11 +78,12 @@ class Host:
 
     def start(self, head: Host | None, cpus: int) -> None:
         """`ray start`, as a head or to join one."""
-        place = [f"--address={head.address}:{PORT}"] if head else ["--head", f"--port={PORT}"]
+        place = (
+            [f"--address={head.address}:{PORT}"] if head else ["--head", f"--port={PORT}", "--include-dashboard=false"]
+        )
         process = self.popen(
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
-            f"--num-cpus={cpus}", "--include-dashboard=false", "--disable-usage-stats",
-            "--object-store-memory=100000000", *_PORTS, captured=False,
+            f"--num-cpus={cpus}", "--disable-usage-stats", "--object-store-memory=100000000", *_PORTS, captured=False,
         )  # fmt: skip
         # Not until the end of its output, which the processes that it leaves behind keep open.
         assert process.wait(timeout=180) == 0, self._log.read_text()
