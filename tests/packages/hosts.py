@@ -83,7 +83,7 @@ class Host:
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
             f"--num-cpus={cpus}", "--disable-usage-stats", "--object-store-memory=100000000", *_PORTS
         )  # fmt: skip
-        assert process.wait(timeout=180) == 0, self.log.read_text()
+        assert (code := process.wait(timeout=180)) == 0, f"{code}\n{self.log.read_text()}"
 
     def processes(self) -> list[int]:
         """All processes of the host."""
