@@ -65,10 +65,10 @@ def at_work(folder: Path, host: Host) -> bool:
     return any(line.process in own for line in diary(folder))
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=600)
-    assert process.returncode == 0, out + err
-    return out + err
+def finish(process: subprocess.Popen[str], host: Host, code: int = 0) -> str:
+    """What a search, and whatever else ran on its host, has said in the end."""
+    assert process.wait(timeout=600) == code, host.log.read_text()
+    return host.log.read_text()
 
 
 def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_has_work(
@@ -91,7 +91,7 @@ def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_
     killed = time.monotonic()
     wait_until(lambda: sum(t.retries for t in trials_of(tmp_path)) > 0, "a retry", process, 120)
     print(f"a host's death was noticed after {time.monotonic() - killed:.1f} s")
-    said = finish(process)
+    said = finish(process, first)
     after = trials_of(tmp_path)
     check_nothing_lost(before, after)
     assert len(after) == 60
@@ -117,7 +117,7 @@ def test_each_host_prepares_once_with_what_the_driver_has_and_without_a_network(
     # The driver's machine has it; the others have nothing, and nobody to ask but it.
     shutil.copytree(AssetStore().fetch("ml-100k"), first.cache / "assets" / "ml-100k")
     write(tmp_path, REAL)
-    finish(search(first, hosts.address, tmp_path, SEARCHPLAT_DATA_DIR=""))
+    finish(search(first, hosts.address, tmp_path, SEARCHPLAT_DATA_DIR=""), first)
     assert {trial.state for trial in trials_of(tmp_path)} == {TrialState.FINISHED}
     for host in machines:
         prepared = [path for path in (host.cache / "prepared" / "ml-100k").iterdir() if path.is_dir()]
@@ -144,8 +144,7 @@ def test_hosts_that_differ_and_folders_that_are_not_shared_are_said_before_anyth
     # A folder of runs that only the driver sees.
     private = f"mkdir -p runs && mount -t tmpfs none runs && exec {' '.join(command('--address', hosts.address))}"
     process = first.popen("sh", "-c", private, cwd=tmp_path, PYTHONPATH=os.environ["PYTHONPATH"])
-    _, said = process.communicate(timeout=300)
-    assert process.returncode == 2, said
+    said = finish(process, first, code=2)
     assert "host host2: numpy is 0." in said
     assert "install the same versions on every machine" in said
     assert "host host1: the folder of the search" in said
@@ -168,7 +167,7 @@ def test_two_searches_share_a_cluster_and_who_is_alone_has_it_all(tmp_path: Path
     two = search(first, hosts.address, tmp_path, "second.yaml")
     wait_until(lambda: (running("space"), running("second")) == (2, 2), "two and two", two, 240)
     print("a second search got two of four slots")
-    finish(two)
+    finish(two, first)
     wait_until(lambda: running("space") == 4, "all four again", one, 60)
     one.send_signal(signal.SIGTERM)
-    one.communicate(timeout=120)
+    finish(one, first, code=128 + signal.SIGTERM)

@@ -48,7 +48,7 @@ class Host:
         self.name, self.address = f"host{number}", f"{network.prefix}.{number}"
         self.namespace = f"{network.bridge}n{number}"
         self.folder, self._variables, self._python = folder, variables, python
-        self.temporary, self.cache, self._log = folder / "tmp-ray", folder / "cache", folder / "ray-start.log"
+        self.temporary, self.cache, self.log = folder / "tmp-ray", folder / "cache", folder / "log.txt"
         for path in (self.temporary, self.cache):
             path.mkdir(parents=True, exist_ok=True)
         Path("/tmp/ray").mkdir(exist_ok=True)  # where this host's own is mounted
@@ -63,16 +63,14 @@ class Host:
         ):
             subprocess.run(command.split(), check=True, capture_output=True)
 
-    def popen(
-        self, *command: str, cwd: Path | None = None, captured: bool = True, **variables: str
-    ) -> subprocess.Popen[str]:
-        """Start a command on the host; without `captured`, what it says goes to a file."""
+    def popen(self, *command: str, cwd: Path | None = None, **variables: str) -> subprocess.Popen[str]:
+        """Start a command on the host; what it says goes to `log`, since Ray's processes outlive who starts them."""
         own = f'mount --bind {self.temporary} /tmp/ray && hostname {self.name} && exec "$@"'
-        with self._log.open("a") as log:
+        with self.log.open("a") as log:
             return subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, "unshare", "--mount", "--uts", "sh", "-c", own, "sh", *command],
                 cwd=cwd or self.folder, text=True,
-                stdout=subprocess.PIPE if captured else log, stderr=subprocess.PIPE if captured else log,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 env={**os.environ, "SEARCHPLAT_CACHE": str(self.cache), **self._variables, **variables},
             )  # fmt: skip
 
@@ -82,11 +80,9 @@ class Host:
         place = [f"--address={head.address}:{PORT}"] if head else as_head
         process = self.popen(
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
-            f"--num-cpus={cpus}", "--disable-usage-stats",
-            "--object-store-memory=100000000", *_PORTS, captured=False,
+            f"--num-cpus={cpus}", "--disable-usage-stats", "--object-store-memory=100000000", *_PORTS
         )  # fmt: skip
-        # Not until the end of its output, which the processes that it leaves behind keep open.
-        assert process.wait(timeout=180) == 0, self._log.read_text()
+        assert (code := process.wait(timeout=180)) == 0, f"{code}\n{self.log.read_text()}"
 
     def processes(self) -> list[int]:
         """All processes of the host."""
@@ -129,6 +125,7 @@ class Network:
     def close(self) -> None:
         """End everything that runs on the hosts, and the hosts."""
         for host in self.hosts:
+            print(f"---- {host.name}:\n{host.log.read_text()[-5000:]}")  # pytest shows it where a test has failed
             host.kill()
             subprocess.run(["ip", "netns", "del", host.namespace], capture_output=True)
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
