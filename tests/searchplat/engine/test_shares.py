@@ -196,7 +196,7 @@ def test_a_gpu_that_nobody_can_measure_is_given_whole(ray_with_a_gpu_in_name: An
     from searchplat.engine.halt import Halt
     from searchplat.engine.probe import machine
 
-    spec = one_stage(rehearsal_spec({"seconds": 0.1}, resources=Resources(probe_s=120.0)), 3)
+    spec = one_stage(rehearsal_spec({"seconds": 0.1}, resources=Resources(probe_s=600.0)), 3)
     told: list[str] = []
     with Ledger.create(tmp_path / "ledger.sqlite", to_document(spec), spec.objectives) as ledger:
 
