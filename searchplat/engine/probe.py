@@ -58,6 +58,9 @@ class Prober:
     """A process that trains one epoch of one configuration after another and keeps what is warm, as a trial's does."""
 
     def __init__(self) -> None:
+        # What a trial's process has loaded, Tune with it, is a part of what it takes of memory.
+        from searchplat.engine import actor as actor
+
         seal()
         self._warm = WarmCache()
 
