@@ -60,6 +60,9 @@ class Prober:
 
     def __init__(self) -> None:
         enter()
+        # What a trial's process has loaded, Tune with it, is a part of what it takes of memory.
+        from searchplat.engine import actor as actor
+
         seal()
         self._warm = WarmCache()
 

@@ -43,10 +43,12 @@ def short(space: str, scale: str, trials: int, fraction: float) -> SearchSpec:
     return replace(spec, stages=(stage,))
 
 
-def run(spec: SearchSpec, resources: Resources, name: str, folder: Path) -> tuple[Path, Choice | None]:
+def run(
+    spec: SearchSpec, resources: Resources, name: str, folder: Path, address: str | None
+) -> tuple[Path, Choice | None]:
     """Run a search to its end; its ledger, and the share that was measured for it."""
     uri = f"sqlite:///{folder}/mlflow.db"
-    outcome = run_search(replace(spec, resources=resources), name=name, runs=folder, tracking_uri=uri)
+    outcome = run_search(replace(spec, resources=resources), name=name, runs=folder, tracking_uri=uri, address=address)
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:
         return outcome.ledger_path, recorded(ledger).get(spec.stages[0].name)
@@ -72,7 +74,7 @@ def gpus() -> int:
     return torch.cuda.device_count()
 
 
-def compare(space: str, scale: str, trials: int, fraction: float) -> None:
+def compare(space: str, scale: str, trials: int, fraction: float, address: str | None) -> None:
     """Print both rates, their ratio, and predicted and actual memory."""
     on_gpu, cores = gpus(), len(os.sched_getaffinity(0))
     spec = short(space, scale, trials, fraction)
@@ -80,8 +82,8 @@ def compare(space: str, scale: str, trials: int, fraction: float) -> None:
     auto = Resources(cpu=1, gpu=None, probe_s=1e6) if on_gpu else Resources(gpu=0, cpu_auto=True, probe_s=1e6)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        alone, _ = run(spec, whole, "alone", folder)
-        packed, choice = run(spec, auto, "packed", folder)
+        alone, _ = run(spec, whole, "alone", folder, address)
+        packed, choice = run(spec, auto, "packed", folder, address)
         assert choice is not None, "nothing was measured; the search above says why"
         units = max(1, on_gpu)
         rates = {"one at a time": per_hour(alone, 1), "packed": per_hour(packed, choice.share.parts * units)}
@@ -105,9 +107,10 @@ def main() -> None:
     parser.add_argument("--scale", default="quick")
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--fraction", type=float, default=0.2, help="share of the users")
+    parser.add_argument("--address", help="a Ray cluster on this machine; by default one is started")
     options = parser.parse_args()
     for space in options.spaces:
-        compare(space, options.scale, options.trials, options.fraction)
+        compare(space, options.scale, options.trials, options.fraction, options.address)
 
 
 if __name__ == "__main__":
