@@ -71,11 +71,14 @@ def flat_params(config: Mapping[str, Any], **more: Any) -> dict[str, str]:
 
 
 def cut(text: str, limit: int = MAX_TAG, keep_end: bool = False) -> str:
-    """`text`, shortened to `limit` characters with a note that says so.
+    """`text`, shortened to `limit` characters with a note that says so, in characters that every database takes.
+
+    PostgreSQL refuses NUL, and halves of surrogate pairs are no UTF-8: both are spelled out. SQLite takes the one.
 
     >>> cut("0123456789" * 10, 40)
     '0123456789 ... [cut from 100 characters]'
     """
+    text = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     if len(text) <= limit:
         return text
     note = f"[cut from {len(text)} characters]"

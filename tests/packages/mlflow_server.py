@@ -44,7 +44,7 @@ class Server:
                 ],
                 cwd=self._folder, env=environment, stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 400
         while True:
             assert self._process.poll() is None, (self._folder / "server.log").read_text()[-3000:]
             assert time.monotonic() < deadline, "the server does not come up"

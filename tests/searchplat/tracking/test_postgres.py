@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -14,7 +16,11 @@ from interruptions import check_mlflow, ledger_path, trials_of
 from mlflow_server import Server
 from postgres import PASSWORD, postgres
 
+from searchplat.engine.folder import SearchFolder
+from searchplat.engine.plan import full_config
 from searchplat.ledger import Ledger
+from searchplat.searchers.contract import TrialState
+from searchplat.spec import load, to_document
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -32,6 +38,34 @@ controls:
   - {name: default}
 resources: {cpu: 1, gpu: 0, concurrent: 1}
 """
+
+
+def write_ledger(folder: Path) -> None:
+    """A search that has ended, with all that a report or a cause may hold, written without running it."""
+    (folder / "space.yaml").write_text(SPACE)
+    spec = load(str(folder / "space.yaml"))
+    place = SearchFolder(folder / "runs", "space")
+    place.path.mkdir(parents=True)
+    with Ledger.create(place.ledger_path, to_document(spec), spec.objectives) as ledger:
+        ledger.note("opened", {"pid": 1, "resumed": False})
+        for number in range(60):
+            values = {"x": number / 60, "fault": "none"}
+            trial = ledger.suggest(
+                stage=spec.stages[0].name, method="rehearsal", values=values,
+                config=full_config("rehearsal", {**values, "epochs": 3}), data_fraction=1.0, seed=number,
+                info={"route": "réal ☃"},
+            )  # fmt: skip
+            ledger.start(trial.number)
+            odd = {3: math.nan, 4: math.inf, 5: -math.inf}.get(number % 7)
+            for epoch in range(1, 4):
+                score = 0.5 - (values["x"] - 0.7) ** 2 - 0.1 / epoch if odd is None or epoch == 1 else odd
+                ledger.report(trial.number, epoch, {"valid/mrr": score, "tiny": 1e-300 / epoch, "big": 1e308})
+                if not math.isfinite(score):
+                    ledger.end(trial.number, TrialState.DIVERGED, "a \0 and a ☃, at length; " * 2000)
+                    break
+            else:
+                ledger.end(trial.number, TrialState.FINISHED)
+        ledger.note("closed", {"state": "done", "message": "done"})
 
 
 def run(*arguments: str) -> str:
@@ -53,28 +87,45 @@ def rows(uri: str) -> list[dict[str, object]]:
     return [{**run.data.metrics, **run.data.params, "trial": run.data.tags["searchplat.trial"]} for run in found]
 
 
-def test_every_row_of_a_search_comes_to_postgresql(tmp_path: Path) -> None:
-    (tmp_path / "space.yaml").write_text(SPACE)
+def check_all_is_there(folder: Path, server: Server, database: str) -> None:
+    """What the server has is what the ledger has, and it answers as SQLite does and as the database does by itself."""
+    trials = trials_of(folder)
+    with Ledger.read(ledger_path(folder)) as ledger:
+        assert ledger.cursor("mlflow") == ledger.seq
+    check_mlflow(folder, "space", trials, server.uri)
+    best = json.loads(run("best", "space", "--top", "5", "--json"))
+    answered = rows(server.uri)
+    numbers = [str(trial["number"]) for trial in (best["trials"] if isinstance(best, dict) else best)]
+    assert [row["trial"] for row in answered] == numbers
+    run("sync", "space", "--tracking-uri", "sqlite:///other.db")
+    assert rows(f"sqlite:///{folder}/other.db") == answered
+    run("sync", "space", "--tracking-uri", database)
+    assert rows(database) == answered
+    check_mlflow(folder, "space", trials, database)
+    assert PASSWORD.encode() not in ledger_path(folder).read_bytes()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Server, str]]:
     with postgres() as database:
         server = Server(tmp_path, database)
         server.start()
         try:
-            run("search", "space.yaml", "--tracking-uri", server.uri)
-            trials = trials_of(tmp_path)
-            assert {str(trial.state) for trial in trials} == {"finished", "diverged", "infeasible"}
-            with Ledger.read(ledger_path(tmp_path)) as ledger:
-                assert ledger.cursor("mlflow") == ledger.seq
-            check_mlflow(tmp_path, "space", trials, server.uri)
-            best = json.loads(run("best", "space", "--top", "5", "--json"))
-            answered = rows(server.uri)
-            # The same ledger into SQLite, and straight into the database without a server between.
-            run("sync", "space", "--tracking-uri", "sqlite:///other.db")
-            assert rows(f"sqlite:///{tmp_path}/other.db") == answered
-            run("sync", "space", "--tracking-uri", database)
-            assert rows(database) == answered
-            check_mlflow(tmp_path, "space", trials, database)
+            yield server, database
         finally:
             server.stop()
-    numbers = [str(trial["number"]) for trial in (best["trials"] if isinstance(best, dict) else best)]
-    assert [row["trial"] for row in answered] == numbers
-    assert PASSWORD not in ledger_path(tmp_path).read_bytes().decode(errors="replace")
+
+
+def test_every_row_of_a_search_comes_to_postgresql(tmp_path: Path, served: tuple[Server, str]) -> None:
+    server, database = served
+    (tmp_path / "space.yaml").write_text(SPACE)
+    run("search", "space.yaml", "--tracking-uri", server.uri)
+    assert {str(trial.state) for trial in trials_of(tmp_path)} == {"finished", "diverged", "infeasible"}
+    check_all_is_there(tmp_path, server, database)
+
+
+def test_what_other_stores_would_take_comes_to_postgresql_too(tmp_path: Path, served: tuple[Server, str]) -> None:
+    server, database = served
+    write_ledger(tmp_path)
+    run("sync", "space", "--tracking-uri", server.uri)
+    check_all_is_there(tmp_path, server, database)
