@@ -1,7 +1,8 @@
 """What a search does next: a pure function of its spec and its ledger.
 
-Waiting trials first (they were suggested before an interruption), then the controls, then the stages in
-order; a stage begins when the one before has ended.
+Waiting trials first (they were suggested before an interruption), then the controls, then the stages: a stage
+begins when the one that it builds on has ended. Of those that can go on at once the one with the highest priority
+comes first, of equals the earlier one; slots that it has no more trials for go to the next.
 """
 
 from __future__ import annotations
@@ -68,6 +69,9 @@ class Plan:
         self.ledger = ledger
         self.budgets = _budgets(spec, total)
         self._searchers: dict[str, Searcher] = {}
+        by_priority = sorted(spec.stages, key=lambda stage: -stage.priority)
+        self._rank = {stage.name: rank for rank, stage in enumerate(by_priority)}  # controls come before all
+        self._by_priority = by_priority
         self.gpu_shares: Mapping[str, float] = {}
         """Of a GPU that a stage's trials take, once it is known: what `gpu_hours` are counted by."""
 
@@ -81,8 +85,9 @@ class Plan:
         return self.waiting() or self._beyond()
 
     def waiting(self) -> TrialRecord | None:
-        """The first trial that was suggested and has not been handed out, if there is one."""
-        return next((trial for trial in self.ledger.open_trials() if trial.state is TrialState.WAITING), None)
+        """The next of the trials that were suggested and have not been handed out, if there is one."""
+        waiting = (trial for trial in self.ledger.open_trials() if trial.state is TrialState.WAITING)
+        return min(waiting, key=lambda trial: (self._rank.get(trial.stage, -1), trial.number), default=None)
 
     def ahead(self, most: int) -> Ask | None:
         """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
@@ -98,14 +103,14 @@ class Plan:
         if control := self._next_control():
             return control
         at_work = self.ledger.open_trials()
-        for stage in self.spec.stages:
-            if self.ledger.count(stage.name) < self.budgets[stage.name] and not self._closed(stage):
-                if not self._spent(stage):
-                    return Ask(stage)
-                self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
-            if any(trial.stage == stage.name for trial in at_work):
-                return Turn.LAST if stage is self.spec.stages[-1] else Turn.WAIT
-        return Turn.LAST if at_work else Turn.DONE
+        going_on = {stage.name for stage in self.spec.stages if not self._complete(stage)}
+        busy = going_on | {trial.stage for trial in at_work}
+        for stage in self._by_priority:
+            if stage.name in going_on and (stage.start_from is None or stage.start_from.stage not in busy):
+                return Ask(stage)
+        if not at_work:
+            return Turn.DONE
+        return Turn.WAIT if going_on else Turn.LAST
 
     def suggest(self, stage: StageSpec, count: int = 1) -> TrialRecord | None:
         """Compute more suggestions of a stage and record them.
@@ -230,6 +235,14 @@ class Plan:
             **{key: value for key, value in best.values.items() if key != RANK},
         }
 
+    def _complete(self, stage: StageSpec) -> bool:
+        """Whether a stage gets no more trials; that its hours ended it is recorded."""
+        if self.ledger.count(stage.name) >= self.budgets[stage.name] or self._closed(stage):
+            return True
+        if spent := self._spent(stage):
+            self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
+        return spent
+
     def _spent(self, stage: StageSpec) -> bool:
         """Whether the stage's trials took the hours that they may take; what is reported counts."""
         if stage.hours is None and stage.gpu_hours is None:
@@ -239,11 +252,11 @@ class Plan:
         return any(bound is not None and spent >= bound for bound, spent in used)
 
     def _closed(self, stage: StageSpec) -> bool:
-        """Whether no more trials may join: its points or hours are exhausted, or a later stage already builds on it."""
+        """Whether no more trials may join: its points or hours are exhausted, or another stage already builds on it."""
         if self.ledger.meta(f"exhausted:{stage.name}"):
             return True
-        order = [s.name for s in self.spec.stages]
-        return any(self.ledger.count(later) for later in order[order.index(stage.name) + 1 :])
+        upon = (s.name for s in self.spec.stages if s.start_from is not None and s.start_from.stage == stage.name)
+        return any(map(self.ledger.count, upon))
 
 
 def full_config(method: str, values: Mapping[str, Any]) -> Values:

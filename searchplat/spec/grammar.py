@@ -122,6 +122,9 @@ STAGE = Fields(
             Number(above=0), "no more trials begin once its trials trained this long together; by default no bound"
         ),
         "gpu_hours": Field(Number(above=0), "the same, each hour counted by the trial's share of a GPU"),
+        "priority": Field(
+            Number(integer=True), "of stages that can go on at once, the highest gets a free slot first; default 0"
+        ),
         "data_fraction": Field(_FRACTION, "share of the users, in (0, 1]; default 1"),
         "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
         "from": Field(

@@ -335,6 +335,7 @@ class StageSpec:
     Args:
         hours: Of training and evaluation by its trials together, > 0, after which no more begin; None for no bound.
         gpu_hours: The same, each hour counted by the trial's share of a GPU.
+        priority: Among stages that can go on at once, the highest gets a free slot first.
     """
 
     name: str
@@ -347,6 +348,7 @@ class StageSpec:
     scheduler: SchedulerSpec = SchedulerSpec()
     hours: float | None = None
     gpu_hours: float | None = None
+    priority: int = 0
 
 
 @dataclass(frozen=True)

@@ -156,8 +156,9 @@ def _axis_from(document: Mapping[str, Any]) -> Domain:
 
 def _stage_to(stage: StageSpec) -> dict[str, Any]:
     fields = {_STAGE_KEYS.get(key, key): item for key, item in _plain(stage).items()}
-    # Left out where there is none, as in the documents of before there were such bounds.
-    return {key: item for key, item in fields.items() if item is not None or key not in ("hours", "gpu_hours")}
+    # Left out where they say nothing, as in the documents of before there were such keys.
+    later = {"hours": None, "gpu_hours": None, "priority": 0}
+    return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 
 
 def _stage_from(document: Mapping[str, Any]) -> StageSpec:

@@ -119,6 +119,7 @@ def _build(
         scheduler=scheduler_spec(fields["scheduler"]) if "scheduler" in fields else scheduler,
         hours=fields.get("hours"),
         gpu_hours=fields.get("gpu_hours"),
+        priority=fields.get("priority", 0),
     )
 
 

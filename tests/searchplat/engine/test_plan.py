@@ -224,6 +224,46 @@ def test_a_stage_ends_once_its_trials_took_their_hours_and_the_next_begins(tmp_p
         assert Plan(spec, ledger).next() is Turn.DONE
 
 
+def test_stages_that_are_independent_go_on_side_by_side_by_priority(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2, x_trials=2)
+    first, second = spec.stages
+    other = StageSpec("other", ("x",), SearcherSpec("random"), 3)
+    spec = replace(spec, stages=(first, second, other))
+    for priority, order in ((0, "layout layout other weights weights"), (1, "other other other layout layout")):
+        spec = replace(spec, stages=(first, second, replace(other, priority=priority)))
+        (tmp_path / str(priority)).mkdir()
+        with open_ledger(tmp_path / str(priority), spec) as ledger:
+            plan, handed, stages = Plan(spec, ledger), [], []
+            while len(stages) < 5:
+                turn = plan.next()
+                if isinstance(turn, Ask):
+                    plan.suggest(turn.stage)
+                elif isinstance(turn, TrialRecord):
+                    ledger.start(turn.number)
+                    stages.append(turn.stage)
+                    handed.append(turn)
+                    # One slot stays with a trial of the first stage until the other stage has begun.
+                    if len(stages) == 3:
+                        for trial in handed:
+                            ledger.report(trial.number, 1, {"valid/mrr": 0.5})
+                            ledger.end(trial.number, TrialState.FINISHED)
+                        handed = []
+            assert " ".join(stages) == order
+
+
+def test_a_waiting_trial_of_a_more_important_stage_comes_first(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2)
+    first, second = spec.stages
+    spec = replace(spec, stages=(first, second, StageSpec("other", ("x",), SearcherSpec("random"), 3, priority=-1)))
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        plan.suggest(spec.stages[2])
+        plan.suggest(first)
+        waiting = plan.waiting()
+        assert waiting is not None
+        assert waiting.stage == "layout"
+
+
 def test_equal_seeds_give_equal_searches_and_trials_differ_in_their_seeds(tmp_path: Path) -> None:
     def trials(folder: str, seed: int) -> list[tuple[object, ...]]:
         (tmp_path / folder).mkdir()

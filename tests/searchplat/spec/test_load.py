@@ -126,6 +126,13 @@ def test_without_stages_there_is_one_over_everything() -> None:
     assert spec.controls == ()
 
 
+def test_a_stages_priority_is_read_and_remembered() -> None:
+    spec = load_text(FULL.replace("trials: 20\n", "trials: 20\n    priority: -2\n"))
+    assert [stage.priority for stage in spec.stages] == [0, -2]
+    assert from_document(to_document(spec)) == spec
+    assert "priority" not in to_document(load_text(SMALL))["stages"][0]
+
+
 def test_hours_bound_a_stage_and_are_remembered() -> None:
     spec = load_text(SMALL + "hours: 2\ngpu_hours: 0.5\n")
     assert (spec.stages[0].hours, spec.stages[0].gpu_hours) == (2, 0.5)
