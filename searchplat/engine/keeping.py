@@ -12,7 +12,8 @@ from collections.abc import Collection
 from searchplat.engine.folder import SearchFolder
 from searchplat.engine.storage import VARIABLE, Storage, check
 from searchplat.errors import InputError, TryAgainError
-from searchplat.ledger import Ledger
+from searchplat.ledger import Ledger, TrialRecord
+from searchplat.searchers.contract import TrialState
 
 SEARCH = "storage"
 """The ledger's note of where its trials' checkpoints are."""
@@ -35,7 +36,7 @@ def of_search(folder: SearchFolder, given: str | None) -> Storage | None:
     found: Storage | None = None
     if folder.exists():
         with folder.read() as ledger:
-            found, begun = noted(ledger, SEARCH), bool(ledger.trials())
+            found, begun = noted(ledger, SEARCH), any(map(_may_have_checkpoints, ledger.trials()))
         if found is not None or begun:
             _refuse_other(given, found, f"search {folder.name!r}", "--name")
             if found is not None:
@@ -120,6 +121,11 @@ class Remover:
                 storage.remove_all()
             except TryAgainError as error:
                 self.failures.append(str(error))
+
+
+def _may_have_checkpoints(trial: TrialRecord) -> bool:
+    # One that has only been suggested, or was taken back before it reported, has none.
+    return trial.state is not TrialState.WAITING or trial.epoch > 0
 
 
 def _new(given: str | None, name: str) -> Storage | None:

@@ -17,13 +17,15 @@ from searchplat.spec.model import Objective
 MRR = [Objective("valid/mrr", maximize=True)]
 
 
-def begin(folder: SearchFolder, storage: Storage | None, trials: int = 1) -> None:
+def begin(folder: SearchFolder, storage: Storage | None, trials: int = 1, started: bool = True) -> None:
     folder.path.mkdir(parents=True)
     with Ledger.create(folder.ledger_path, {}, MRR) as ledger:
         if storage is not None:
             note(ledger, SEARCH, storage)
         for _ in range(trials):
-            ledger.suggest(stage="s", method="m", values={}, config={}, data_fraction=1.0, seed=0)
+            trial = ledger.suggest(stage="s", method="m", values={}, config={}, data_fraction=1.0, seed=0)
+            if started:
+                ledger.start(trial.number)
 
 
 def test_a_new_search_takes_what_is_given_else_what_the_environment_says(
@@ -57,9 +59,10 @@ def test_a_search_that_goes_on_keeps_its_storage(tmp_path: Path, monkeypatch: py
         of_search(local, "given")
 
 
-def test_a_search_without_a_trial_may_still_be_given_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("trials", [0, 1])
+def test_a_search_none_of_whose_trials_has_begun_may_still_be_given_one(tmp_path: Path, trials: int) -> None:
     folder = SearchFolder(tmp_path, "one")
-    begin(folder, None, trials=0)
+    begin(folder, None, trials, started=False)
     assert of_search(folder, "given") is not None
 
 
