@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,11 @@ class Server:
                 self.send_header("Content-Length", str(len(content or b"")))
                 for name, value in outer.headers.get(path, {}).items():
                     self.send_header(name, value)
-                self.end_headers()
-                if body and content:
-                    self.wfile.write(content)
+                # A client that has gone is no matter of a test's, least of all of the one that runs by then.
+                with suppress(ConnectionError):
+                    self.end_headers()
+                    if body and content:
+                        self.wfile.write(content)
 
         self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._http.server_port}"
