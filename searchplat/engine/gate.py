@@ -174,8 +174,12 @@ class Gate(DriverOnly, FIFOScheduler):
         The usual answer, the first that is not running, takes a look at every trial there ever was, and has an idle
         process take the trial of one that is starting.
         """
+        turn, _ = self._outlook()
+        look_after(tune_controller).update(tune_controller, keep=self._to_keep, reserve=turn is None)
+
+    def _to_keep(self) -> int:
         turn, room = self._outlook()
-        look_after(tune_controller).update(tune_controller, keep=0 if turn is Turn.LAST else room, reserve=turn is None)
+        return 0 if turn is Turn.LAST else room
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Write, judge, decide."""

@@ -9,7 +9,7 @@ time, each of which loads libraries and the backbone again.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ray.tune.utils.object_cache import _ObjectCache
@@ -28,18 +28,19 @@ class IdleProcesses(_ObjectCache):
 
     def __init__(self) -> None:
         super().__init__(may_keep_one=True)
-        self._keep = _ALL
+        self._keep: Callable[[], int] = lambda: _ALL
         self._wanted: set[Any] = set()  # what waiting trials are to hold of the cluster
         self._reserved = False
         self._starting: dict[Any, float] = {}  # trial -> since when its own process has been starting
 
-    def update(self, wrapped_controller: Any, keep: int, reserve: bool) -> None:
+    def update(self, wrapped_controller: Any, keep: Callable[[], int], reserve: bool) -> None:
         """Look at what is going on; called before trials get their processes.
 
         Args:
             wrapped_controller: What a Tune scheduler is given.
-            keep: Idle processes that may be kept: slots that trials may still come to. What others hold is free for
-                other programs on the cluster, another search among them.
+            keep: Says how many idle processes may be kept: slots that trials may still come to. What others hold is
+                free for other programs on the cluster, another search among them. Asked when it matters, since a trial
+                ends, and leaves its slot and its process, after this call.
             reserve: Whether trials come as soon as they are computed, so that idle processes wait for those.
         """
         controller = wrapped_controller._tune_controller
@@ -68,10 +69,11 @@ class IdleProcesses(_ObjectCache):
 
     def flush_cached_objects(self, force_all: bool = False) -> Generator[Any, None, None]:
         """Processes that are to be ended: those beyond what may be kept, and those of a kind that nobody waits for."""
+        keep = self._keep()
         for kind, idle in list(self._cached_objects.items()):
             # Stages may differ in what their trials hold: nothing is kept from those that wait.
             unwanted = bool(self._wanted) and kind not in self._wanted
-            while idle and (force_all or unwanted or self._num_cached_objects > self._keep):
+            while idle and (force_all or unwanted or self._num_cached_objects > keep):
                 self._num_cached_objects -= 1
                 yield idle.pop(0)
 

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.search import run_search
+from searchplat.engine.warm import IdleProcesses
 from searchplat.ledger import Ledger
 from searchplat.spec.model import Resources, SearcherSpec
 
 TRIALS, SLOTS = 64, 4
+
+
+def test_a_process_whose_trial_ends_is_kept_for_the_slot_that_is_free_by_then() -> None:
+    room = 0
+    idle = IdleProcesses()
+    controller = SimpleNamespace(_staged_trials=(), _pending_trials=())
+    idle.update(SimpleNamespace(_tune_controller=controller), keep=lambda: room, reserve=False)
+    room = 1  # the trial ended
+    idle.cache_object("kind", "process")
+    assert list(idle.flush_cached_objects()) == []
+    room = 0  # its part of the cluster is another search's now
+    assert list(idle.flush_cached_objects()) == ["process"]
 
 
 @pytest.mark.slow  # four workers of Ray start on whatever cores there are
