@@ -25,7 +25,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from searchplat.engine.assignment import Answer, final_run, race_run
 from searchplat.engine.hosts import Alone
 from searchplat.engine.terms import Terms, enter, unfit_here
-from searchplat.errors import InputError, SearchFailedError
+from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
 
@@ -83,6 +83,7 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
 
     Raises:
         SearchFailedError: If a lane cannot be kept running.
+        TryAgainError: If Ray ends meanwhile.
     """
     desk = ray.remote(num_cpus=0, max_concurrency=10_000)(Desk).remote()
     # In processes of their own: a thread that waits for Ray cannot be left behind when this one disconnects.
@@ -91,10 +92,15 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
     while running:
         if stopped():
             return
-        taken = ray.get(desk.take.remote(_POLL_S))
-        if taken is not None:
-            number, message = taken
-            ray.get(desk.put.remote(number, answer(message)))
+        try:
+            if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
+                number, message = taken
+                ray.get(desk.put.remote(number, answer(message)))
+        except ray.exceptions.RayActorError as error:
+            raise TryAgainError(
+                "Ray, or the machine it ran on, ended under this command; run the same command again: what has "
+                "ended is kept, and what was running goes on from its last checkpoint"
+            ) from error
         ended, running = ray.wait(running, num_returns=len(running), timeout=0)
         try:
             ray.get(ended)

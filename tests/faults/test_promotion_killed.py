@@ -89,3 +89,26 @@ def test_sigterm_leaves_in_good_order(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "chosen on validation" not in out
     states = Counter(run.state for run in load_promotion(folder.path).runs)
     assert 2 <= states[FINISHED] < FINALS
+
+
+@pytest.mark.slow
+def test_a_ray_that_ends_under_it_is_no_bug_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psutil
+
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    folder = ended_search(Path("runs"), "killed", sasrec_spec(epochs=60, patience=60))
+    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _wait_until_some_are_finished(folder.path, process)
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if child.name() == "raylet":
+            child.kill()
+    out, err = process.communicate(timeout=150)
+    assert process.returncode == 75, out + err
+    assert "run the same command again" in err
+    kept = {run.key for run in load_promotion(folder.path).runs if run.state == FINISHED}
+    assert len(kept) >= 2
+    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {run.state for run in load_promotion(folder.path).runs} == {FINISHED}
