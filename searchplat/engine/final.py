@@ -96,17 +96,25 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
             if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
                 number, message = taken
                 ray.get(desk.put.remote(number, answer(message)))
-        except ray.exceptions.RayActorError as error:
-            raise TryAgainError(
-                "Ray, or the machine it ran on, ended under this command; run the same command again: what has "
-                "ended is kept, and what was running goes on from its last checkpoint"
-            ) from error
+        except ray.exceptions.RayError as error:
+            raise _ended() from error
         ended, running = ray.wait(running, num_returns=len(running), timeout=0)
         try:
             ray.get(ended)
         except ray.exceptions.RayError as error:
+            try:
+                ray.get(desk.take.remote(0.0), timeout=_POLL_S + 10)
+            except ray.exceptions.RayError:
+                raise _ended() from error
             raise SearchFailedError(f"final training could not be kept running: {error}") from error
     ray.kill(desk)
+
+
+def _ended() -> TryAgainError:
+    return TryAgainError(
+        "Ray, or the machine it ran on, ended under this command; run the same command again: what has ended is "
+        "kept, and what was running goes on from its last checkpoint"
+    )
 
 
 class Desk:
