@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from interruptions import (
+    TRIALS,
     Whole,
     check_mlflow,
     check_nothing_lost,
@@ -52,7 +53,9 @@ def test_an_interrupted_search_redoes_nothing_and_ends_as_if_nothing_had_been(
     assert err.strip().splitlines()[-1] == "interrupted; the same command goes on from here"
     assert "Traceback" not in err
     before = trials_of(tmp_path)
-    assert {trial.state for trial in before if not trial.state.final} == {"waiting"}  # and there are such
+    # Those at work may have been in their last epochs.
+    assert {trial.state for trial in before if not trial.state.final} <= {"waiting"}
+    assert sum(trial.state.final for trial in before) < TRIALS
     # Every epoch that was begun was reported.
     assert Counter(line.trial for line in diary(tmp_path)) == +Counter({t.number: t.epoch for t in before})
 
