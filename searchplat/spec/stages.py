@@ -61,7 +61,7 @@ def _implicit(
             if key not in read:
                 rule = f"a file without stages must have the key {key}"
                 problems.add(root, "", rule, remedy=f"add {key}, or stages")
-    bounds = {key: read.get(key) for key in ("hours", "gpu_hours")}
+    bounds: dict[str, Any] = {key: read.get(key) for key in ("hours", "gpu_hours")}
     if (
         not whole([searcher, trials, fraction, *bounds.values()])
         or None in axes.values()
