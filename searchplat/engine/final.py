@@ -96,15 +96,15 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
             if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
                 number, message = taken
                 ray.get(desk.put.remote(number, answer(message)))
-        except ray.exceptions.RayError as error:
+        except ray.exceptions.RayActorError as error:
             raise _ended() from error
         ended, running = ray.wait(running, num_returns=len(running), timeout=0)
         try:
             ray.get(ended)
         except ray.exceptions.RayError as error:
-            try:
+            try:  # a lane fails for reasons of its own too; the desk only with Ray
                 ray.get(desk.take.remote(0.0), timeout=_POLL_S + 10)
-            except ray.exceptions.RayError:
+            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
                 raise _ended() from error
             raise SearchFailedError(f"final training could not be kept running: {error}") from error
     ray.kill(desk)
