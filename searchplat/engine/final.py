@@ -36,6 +36,16 @@ _MAX_RESTARTS = 20
 """Times that a lane's workers are started again; how often one run may take them along is the driver's to say."""
 
 
+_ENDED = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.LocalRayletDiedError,
+    ray.exceptions.OwnerDiedError,
+    ray.exceptions.WorkerCrashedError,
+)
+"""How Ray says that a process or a machine has gone, depending on what is noticed first."""
+
+
 @dataclass(frozen=True)
 class Lanes:
     """How much runs at once.
@@ -96,25 +106,16 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
             if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
                 number, message = taken
                 ray.get(desk.put.remote(number, answer(message)))
-        except ray.exceptions.RayActorError as error:
-            raise _ended() from error
-        ended, running = ray.wait(running, num_returns=len(running), timeout=0)
-        try:
+            ended, running = ray.wait(running, num_returns=len(running), timeout=0)
             ray.get(ended)
+        except _ENDED as error:
+            raise TryAgainError(
+                "Ray, or a process or machine of it, ended under this command; run the same command again: what has "
+                "ended is kept, and what was running goes on from its last checkpoint"
+            ) from error
         except ray.exceptions.RayError as error:
-            try:  # a lane fails for reasons of its own too; the desk only with Ray
-                ray.get(desk.take.remote(0.0), timeout=_POLL_S + 10)
-            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-                raise _ended() from error
             raise SearchFailedError(f"final training could not be kept running: {error}") from error
     ray.kill(desk)
-
-
-def _ended() -> TryAgainError:
-    return TryAgainError(
-        "Ray, or the machine it ran on, ended under this command; run the same command again: what has ended is "
-        "kept, and what was running goes on from its last checkpoint"
-    )
 
 
 class Desk:
