@@ -13,9 +13,7 @@ from searchplat.engine.loss import host_died
 WORKER = (
     "The actor died unexpectedly before finishing this task.\n\tThe actor is dead because its worker process has died."
 )
-UNREACHABLE = (
-    "The actor 7f is unavailable: The actor is temporarily unavailable: RpcError: RPC error: Socket closed rpc_code: 14."
-)
+UNREACHABLE = "The actor 7f is unavailable: The actor is temporarily unavailable: RpcError: RPC error: Socket closed."
 HOST = "The actor died unexpectedly before finishing this task.\nThe actor died because its node has died. Node Id: 7f"
 
 
