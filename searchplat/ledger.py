@@ -80,9 +80,9 @@ class Ledger:
     All methods may be called from several threads of the driver.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, alone: bool = True) -> None:
         self.path = path
-        self._connection = connection
+        self._connection, self._alone = connection, alone
         self._lock = threading.RLock()
         meta = dict(connection.execute("SELECT key, value FROM meta"))
         if meta.get("schema") != str(SCHEMA_VERSION):
@@ -121,11 +121,15 @@ class Ledger:
         return cls(path, connection)
 
     @classmethod
-    def open(cls, path: Path) -> Ledger:
-        """Open an existing ledger for writing."""
+    def open(cls, path: Path, alone: bool = True) -> Ledger:
+        """Open an existing ledger for writing.
+
+        Args:
+            alone: Whether nobody else writes trials. False for who stands beside the driver and keeps a cursor.
+        """
         if not path.exists():
             raise InputError(f"{path}: there is no such ledger")
-        return cls._opened(path, _connect(path))
+        return cls._opened(path, _connect(path), alone)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
@@ -135,13 +139,13 @@ class Ledger:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=20
         )
-        return cls._opened(path, connection)
+        return cls._opened(path, connection, alone=False)
 
     @classmethod
-    def _opened(cls, path: Path, connection: sqlite3.Connection) -> Ledger:
+    def _opened(cls, path: Path, connection: sqlite3.Connection, alone: bool) -> Ledger:
         try:
             with _room(path):
-                return cls(path, connection)
+                return cls(path, connection, alone)
         except sqlite3.DatabaseError as error:
             connection.close()
             raise InputError(f"{path}: is not a ledger ({error})") from error
@@ -321,6 +325,8 @@ class Ledger:
             InputError: If there is none of that number.
         """
         with self._lock:
+            if not self._alone and (found := next(self._read_trials(number), None)) is not None:
+                return found  # one row: who stands beside a driver would find all of them changed every time
             self._refresh()
             if number not in self._trials:
                 raise InputError(f"{self.path}: trial {number} does not exist; there are {len(self._trials)}")
@@ -455,15 +461,19 @@ class Ledger:
 
     def _refresh(self) -> None:
         """Read the trials again if another process wrote since."""
+        if self._alone and self._trials_seq >= 0:
+            return
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._trials_seq:
             return
         self._trials = TrialTable(self._read_trials())
         self._trials_seq = version
 
-    def _read_trials(self) -> Iterator[TrialRecord]:
+    def _read_trials(self, number: int | None = None) -> Iterator[TrialRecord]:
+        """All trials in the order of their numbers, or one."""
         columns = ", ".join(_TRIAL_COLUMNS).replace("values", "assigned")  # `values` is a keyword of SQL
-        rows = self._connection.execute(f"SELECT {columns} FROM trials ORDER BY number").fetchall()
+        which, values = ("", ()) if number is None else (" WHERE number = ?", (number,))
+        rows = self._connection.execute(f"SELECT {columns} FROM trials{which} ORDER BY number", values).fetchall()
         for row in rows:
             record: dict[str, Any] = dict(zip(_TRIAL_COLUMNS, row, strict=True))
             for column in ("values", "config", "info"):

@@ -100,6 +100,12 @@ def slots(resources: Resources) -> int:
     return _fitting(resources)
 
 
+def at_once(resources: Resources) -> float:
+    """Trials that may at most run at once, as far as is known before shares are measured."""
+    fitting = float(ray.cluster_resources().get("CPU", 0)) / (resources.cpu or 1.0)
+    return fitting if resources.concurrent is None else min(resources.concurrent, fitting)
+
+
 def gpu_share(resources: Resources) -> float:
     """GPUs a trial: what the space says; under `auto` one where the cluster has any, else none."""
     if resources.gpu is not None:

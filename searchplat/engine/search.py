@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,15 @@ from searchplat.searchers.contract import TrialState
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
+from searchplat.tracking.apart import SearchSink
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 MAX_DEATHS = 3
 """Times that a trial is taken up again after its worker died."""
+_MANY_AT_ONCE = 16
+"""Trials at once from which on MLflow's rows are sent by a process of their own."""
+_LAST_ROWS_S = 30.0
+_ROWS_A_SECOND = 20
 
 
 def run_search(
@@ -122,7 +128,9 @@ class _Run:
         """Run whatever the plan still holds."""
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
         self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
-        sink = MlflowSink.of(self._ledger, self._spec, self._folder.name, uri)
+        sink = SearchSink(
+            self._ledger, partial(MlflowSink.of, spec=self._spec, search=self._folder.name, tracking_uri=uri)
+        )
         outcome = None
         try:
             with self._signals():
@@ -145,18 +153,20 @@ class _Run:
                 self._requeue_running()
                 self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
             sink.start()  # if Ray did not
-            outcome = replace(outcome, unsent_rows=sink.stop(timeout_s=30))
+            # A good MLflow that is only behind gets the time that it needs, unless somebody wants this to end.
+            patience_s = _LAST_ROWS_S + (0.0 if self._halt.asked else sink.backlog() / _ROWS_A_SECOND)
+            outcome = replace(outcome, unsent_rows=sink.stop(patience_s))
             self._monitor.stop(outcome)
         return outcome
 
-    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: MlflowSink) -> None:
+    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
         for key, value in _TUNE_ENVIRONMENT.items():
             os.environ.setdefault(key, value)
         from ray import tune
 
         from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
-        from searchplat.engine.cluster import connected
+        from searchplat.engine.cluster import at_once, connected
         from searchplat.engine.gate import Gate
         from searchplat.engine.hosts import hosts_of
         from searchplat.engine.storage_access import check_from_worker
@@ -173,7 +183,9 @@ class _Run:
             self._signals(),
             hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._trials_left),
         ):
-            sink.start()  # not before: while Ray starts, the environment lacks what MLflow logs in with
+            sink.start(
+                apart=at_once(resources) >= _MANY_AT_ONCE
+            )  # not before: while Ray starts, the environment lacks what MLflow logs in with
             self._ledger.set_meta("dashboard", dashboard or "")
             if self._storage is not None:
                 check_from_worker(self._storage)

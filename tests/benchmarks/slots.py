@@ -1,11 +1,12 @@
 """How busy many slots are kept: trials of 1 to 5 s that sleep, 64 at once.
 
-    python tests/benchmarks/slots.py                        TPE and PR, 64 slots, 600 trials each
+    python tests/benchmarks/slots.py                        TPE and PR, 64 slots, 3,000 trials each
     python tests/benchmarks/slots.py --slots 16 --trials 200 --searcher pr
 
 Utilisation is the share of the slots' time in which trials were at work, from when every slot had its first trial until
 the last trial was handed out: workers take their time to start, and at the end there is nothing left to hand out.
-Searched are nine bits of a layout, a number and the seconds that a trial takes, so searchers learn from what ends.
+Searched are nine bits of a layout and a number; how long a trial takes depends on its seed alone, so that no searcher
+chooses short ones.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ PACKAGES = str(Path(__file__).parents[1] / "packages")
 sys.path.insert(0, PACKAGES)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.get("PYTHONPATH")]))
 
+from rehearsal import sleep_s
 from searches import LAYOUT, X, rehearsal_spec
 
 from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
-from searchplat.spec.model import Float, Resources, SearcherSpec, Space, StageSpec
+from searchplat.spec.model import Resources, SearcherSpec, Space, StageSpec
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,10 @@ def measure(searcher: str, slots: int, trials: int, folder: Path) -> Seen:
     diary = folder / "diary"
     cpus = os.cpu_count() or 1
     spec = rehearsal_spec(
-        {"epochs": 1, "diary": str(diary)}, resources=Resources(cpu=cpus / slots, gpu=0, concurrent=slots)
+        {"epochs": 1, "diary": str(diary), "seconds": 1.0, "seconds_more": 4.0},
+        resources=Resources(cpu=cpus / slots, gpu=0, concurrent=slots),
     )
-    space = Space((LAYOUT, X, Float("seconds", 1.0, 5.0)))
+    space = Space((LAYOUT, X))
     stage = StageSpec("search", space.names, SearcherSpec(searcher), trials)
     spec = replace(spec, space=space, stages=(stage,))
     began = time.time()
@@ -66,7 +69,7 @@ def measure(searcher: str, slots: int, trials: int, folder: Path) -> Seen:
     with Ledger.read(outcome.ledger_path) as ledger:
         done = {trial.number: trial for trial in ledger.trials()}
     rows = [line.split() for line in diary.read_text().splitlines()]
-    work = sorted((float(at), float(at) + done[int(number)].values["seconds"]) for number, _, _, at in rows)
+    work = sorted((float(at), float(at) + sleep_s(done[int(number)].seed, 1.0, 4.0)) for number, _, _, at in rows)
     first_of: dict[str, float] = {}
     for _, _, process, at in sorted(rows, key=lambda row: float(row[3])):
         first_of.setdefault(process, float(at))
@@ -87,7 +90,7 @@ def main() -> int:
     """Measure each searcher."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--slots", type=int, default=64)
-    parser.add_argument("--trials", type=int, default=600)
+    parser.add_argument("--trials", type=int, default=3_000)
     parser.add_argument("--searcher", nargs="+", default=["tpe", "pr"])
     arguments = parser.parse_args()
     for searcher in arguments.searcher:

@@ -33,6 +33,7 @@ class RehearsalConfig(BaseModel):
     layout: str = Field("000-000-000", description="The score grows with the number of ones in it.")
     noise: float = Field(0.0, ge=0, description="Standard deviation of the score.")
     seconds: float = Field(0.0, ge=0, description="Seconds an epoch.")
+    seconds_more: float = Field(0.0, ge=0, description="Up to so many more, uniformly, by the trial's seed.")
     layers: int = Field(3, ge=1, description="Layers that a layout covers.")
     kind: Literal["a", "b"] = Field("a", description="b costs 0.05 of the score.")
     fault: Fault = Field("none", description="What goes wrong.")
@@ -43,6 +44,11 @@ class RehearsalConfig(BaseModel):
     diary: str | None = Field(
         None, description="File that gets a line for every epoch begun: trial, epoch, process, unix time."
     )
+
+
+def sleep_s(seed: int, seconds: float, seconds_more: float) -> float:
+    """Seconds that each epoch of a trial sleeps."""
+    return seconds + seconds_more * random.Random(seed).random()
 
 
 class RehearsalTraining:
@@ -74,7 +80,7 @@ class RehearsalTraining:
         if config.diary:
             with open(config.diary, "a") as diary:
                 diary.write(f"{self.job.number} {epoch} {os.getpid()} {time.time()}\n")
-        time.sleep(config.seconds)
+        time.sleep(sleep_s(self.job.seed, config.seconds, config.seconds_more))
         score = 0.5 - (config.x - 0.7) ** 2 + 0.01 * config.layout.count("1") - 0.05 * (config.kind == "b")
         score += random.Random(self.job.seed * 1000 + epoch).gauss(0, config.noise)
         score -= 0.1 / epoch
