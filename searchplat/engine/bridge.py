@@ -81,12 +81,12 @@ class Bridge(DriverOnly, TuneSearcher):
         if self._thinking is not None and not self._thinking.is_alive():
             self._thinking = None
         slots = self._fit = self._slots()
-        if len(self._handed) >= slots:
+        waiting = self._plan.waiting() if len(self._handed) < slots else None
+        order = None if waiting is None else self._hand_out(trial_id, waiting)
+        if len(self._handed) >= slots or order is not None:
             if self._thinking is None and (early := self._plan.ahead(self._pace.ahead(slots))) is not None:
                 self._think_of(early.stage, slots)
-            return None
-        if (waiting := self._plan.waiting()) is not None:
-            return self._hand_out(trial_id, waiting)
+            return order
         if self._thinking is not None:
             return None
         turn = self._plan.next()
@@ -146,19 +146,23 @@ class Bridge(DriverOnly, TuneSearcher):
 
     def _think_of(self, stage: StageSpec, slots: int) -> threading.Thread:
         count = max(1, self._pace.ahead(slots))
-        thinking = threading.Thread(target=self._think, args=(stage, count), name="suggestion", daemon=True)
+        thinking = threading.Thread(target=self._think, args=(stage, count, slots), name="suggestion", daemon=True)
         thinking.start()
         self._thinking = thinking
         return thinking
 
-    def _think(self, stage: StageSpec, count: int) -> None:
-        began = time.monotonic()
+    def _think(self, stage: StageSpec, count: int, slots: int) -> None:
         try:
-            with self._halt.guarding():
-                self._plan.suggest(stage, count)
-            # Tune comes for one that was not there at once when something else has happened, or after a while.
-            seconds = time.monotonic() - began
-            self._pace.suggested(seconds + (_POLL_S if seconds > _PATIENCE_S else 0.0))
+            while True:
+                began = time.monotonic()
+                with self._halt.guarding():
+                    self._plan.suggest(stage, count)
+                # Tune comes for one that was not there at once when something else has happened, or after a while.
+                seconds = time.monotonic() - began
+                self._pace.suggested(seconds + (_POLL_S if seconds > _PATIENCE_S else 0.0))
+                count = self._pace.ahead(slots)
+                if self._halt.asked or not self._plan.wants(stage, count):
+                    break
         except BaseException as error:  # handed to the main thread, which ends the search with it
             self.error = error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from searchplat.errors import InputError
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
+_REMEMBERED_S = 0.25
 
 
 @contextmanager
@@ -42,6 +44,7 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
     guarded = own or address is None or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
         context = _own(environment) if own else _other(address, environment, code)
+        _total.forget()
         try:
             url = context.dashboard_url
             yield f"http://{url}" if url else None
@@ -93,6 +96,28 @@ def _other(address: str | None, environment: dict[str, str], code: Sequence[str]
         raise InputError(f"--address {address}: {said}; use the same versions on every machine") from error
 
 
+class _Total:
+    """What the cluster's machines have together; asking takes milliseconds, and every trial asks several times."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+        self._until = 0.0
+
+    def now(self) -> dict[str, float]:
+        """As it was at most a quarter of a second ago."""
+        if time.monotonic() > self._until:
+            self._seen = ray.cluster_resources()
+            self._until = time.monotonic() + _REMEMBERED_S
+        return self._seen
+
+    def forget(self) -> None:
+        """Another cluster, perhaps."""
+        self._until = 0.0
+
+
+_total = _Total()
+
+
 def slots(resources: Resources) -> int:
     """Trials that fit on the cluster's machines as they are now."""
     if resources.concurrent is not None:
@@ -110,11 +135,11 @@ def gpu_share(resources: Resources) -> float:
     """GPUs a trial: what the space says; under `auto` one where the cluster has any, else none."""
     if resources.gpu is not None:
         return resources.gpu
-    return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+    return 1.0 if _total.now().get("GPU", 0) >= 1 else 0.0
 
 
 def _fitting(resources: Resources) -> int:
-    total = ray.cluster_resources()
+    total = _total.now()
     by_cpu = total.get("CPU", 0) / resources.cpu if resources.cpu else float("inf")
     share = gpu_share(resources)
     by_gpu = total.get("GPU", 0) / share if share else float("inf")

@@ -33,13 +33,28 @@ class Pace:
     def ahead(self, slots: int) -> int:
         """Suggestions to have ready while all slots are busy: as many as become free during the computing of one.
 
+        That number varies about its mean; a deviation more (that of a Poisson process) is kept.
+
         >>> pace = Pace()
         >>> pace.suggested(1.0), pace.ended(60.0), pace.ahead(slots=8)
         (None, None, 0)
         >>> pace.ended(2.0), pace.ended(2.0), pace.ahead(slots=8)
-        (None, None, 4)
+        (None, None, 6)
         """
         if not self._suggestions or not self._trials:
             return 0
         waiting = statistics.median(self._suggestions) / max(statistics.median(self._trials), 1e-9)
-        return 0 if waiting < WORTH else min(slots, math.ceil(waiting * slots))
+        free = waiting * slots
+        return 0 if _lost(waiting, free) < WORTH else min(slots, math.ceil(free + math.sqrt(free)))
+
+
+def _lost(waiting: float, free: float) -> float:
+    """The share of a slot's time that is lost if nothing is ready: slots also wait for each other's suggestions.
+
+    That of a queue with one server of constant time (M/D/1).
+
+    Args:
+        waiting: A suggestion's time, in trials' times.
+        free: Slots that become free during one suggestion.
+    """
+    return waiting * (1 + free / (2 * (1 - free))) if free < 1 else math.inf

@@ -91,12 +91,17 @@ class Plan:
 
     def ahead(self, most: int) -> Ask | None:
         """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
-        if most < 1:
-            return None
-        if sum(trial.state is TrialState.WAITING for trial in self.ledger.open_trials()) >= most:
+        if not self._short_of(most):
             return None
         turn = self._beyond()
         return turn if isinstance(turn, Ask) else None
+
+    def wants(self, stage: StageSpec, most: int) -> bool:
+        """Whether a stage that was just asked is to be asked for more, for `most` trials to wait."""
+        return self._short_of(most) and not self._complete(stage)
+
+    def _short_of(self, most: int) -> bool:
+        return sum(trial.state is TrialState.WAITING for trial in self.ledger.open_trials()) < most
 
     def _beyond(self) -> TrialRecord | Ask | Turn:
         """What comes after the waiting trials: a control (recorded by this call), or a stage to ask."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -233,7 +234,7 @@ class _Run:
                 )
             )
             try:
-                with figures, _room():
+                with figures, _turns(), _room():
                     tune.Tuner(
                         hosts.trainable(),
                         tune_config=tune.TuneConfig(
@@ -366,6 +367,17 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+
+
+@contextmanager
+def _turns() -> Iterator[None]:
+    """Within it, a searcher that computes leaves the interpreter to Tune's thread ten times sooner than by default."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.1 * before)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager

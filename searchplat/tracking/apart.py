@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, Pipe
 from searchplat.ledger import Ledger
 from searchplat.tracking.sink import MlflowSink
 
-_NICENESS = 10
+_NICENESS = 15  # that of Ray's workers
 _ITS_END_S = 10.0
 _log = logging.getLogger(__name__)
 

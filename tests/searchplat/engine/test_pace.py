@@ -23,7 +23,9 @@ def test_nothing_is_computed_ahead_before_anything_is_known() -> None:
     [
         (0.5, 25, 2, 0),  # two of a hundred seconds: the newest result is worth more
         (1, 10, 1, 1),
-        (1, 10, 64, 7),  # while one is computed, six or seven slots become free
+        (1, 10, 64, 9),  # while one is computed, six or seven slots become free, and sometimes nine
+        (0.1, 3, 2, 0),
+        (0.1, 3, 64, 4),  # a hundredth of a slot's time, but all slots wait for the same searcher
         (30, 2, 8, 8),  # never more than slots
         (1, 0, 4, 4),
     ],
