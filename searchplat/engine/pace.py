@@ -13,13 +13,17 @@ WORTH = 0.05
 """Share of a slot's time that waiting for suggestions may take before they are computed ahead."""
 
 _REMEMBERED = 9
+_NEWEST = 5
 
 
 class Pace:
-    """Running medians of what a suggestion takes and of what a trial takes, both in seconds of the clock."""
+    """What a suggestion takes and what a trial takes of late, both in seconds of the clock.
+
+    Of suggestions the longest counts, but for one of them: they take ever longer, the more trials there are.
+    """
 
     def __init__(self) -> None:
-        self._suggestions: deque[float] = deque(maxlen=_REMEMBERED)
+        self._suggestions: deque[float] = deque(maxlen=_NEWEST)
         self._trials: deque[float] = deque(maxlen=_REMEMBERED)
 
     def suggested(self, seconds: float) -> None:
@@ -43,9 +47,12 @@ class Pace:
         """
         if not self._suggestions or not self._trials:
             return 0
-        waiting = statistics.median(self._suggestions) / max(statistics.median(self._trials), 1e-9)
+        suggestion = sorted(self._suggestions)[-2:][0]
+        waiting = suggestion / max(statistics.median(self._trials), 1e-9)
         free = waiting * slots
-        return 0 if _lost(waiting, free) < WORTH else min(slots, math.ceil(free + math.sqrt(free)))
+        # Where slots stand idle for longer than a trial takes, only more at a time can keep them busy.
+        most = slots if free <= slots else 2 * slots
+        return 0 if _lost(waiting, free) < WORTH else min(most, math.ceil(free + math.sqrt(free)))
 
 
 def _lost(waiting: float, free: float) -> float:

@@ -26,8 +26,9 @@ def test_nothing_is_computed_ahead_before_anything_is_known() -> None:
         (1, 10, 64, 9),  # while one is computed, six or seven slots become free, and sometimes nine
         (0.1, 3, 2, 0),
         (0.1, 3, 64, 4),  # a hundredth of a slot's time, but all slots wait for the same searcher
-        (30, 2, 8, 8),  # never more than slots
-        (1, 0, 4, 4),
+        (2, 2, 8, 8),  # no more than slots
+        (3, 2, 8, 16),  # but where even that is too few
+        (1, 0, 4, 8),
     ],
 )
 def test_as_many_as_slots_become_free_during_one(suggestion: float, trial: float, slots: int, ahead: int) -> None:
