@@ -22,9 +22,13 @@ from trials.nn.ragged import Ragged
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
+BoolArray = NDArray[np.bool_]
 
 _CHUNK = 1024
 """Rows of a distance matrix, or of the co-occurrence matrix, at once."""
+
+_DIGITS = 10
+"""Decimals of a squared distance, as a share of the largest squared norm, below which items are equally near."""
 
 _SEED = 0
 """Fixed: hard items belong to the data, not to a trial."""
@@ -35,7 +39,7 @@ def load_hard_items(config: DualConfig, data: SearchData, assets: AssetSource) -
 
     They depend on the training sequences of the selected users only. Safe to ask from several processes.
     """
-    key = f"1 {data.fingerprint} {config.text_encoder} {config.hard_fraction} {config.hard_mf_width}"
+    key = f"2 {data.fingerprint} {config.text_encoder} {config.hard_fraction} {config.hard_mf_width}"
     path = assets.folder("prepared", "hard-items") / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
     if not path.exists():
         made = hard_items(
@@ -74,11 +78,11 @@ def hard_items(text_ND: FloatArray, seen_UN: sparse.csr_array, *, fraction: floa
     rows: list[IntArray] = []
     for start in range(0, num_items, _CHUNK):
         chunk = np.arange(start, min(start + _CHUNK, num_items))
-        near = np.concatenate([_nearest(text_ND, chunk, count), _nearest(mf_ND, chunk, count)], axis=1)
+        near = _nearest(text_ND, chunk, count) | _nearest(mf_ND, chunk, count)
         together = np.asarray((seen_UN[:, chunk].T @ seen_UN).todense() > 0)
         together[np.arange(len(chunk)), chunk] = True
-        for row, barred_N in zip(near, together, strict=True):
-            kept = np.unique(row[~barred_N[row]])
+        for near_N, barred_N in zip(near, together, strict=True):
+            kept = np.flatnonzero(near_N & ~barred_N)
             if not len(kept):
                 free = np.flatnonzero(~barred_N)
                 kept = np.sort(rng.choice(free, size=min(count, len(free)), replace=False))
@@ -112,11 +116,20 @@ def interaction_matrix(data: SearchData) -> sparse.csr_array:
     return matrix
 
 
-def _nearest(vectors_ND: FloatArray, rows: IntArray, count: int) -> IntArray:
-    """Indices `[rows, count]` of the nearest other items by L2 distance."""
+def _nearest(vectors_ND: FloatArray, rows: IntArray, count: int) -> BoolArray:
+    """Mask `[rows, N]` of the `count` nearest other items by L2 distance; of equally near ones the first.
+
+    Items that the same users saw, or nobody, are equally near. What rounding leaves of their difference depends on the
+    processor, so it must not choose among them.
+    """
+    vectors_ND = vectors_ND.astype(np.float64)
     squares_N = np.square(vectors_ND).sum(1)
     # |a - b|² less |a|², which is the same for all candidates of a row.
     distance = squares_N - 2 * vectors_ND[rows] @ vectors_ND.T
+    distance = np.round(distance / (squares_N.max() or 1.0), _DIGITS)
     distance[np.arange(len(rows)), rows] = np.inf
-    nearest: IntArray = np.argpartition(distance, count - 1, axis=1)[:, :count]
+    furthest = np.partition(distance, count - 1, axis=1)[:, count - 1 : count]
+    nearer, tied = distance < furthest, distance == furthest
+    places = count - nearer.sum(1, keepdims=True)
+    nearest: BoolArray = nearer | (tied & (np.cumsum(tied, axis=1) <= places))
     return nearest
