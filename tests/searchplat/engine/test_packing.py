@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from searchplat.engine.packing import (
@@ -133,11 +133,13 @@ def test_a_share_says_what_ray_and_torch_are_told() -> None:
 
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=1, max_size=6))
+@example([664322.0, 697533.0, 732409.0])  # the middle one is about equal to either
 def test_the_best_rate_is_as_good_as_any_but_for_the_gain(speeds: list[float]) -> None:
     rates = [Rate(2**i, speed, 1) for i, speed in enumerate(speeds)]
     chosen = best(rates)
     assert chosen.per_hour * GAIN >= max(speeds) * (1 - 1e-9)
-    assert all(chosen.per_hour >= rate.per_hour * GAIN for rate in rates if rate.parts < chosen.parts)
+    assert all(chosen.per_hour >= rate.per_hour for rate in rates if rate.parts < chosen.parts)
+    assert chosen == rates[0] or chosen.per_hour >= rates[0].per_hour * GAIN
 
 
 def test_trials_an_hour_and_when_measuring_pays() -> None:
