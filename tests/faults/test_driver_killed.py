@@ -30,6 +30,7 @@ from searchplat.tracking.address import Address
 from searchplat.tracking.client import connect
 
 
+@pytest.mark.slow
 def test_the_same_command_goes_on_where_the_driver_was_killed(tmp_path: Path) -> None:
     seed = 0
     kill_at = random.Random(seed).randrange(8, 45)

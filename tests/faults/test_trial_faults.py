@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 
@@ -47,6 +49,7 @@ def test_each_fault_ends_in_its_own_state_and_the_search_goes_on(tmp_path: Path)
     assert ends["hang-in-c"][0] == TrialState.TIMEOUT
 
 
+@pytest.mark.slow
 def test_a_bug_stops_the_search_and_shows_its_traceback(tmp_path: Path) -> None:
     done, ends = search(tmp_path, ["raise"])
     assert done.returncode == 1
