@@ -23,8 +23,11 @@ _names = itertools.count()
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The tracking URI of a SQLite store that exists."""
-    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow')}/mlflow.db"
-    connect(Address.parse(uri))
+    folder = tmp_path_factory.mktemp("mlflow")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)  # MLflow puts artifacts where it was when it opened the store
+        connect(Address.parse(uri))
     return uri
 
 
