@@ -80,9 +80,9 @@ def rows_of(log: Path) -> list[dict[str, Any]]:
 
 def report(folder: Path, target: float) -> None:
     """Print a table of what is there."""
-    print(f"{'backbone':10} {'seed':>4} {'to NDCG@10 ' + format(target, '.2f'):>18} {'kept':>5} {'epochs':>6}"
+    print(f"{'backbone':16} {'seed':>4} {'to NDCG@10 ' + format(target, '.2f'):>18} {'kept':>5} {'epochs':>6}"
           f" {'s an epoch':>10} {'ndcg@10':>8} {'recall@10':>9} {'mrr@10':>8}")  # fmt: skip
-    for name in SETTINGS:
+    for name in [*SETTINGS, *(f"recbole-{name}" for name in SETTINGS)]:  # the latter by `recbole_sasrec.py`
         ends = []
         for log in sorted(folder.glob(f"{name}-*.jsonl"), key=lambda path: int(path.stem.rpartition("-")[2])):
             rows = rows_of(log)
@@ -93,7 +93,7 @@ def report(folder: Path, target: float) -> None:
             soon = "never" if reached is None else f"{sum(seconds[: reached + 1]):.1f} s, {reached + 1} epochs"
             best = rows[rows[-1]["best"] - 1]
             state = "" if rows[-1]["done"] else "  (goes on)"
-            print(f"{name:10} {log.stem.rpartition('-')[2]:>4} {soon:>18} {best['epoch']:>5} {len(rows):>6}"
+            print(f"{name:16} {log.stem.rpartition('-')[2]:>4} {soon:>18} {best['epoch']:>5} {len(rows):>6}"
                   f" {statistics.mean(seconds):>10.2f} {best['valid/ndcg@10']:>8.4f} {best['valid/recall@10']:>9.4f}"
                   f" {best['valid/mrr@10']:>8.4f}{state}")  # fmt: skip
             if not state:
@@ -101,7 +101,7 @@ def report(folder: Path, target: float) -> None:
         for metric in ("valid/ndcg@10", "valid/recall@10", "valid/mrr@10"):
             values = [row[metric] for row in ends]
             if len(values) > 1:
-                print(f"{name:10} {metric}: mean {statistics.mean(values):.4f}, standard deviation "
+                print(f"{name:16} {metric}: mean {statistics.mean(values):.4f}, standard deviation "
                       f"{statistics.stdev(values):.4f}, {len(values)} seeds")  # fmt: skip
 
 

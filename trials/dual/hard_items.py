@@ -24,8 +24,8 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 
-_CHUNK = 1024
-"""Rows of a distance matrix, or of the co-occurrence matrix, at once."""
+_CHUNK = 256
+"""Rows of a distance matrix, or of the co-occurrence matrix, at once: 0.1 GB each with 50,000 items."""
 
 _DIGITS = 10
 """Decimals of a squared distance, as a share of the largest squared norm, below which items are equally near."""
@@ -57,7 +57,8 @@ def hard_items(text_ND: FloatArray, seen_UN: sparse.csr_array, *, fraction: floa
     """The set N_j of every item j, sorted.
 
     N_j is the nearest `fraction` of the items by L2 distance of text vectors, united with as many by L2 distance of
-    factorisation vectors, less j and every item that some user has together with j.
+    factorisation vectors, less j and every item that some user has together with j. Of equally near items the first
+    are taken: the paper says nothing of them.
 
     Args:
         text_ND: Text vectors.
@@ -126,7 +127,8 @@ def _nearest(vectors_ND: FloatArray, rows: IntArray, count: int) -> BoolArray:
     squares_N = np.square(vectors_ND).sum(1)
     # |a - b|² less |a|², which is the same for all candidates of a row.
     distance = squares_N - 2 * vectors_ND[rows] @ vectors_ND.T
-    distance = np.round(distance / (squares_N.max() or 1.0), _DIGITS)
+    distance /= squares_N.max() or 1.0
+    np.round(distance, _DIGITS, out=distance)
     distance[np.arange(len(rows)), rows] = np.inf
     furthest = np.partition(distance, count - 1, axis=1)[:, count - 1 : count]
     nearer, tied = distance < furthest, distance == furthest

@@ -31,7 +31,8 @@ def test_a_single_value_is_an_axis() -> None:
 
 @pytest.mark.parametrize(("low", "high", "step"), [("0", "1", "0.1"), ("0.1", "0.7", "0.2"), ("1e-3", "4e-3", "1e-3")])
 def test_decimal_steps_reach_high_in_spite_of_rounding(low: str, high: str, step: str) -> None:
-    axis(f"  weight: {{type: float, low: {low}, high: {high}, step: {step}}}")
+    found = axis(f"  weight: {{type: float, low: {low}, high: {high}, step: {step}}}")
+    assert found == Float("weight", float(low), float(high), step=float(step))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def nearest(vectors: np.ndarray, j: int, count: int) -> set[int]:
     return {i for _, i in sorted(distance)[:count]}
 
 
-@pytest.mark.parametrize("chunk", [7, 1024])
+@pytest.mark.parametrize("chunk", [7, 256])
 def test_union_of_the_nearest_less_co_occurring(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", chunk)
     text, seen = random_case()
