@@ -354,14 +354,15 @@ class Published:
     Args:
         method: As the paper calls it.
         data: Our name of the data set.
-        users, items: Of the paper's data, after its filters.
-        metrics: By our names, in [0, 1], e.g. `{"ndcg@10": 0.1162}`.
+        users: Of the paper's data, after its filters; None where it gives no number, and nothing stands beside ours.
+        items: Of the paper's data, after its filters.
+        metrics: By our names, in [0, 1], e.g. `{"ndcg@10": 0.1162}`, or `sampled/ndcg@10` if among sampled items.
         source: Where they are printed.
     """
 
     method: str
     data: str
-    users: int
+    users: int | None
     items: int
     metrics: Mapping[str, float]
     source: str

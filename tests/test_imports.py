@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SHARED = ("data", "nn", "backbones", "training", "dual", "papers")
 METHODS = sorted(
     folder.name
     for folder in (ROOT / "trials").iterdir()
-    if (folder / "__init__.py").exists() and folder.name not in {"data", "nn", "backbones", "training", "dual"}
+    if (folder / "__init__.py").exists() and folder.name not in SHARED
 )
 
 
@@ -74,7 +75,7 @@ def test_methods_never_import_each_other(method: str) -> None:
 
 
 def test_shared_parts_of_methods_import_no_method() -> None:
-    for shared in ("data", "nn", "backbones", "training", "dual"):
+    for shared in SHARED:
         assert found(f"trials/{shared}", *(f"trials.{method}" for method in METHODS)) == []
 
 

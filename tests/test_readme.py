@@ -1,4 +1,4 @@
-"""The README does what it says: its page on adding a method is followed to the letter, in a folder of its own."""
+"""The README does what it says: its page on adding a method is followed to the letter; papers' figures are theirs."""
 
 from __future__ import annotations
 
@@ -12,8 +12,50 @@ from pathlib import Path
 
 import pytest
 
+from searchplat.methods import load_method
+
 README = Path(__file__).parents[1] / "README.md"
 FILES = {"toml": "pyproject.toml", "python": "lastitem.py", "yaml": "space.yaml"}
+
+FULL = ("mrr", "ndcg@10", "recall@10")
+"""What the methods table shows of a full ranking, in its order."""
+
+
+def printed(method: str, row: str, data: str, *metrics: str, source: str = "") -> str:
+    """The figures of one row of a paper's table, as the paper rounds them, from what the method has as `published`."""
+    published = getattr(load_method(method), "published", ())
+    (found,) = (p for p in published if (p.method, p.data) == (row, data) and source in p.source)
+    digits = 3 if found.source.startswith("CRAMER") else 4
+    return ", ".join(f"{found.metrics[name]:.{digits}f}" for name in metrics)
+
+
+def of_the_paper(method: str) -> str:
+    """What the last column of the methods table says of a method. A baseline has DARec's figures, or none."""
+    if method in ("darec", "mixrec"):
+        own = {"darec": "DARec", "mixrec": "MixRec"}[method]
+        return f"Scientific: {printed(method, own, 'scientific', *FULL)}"
+    if method == "cramer":
+        names = ("sampled/recall@10", "sampled/ndcg@10")
+        sasrec, bert4rec = (
+            printed(method, f"CRAMER ({backbone})", "redial-full", *names) for backbone in ("SASRec", "BERT4Rec")
+        )
+        recall, ndcg = sasrec.split(", ")
+        return f"ReDial, among 100 sampled items: R@10 {recall}, N@10 {ndcg} on SASRec; {bert4rec} on BERT4Rec"
+    if method == "laser":
+        return f"Scientific, on Llama2-7B: {printed(method, 'Laser-L', 'scientific', *FULL)}"
+    if method == "promptbert":
+        recall, ndcg = printed(method, "Prompt-BERT", "ml-1m", "sampled/recall@5", "sampled/ndcg@5").split(", ")
+        return f"MovieLens 1M, among 100 sampled items: R@5 {recall}, N@5 {ndcg}"
+    rows = {p.method for p in getattr(load_method(method), "published", ()) if p.source.startswith("DARec")}
+    return "".join(
+        f"in DARec's paper, Scientific: {printed(method, row, 'scientific', *FULL, source='DARec')}" for row in rows
+    )
+
+
+def test_the_papers_own_figures_in_the_methods_table_are_what_the_papers_print() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ?(.*?) ?\|$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert {"darec", "cramer", "sasrec", "popularity"} <= {method for method, _ in rows}
+    assert dict(rows) == {method: of_the_paper(method) for method, _ in rows}
 
 
 def page() -> str:

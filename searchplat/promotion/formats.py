@@ -71,14 +71,17 @@ def legend(table: Table) -> list[str]:
 
 
 def paper_lines(section: Section) -> list[str]:
-    """Published figures of data that only shares the name, as a note: they do not compare."""
-    if not section.other_data:
-        return []
-    first = section.other_data[0]
+    """A note for each table whose data only shares the name: its figures do not compare."""
+    tables = {paper.source: paper for paper in section.other_data}
     return [
-        f"{section.title}: {first.source} is on {first.users:,} users and {first.items:,} items, ours has "
+        f"{section.title}: {source} is on {_users(paper.users)} and {paper.items:,} items, ours has "
         f"{section.users:,} users; other data, so its figures are not shown beside ours."
+        for source, paper in tables.items()
     ]
+
+
+def _users(number: int | None) -> str:
+    return "users whose number it does not give" if number is None else f"{number:,} users"
 
 
 def fidelity_lines(table: Table) -> list[str]:

@@ -136,7 +136,7 @@ def make_table(
 
     Args:
         against: Further references: labels, candidates or methods of rows.
-        published: What papers print; shown where the data set's name agrees.
+        published: What papers print; shown where the data set's name agrees and a metric is one of the table's.
         all_candidates: Also the candidates that did not win.
 
     Raises:
@@ -177,7 +177,7 @@ def make_table(
             for row in rows
         ]
         first = members[0]
-        fitting = [p for p in papers if p.data == first.data]
+        fitting = [p for p in papers if p.data == first.data and not p.metrics.keys().isdisjoint(metrics)]
         same = tuple(p for p in fitting if p.users == first.num_users)
         other = tuple(p for p in fitting if p.users != first.num_users)
         sections.append(Section(title, first.data, first.num_users, tuple(full), same, other))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from searchplat.contract import TrialJob
+from trials import papers
 from trials.bert4rec.config import BERT4RecConfig
 from trials.training import RecommenderMethod
 
@@ -25,6 +26,7 @@ class BERT4Rec(RecommenderMethod):
         "with Bidirectional Encoder Representations from Transformer, CIKM 2019"
     )
     Config = BERT4RecConfig
+    published = papers.figures_of("BERT4Rec")
 
     def build(self, config: BERT4RecConfig, data: SearchData, job: TrialJob) -> BERT4RecModel:
         """Make the model with random weights."""

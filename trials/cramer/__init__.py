@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from trials import papers
 from trials.cramer.config import CRAMERConfig
 from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
@@ -29,6 +30,7 @@ class CRAMER(RecommenderMethod):
     paper: ClassVar[str] = "CRAMER: Control via Request-Aware Masking for Editing Recommenders, under review, 2025"
     prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "encoder")
     Config: ClassVar[type[LoopConfig]] = CRAMERConfig
+    published: ClassVar[tuple[Published, ...]] = papers.CRAMER
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
         """Fetch data and request encoder, train the backbone, and encode what is asked if the encoder is frozen."""

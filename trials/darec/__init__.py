@@ -1,6 +1,6 @@
 """DARec: a frozen decoder-only language model, adapted layer by layer for sequential recommendation.
 
-Here is what is its own: `config.py` (its variants), `model.py` (its metrics), `published.py`. The model itself, which
+Here is what is its own: `config.py` (its variants), `model.py` (its metrics). The model itself, which
 MixRec shares, is in `trials/dual`. Importing this package loads no torch.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from searchplat.contract import Published
+from trials import papers
 from trials.darec.config import DARecConfig
-from trials.darec.published import PUBLISHED
 from trials.dual.method import DualMethod
 from trials.training.config import LoopConfig
 
@@ -30,7 +30,7 @@ class DARec(DualMethod):
         "for Enhancing LLM-Based Sequential Recommendation, 2024"
     )
     Config: ClassVar[type[LoopConfig]] = DARecConfig
-    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+    published: ClassVar[tuple[Published, ...]] = papers.DAREC
 
     def model(self) -> type[DARecModel]:
         from trials.darec.model import DARecModel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from searchplat.contract import TrialJob
+from trials import papers
 from trials.gru4rec.config import GRU4RecConfig
 from trials.training import RecommenderMethod
 
@@ -25,6 +26,7 @@ class GRU4Rec(RecommenderMethod):
         "DLRS 2016"
     )
     Config = GRU4RecConfig
+    published = papers.figures_of("GRU4Rec")
 
     def build(self, config: GRU4RecConfig, data: SearchData, job: TrialJob) -> GRU4RecModel:
         """Make the model with random weights."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from trials import papers
 from trials.laser.config import LaserConfig
-from trials.laser.published import PUBLISHED
 from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
 
@@ -35,7 +35,7 @@ class Laser(RecommenderMethod):
     )
     Config: ClassVar[type[LoopConfig]] = LaserConfig
     prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "id_recommender")
-    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+    published: ClassVar[tuple[Published, ...]] = papers.LASER
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
         """Fetch data and backbone; train the ID-based recommender on this selection of users."""

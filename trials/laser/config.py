@@ -142,7 +142,7 @@ class LaserConfig(LoopConfig):
         10,
         ge=1,
         le=1000,
-        description="bert4rec: times that an epoch of it cuts and hides the sequences anew, >= 1; RecBole: 10",
+        description="bert4rec: times that an epoch cuts and hides the sequences anew, >= 1; its authors' code: 10",
     )
     id_batch_size: int = Field(128, ge=1, le=65_536, description="windows a step of its training, >= 1")
     id_width: int = Field(

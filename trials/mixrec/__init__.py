@@ -1,6 +1,6 @@
 """MixRec: the mixture-of-experts telling of DARec. Its relation adapters are experts, its router is the gate.
 
-Here is what is its own: `config.py` (variants and ablations), `model.py` (the gate's load), `published.py`. The model
+Here is what is its own: `config.py` (variants and ablations), `model.py` (the gate's load). The model
 itself, which DARec shares, is in `trials/dual`. Importing this package loads no torch.
 
 Where the paper's experiments are: Fig. 5 and LLMRec are values of `variant`, Fig. 6 is `cf_model`, Fig. 7
@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from searchplat.contract import Published
+from trials import papers
 from trials.dual.method import DualMethod
 from trials.mixrec.config import MixRecConfig
-from trials.mixrec.published import PUBLISHED
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class MixRec(DualMethod):
         "Mixture-of-Experts for LLM-Based Sequential Recommendation, 2024"
     )
     Config: ClassVar[type[LoopConfig]] = MixRecConfig
-    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+    published: ClassVar[tuple[Published, ...]] = papers.MIXREC
 
     def model(self) -> type[MixRecModel]:
         from trials.mixrec.model import MixRecModel

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from trials import papers
 from trials.promptbert.config import PromptBERTConfig
-from trials.promptbert.published import PUBLISHED
 from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
 
@@ -34,7 +34,7 @@ class PromptBERT(RecommenderMethod):
         "and Computing"
     )
     Config: ClassVar[type[LoopConfig]] = PromptBERTConfig
-    published: ClassVar[tuple[Published, ...]] = PUBLISHED
+    published: ClassVar[tuple[Published, ...]] = papers.PROMPTBERT
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
         """Fetch data and backbone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from searchplat.contract import TrialJob
+from trials import papers
 from trials.sasrec.config import SASRecConfig
 from trials.training import RecommenderMethod
 
@@ -22,6 +23,7 @@ class SASRec(RecommenderMethod):
     summary = "causal self-attention over item ids with full softmax: no text, trained from scratch"
     paper = "Wang-Cheng Kang, Julian McAuley: Self-Attentive Sequential Recommendation, ICDM 2018"
     Config = SASRecConfig
+    published = papers.figures_of("SASRec")
 
     def build(self, config: SASRecConfig, data: SearchData, job: TrialJob) -> SASRecModel:
         """Make the model with random weights."""

@@ -223,9 +223,10 @@ def ackley(noise: float = 0.0) -> Problem:
 
 
 def darec_table(path: Path = TABLE) -> Problem:
-    """Real trainings: every layout of three DALayers with at least two seeds, as `darec_layouts.py` writes them.
+    """Trainings of DARec on a small backbone of random weights: every layout of three DALayers with two seeds or more.
 
-    The value of a layout is the mean over its seeds; a searcher sees one of them, so the noise is that of training.
+    `darec_layouts.py` writes the table. The value of a layout is the mean over its seeds; a searcher sees one of them,
+    so the noise is that of training, with what all layouts of a seed share.
 
     Raises:
         FileNotFoundError: If the table is not complete yet.

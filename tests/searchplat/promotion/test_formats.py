@@ -76,10 +76,12 @@ def test_the_document_is_json(table: Table) -> None:
 
 
 def test_notes_say_what_marks_mean_how_often_test_was_opened_and_which_data_differ(promoted: Make) -> None:
-    table = make_table([promoted()], published=[replace(PAPER, users=999)], resamples=500)
+    others = [replace(PAPER, users=999), replace(PAPER, users=None, source="Table 1")]
+    table = make_table([promoted()], published=others, resamples=500)
     text = "\n".join(formats.notes(table))
     assert "paired t-test per user, 0.05 two-sided, 2 comparisons corrected together" in text
     assert "toy: Table_2 is on 999 users and 40 items, ours has 300 users; other data" in text
+    assert "toy: Table 1 is on users whose number it does not give and 40 items, ours has 300 users" in text
     assert "Kendall's tau of search and final score +1.00 over 4 configurations" in text
     assert "its test split was opened 12 times" in text
 

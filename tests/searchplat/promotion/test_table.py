@@ -135,8 +135,10 @@ def test_without_controls_or_ranks_nothing_is_tested(promoted: Make) -> None:
 def test_published_figures_stand_beside_ours_only_for_as_many_users(promoted: Make) -> None:
     same = Published("DARec", "toy", 300, 40, {"mrr": 0.1}, "Table 2")
     other = replace(same, users=999)
-    (section,) = make_table([promoted()], published=[same, other, replace(same, data="games")], resamples=FEW).sections
-    assert (section.published, section.other_data) == ((same,), (other,))
+    untold = replace(same, users=None)
+    elsewhere = [replace(same, data="games"), replace(same, metrics={"sampled/mrr@10": 0.1})]
+    (section,) = make_table([promoted()], published=[same, other, untold, *elsewhere], resamples=FEW).sections
+    assert (section.published, section.other_data) == ((same,), (other, untold))
 
 
 def test_a_promotion_without_a_finished_run_and_unreadable_ranks_are_named(promoted: Make) -> None:

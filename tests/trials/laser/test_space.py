@@ -20,10 +20,8 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
     assert [control.name for control in spec.controls][:3] == ["popularity", "sasrec", "default"]
 
 
-def test_the_papers_scale_has_the_papers_sizes_and_its_ablations() -> None:
+def test_the_papers_scale_has_its_ablations() -> None:
     spec = load(SPACE, scale="paper")
-    config = LaserConfig.model_validate(dict(spec.fixed))
-    assert (config.former_width, config.former_layers, config.batch_size, config.epochs) == (768, 12, 4, 20)
     ablations = [control.values["variant"] for control in spec.controls if "variant" in control.values]
     assert len(ablations) == 8
     assert len(set(ablations)) == 8

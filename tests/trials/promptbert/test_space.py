@@ -25,12 +25,7 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
     assert [control.name for control in spec.controls][:3] == ["popularity", "sasrec", "default"]
 
 
-def test_the_paper_scale_has_the_papers_settings_and_the_rows_of_table_7() -> None:
+def test_the_paper_scale_has_the_rows_of_table_7() -> None:
     spec = load(SPACE, scale="paper")
-    assert (spec.data.name, spec.fixed["backbone"], spec.fixed["max_tokens"]) == (
-        "ml-1m",
-        "google-bert/bert-base-uncased",
-        512,
-    )
     variants = {control.values.get("variant") for control in spec.controls} - {None}
     assert variants == {"without-moe", "without-short", "without-long", "backbone"}

@@ -1,4 +1,4 @@
-"""What the paper prints, all against 100 negatives by popularity (Tables 4 and 5; sizes from Table 1)."""
+"""What Prompt-BERT prints, all against 100 negatives by popularity (Tables 4 and 5; sizes from Table 1)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ FIGURES: dict[str, dict[str, tuple[float, float]]] = {
 }
 """Recall@5 and NDCG@5."""
 
-PUBLISHED = tuple(
+PROMPTBERT = tuple(
     Published(
         method,
         data,

@@ -1,0 +1,250 @@
+"""The scale `paper` of every space has its paper's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searchplat.methods import load_method
+from searchplat.spec.load import load
+from searchplat.spec.model import SearchSpec
+
+SPACES = Path(__file__).parents[1] / "spaces"
+
+Rows = dict[str, tuple[Any, str]]
+"""By key: the value, and where the paper has it. A key is a field of the method, or one of `ELSEWHERE`."""
+
+ELSEWHERE: dict[str, Callable[[SearchSpec, str], Any]] = {
+    "data": lambda spec, _: spec.data.name,
+    "objective": lambda spec, _: spec.objectives[0].metric,
+    "trials": lambda spec, stage: next(one.trials for one in spec.stages if one.name == stage),
+    "data_fraction": lambda spec, stage: next(one.data_fraction for one in spec.stages if one.name == stage),
+    "promotion": lambda spec, key: getattr(spec.promotion, key),
+    "choices": lambda spec, axis: spec.space[axis].choices,
+    "layers": lambda spec, axis: spec.space[axis].layers,
+    "bounds": lambda spec, axis: (spec.space[axis].low, spec.space[axis].high),
+    "control": lambda spec, name: next(dict(one.values) for one in spec.controls if one.name == name),
+}
+"""What is not a setting of the method: `key` or `key name`."""
+
+DUAL: Rows = {
+    "data": ("scientific", "3.1.1"),
+    "backbone": ("facebook/opt-125m", "3.1.4"),
+    "num_layers": (12, "3.1.4: OPT-125M"),
+    "layers layout": (12, "3.1.4: r = 1"),
+    "replace_every": (1, "3.1.4"),
+    "epochs": (40, "3.1.4"),
+    "promotion epochs": (40, "3.1.4"),
+    "promotion patience": (40, "3.1.4: no early stopping is told"),
+    "promotion data_fraction": (1.0, "2.4"),
+    "learning_rate": (5e-5, "3.1.4, Table 3"),
+    "schedule": ("cosine", "Table 3"),
+    "warmup_fraction": (0.06, "3.1.4"),
+    "batch_size": (6, "Table 3, Scientific"),
+    "max_sentence_tokens": (30, "3.1.4"),
+    "bottleneck": (64, "3.1.4"),
+    "num_samples": (1, "3.1.4"),
+    "num_negatives": (5, "3.1.4"),
+    "temperature": (1.0, "3.1.4"),
+    "lambda_align": (0.2, "Table 3, Scientific"),
+    "lambda_cl": (1e-3, "Table 3, Scientific"),
+    "lambda_cf": (0.1, "Table 3, Scientific"),
+    "trials layout": (30, "3.1.4"),
+    "data_fraction layout": (0.2, "Table 3, Scientific"),
+    "objective": ("valid/mrr", "2.3.3"),
+    "text_encoder": ("google-bert/bert-base-uncased", "Appendix A"),
+    "hard_fraction": (0.005, "Appendix A"),
+    "hard_mf_width": (1000, "Appendix A"),
+    "cf_model": ("ncf", "3.1.4"),
+    "cf_training": ("joint", "Appendix G"),
+    "hard_routing": (False, "2.3.3: the router mixes"),
+    "centre_states": (False, "2.2.2: one linear layer"),
+    "item_bias": ("zero", "2.2.2: nothing of popularity"),
+    "exclude_history": (False, "3.1.2: among all items"),
+    "promotion test": (("mrr", "recall@10", "ndcg@10"), "3.1.2"),
+}
+
+RECBOLE: Rows = {
+    "data": ("scientific", "DARec, 3.1.1"),
+    "epochs": (300, "RecBole: epochs"),
+    "promotion patience": (10, "RecBole: stopping_step"),
+    "learning_rate": (1e-3, "RecBole: learning_rate"),
+    "exclude_history": (False, "DARec, 3.1.2: among all items"),
+    "promotion test": (("mrr", "recall@10", "ndcg@10"), "DARec, 3.1.2"),
+}
+TRANSFORMER: Rows = {
+    **RECBOLE,
+    "weight_decay": (0.0, "RecBole: weight_decay"),
+    "max_length": (50, "RecBole: MAX_ITEM_LIST_LENGTH"),
+    "num_layers": (2, "RecBole: n_layers"),
+    "num_heads": (2, "RecBole: n_heads"),
+    "hidden_size": (64, "RecBole: hidden_size"),
+    "inner_size": (256, "RecBole: inner_size"),
+}
+PAIRS: Rows = {**RECBOLE, "exclude_history": (True, "RecBole: history left out for such models")}
+
+PAPERS: dict[str, Rows] = {
+    "darec": {**DUAL, "variant": ("darec", "2.3")},
+    "mixrec": {**DUAL, "variant": ("mixrec", "2.3"), "cf_training": ("joint", "3.4")},
+    "cramer": {
+        "data": ("redial", "4.1, of which this is a part"),
+        "objective": ("valid/sampled/ndcg@10", "B.3, 4.2"),
+        "sampled_negatives": (100, "4.2"),
+        "sampled_by": ("uniform", "4.2"),
+        "request_items": (3, "B.1"),
+        "choices drop_ratio": ((0.05, 0.1, 0.15, 0.2, 0.25), "B.3"),
+        "choices scope": (("ffn", "output", "both"), "B.3"),
+        "choices tuned": (("none", "last", "all"), "B.3"),
+        "choices course": (("linear", "exponential", "cosine"), "B.3"),
+        "bounds lambda_kl": ((0.1, 0.5), "B.3"),
+        "choices backbone": (("sasrec", "bert4rec"), "4.1"),
+        "tau_start": (0.7, "B.3"),
+        "tau_end": (0.3, "B.3"),
+        "backbone": ("sasrec", "Table 5, SASRec on ReDial"),
+        "drop_ratio": (0.2, "Table 5, SASRec on ReDial"),
+        "encoder": ("FacebookAI/roberta-base", "Table 5, SASRec on ReDial"),
+        "scope": ("output", "Table 5, SASRec on ReDial"),
+        "tuned": ("last", "Table 5, SASRec on ReDial"),
+        "lambda_kl": (0.4, "Table 5, SASRec on ReDial"),
+        "shared": (False, "Table 5, SASRec on ReDial"),
+        "course": ("cosine", "Table 5, SASRec on ReDial"),
+        "control default-bert4rec": (
+            {"backbone": "bert4rec", "drop_ratio": 0.15, "scope": "ffn", "lambda_kl": 0.3},
+            "Table 5, BERT4Rec on ReDial",
+        ),
+        "num_layers": (2, "B.2, RecBole: n_layers"),
+        "num_heads": (2, "B.2, RecBole: n_heads"),
+        "hidden_size": (64, "B.2, RecBole: hidden_size"),
+        "inner_size": (256, "B.2, RecBole: inner_size"),
+        "max_length": (50, "B.2, RecBole: MAX_ITEM_LIST_LENGTH"),
+        "backbone_epochs": (300, "B.2, RecBole: epochs"),
+        "backbone_patience": (10, "B.2, RecBole: stopping_step"),
+        "backbone_learning_rate": (1e-3, "B.2, RecBole: learning_rate"),
+        "promotion seeds": (5, "Table 1"),
+        "promotion test": (
+            (
+                *("mrr", "recall@10", "ndcg@10"),
+                *(f"sampled/{name}@{k}" for name in ("recall", "ndcg", "mrr") for k in (10, 20)),
+            ),
+            "4.1, 4.2, besides ours",
+        ),
+    },
+    "laser": {
+        "data": ("scientific", "5.1"),
+        "backbone": ("openai-community/gpt2-large", "Appendix B"),
+        "id_recommender": ("bert4rec", "Appendix B"),
+        "id_width": (64, "Appendix B: 2 heads of 32"),
+        "former_layers": (12, "Appendix B"),
+        "cross_every": (2, "Appendix B"),
+        "former_width": (768, "Appendix B"),
+        "former_heads": (12, "Appendix B"),
+        "num_experts": (8, "Appendix B"),
+        "top_experts": (3, "Appendix B"),
+        "prefix_length": (32, "Appendix B"),
+        "num_suffix": (1, "4.1"),
+        "batch_size": (4, "Appendix B"),
+        "learning_rate": (1e-4, "Appendix B"),
+        "weight_decay": (0.0, "Appendix B: Adam"),
+        "schedule": ("constant", "Appendix B: none is told"),
+        "lambda_balance": (0.01, "Appendix B; 0.1 in 5.6.2"),
+        "bounds lambda_balance": ((1e-3, 1.0), "both of them"),
+        "temperature": (0.05, "Appendix B"),
+        "epochs": (20, "Appendix B: 15 + 5"),
+        "phase1_epochs": (15, "Appendix B"),
+        "promotion epochs": (20, "Appendix B"),
+        "promotion patience": (20, "4.3.2: phase 2 follows phase 1"),
+        "centre_states": (False, "eq. 2"),
+        "template": ("paper", "4.1"),
+        "exclude_history": (False, "eq. 3: among all items"),
+        "promotion test": (("mrr", "recall@10", "ndcg@10"), "5.1"),
+    },
+    "promptbert": {
+        "data": ("ml-1m", "4.1.1"),
+        "backbone": ("google-bert/bert-base-uncased", "4.3: BERT-base"),
+        "num_layers": (None, "4.3: all 12"),
+        "max_tokens": (512, "4.3"),
+        "learning_rate": (1e-4, "4.3"),
+        "schedule": ("constant", "4.3: fixed"),
+        "warmup_fraction": (0.0, "4.3: fixed"),
+        "weight_decay": (0.01, "4.3"),
+        "choices weight_decay": ((1e-4, 1e-3, 1e-2), "4.3"),
+        "batch_size": (16, "4.3"),
+        "contrast_group": (4, "4.3: 4 on each of 4 GPUs"),
+        "experts": (4, "4.3"),
+        "top_k": (2, "4.3"),
+        "attention_heads": (4, "4.3"),
+        "max_windows": (8, "4.1.2"),
+        "stride": (2, "4.1.2"),
+        "contrast_similarity": ("inner", "3.2"),
+        "unrated_share": (0.0, "3.1"),
+        "item_bias": ("zero", "3.1: nothing of popularity"),
+        "sampled_negatives": (100, "4.3"),
+        "sampled_by": ("popularity", "4.3"),
+        "promotion test": (
+            (
+                *("mrr", "recall@10", "ndcg@10"),
+                *(f"sampled/{name}@{k}" for k in (5, 10) for name in ("recall", "ndcg")),
+            ),
+            "4.3, besides ours",
+        ),
+    },
+    "sasrec": {**TRANSFORMER, "dropout": (0.5, "RecBole: hidden_dropout_prob")},
+    "bert4rec": {
+        **TRANSFORMER,
+        "dropout": (0.2, "RecBole: hidden_dropout_prob"),
+        "mask_ratio": (0.2, "RecBole: mask_ratio"),
+        "last_only": (0.5, "RecBole: ft_ratio"),
+    },
+    "gru4rec": {
+        **RECBOLE,
+        "embedding_size": (64, "RecBole: embedding_size"),
+        "hidden_size": (128, "RecBole: hidden_size"),
+        "num_layers": (1, "RecBole: num_layers"),
+        "dropout": (0.3, "RecBole: dropout_prob"),
+    },
+    "mf": {**PAIRS, "width": (64, "RecBole: embedding_size"), "batch_size": (2048, "RecBole: train_batch_size")},
+    "ncf": {**PAIRS, "width": (64, "RecBole: mf_embedding_size"), "dropout": (0.1, "RecBole: dropout_prob")},
+}
+"""Sections, tables and appendices are those of the space's own paper unless another is named."""
+
+
+@cache
+def spec_of(space: str) -> SearchSpec:
+    return load(SPACES / f"{space}.yaml", scale="paper")
+
+
+@pytest.mark.parametrize(
+    ("space", "key", "value", "source"),
+    [(space, key, value, source) for space, rows in PAPERS.items() for key, (value, source) in rows.items()],
+)
+def test_the_scale_has_the_papers_number(space: str, key: str, value: Any, source: str) -> None:
+    spec = spec_of(space)
+    first, _, name = key.partition(" ")
+    if first in ELSEWHERE:
+        found = ELSEWHERE[first](spec, name)
+    else:  # what a parameter is where it is not searched: in other stages, and in controls
+        found = getattr(load_method(spec.method).Config(**spec.fixed), key)
+    assert found == value, source
+
+
+@pytest.mark.parametrize("space", ["darec", "mixrec"])
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        ("lambda_align", (0.1, 0.2, 0.1, 0.2, 0.05)),
+        ("lambda_cl", (1e-6, 1e-3, 1e-3, 1e-6, 1e-3)),
+        ("lambda_cf", (0.001, 0.1, 0.05, 0.1, 0.01)),
+    ],
+)
+def test_the_ranges_hold_what_table_3_has_for_any_data_set(space: str, axis: str, values: tuple[float, ...]) -> None:
+    low, high = ELSEWHERE["bounds"](spec_of(space), axis)
+    assert low <= min(values) < max(values) <= high
+
+
+def test_every_space_with_the_scale_is_examined() -> None:
+    named = {path.stem for path in SPACES.glob("*.yaml") if "\n  paper:" in path.read_text(encoding="utf-8")}
+    assert named == set(PAPERS)
