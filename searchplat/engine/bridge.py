@@ -68,10 +68,9 @@ class Bridge(DriverOnly, TuneSearcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's order; None for "not yet"; FINISHED at the end."""
-        if self.error is not None:
+        # Never "not yet" at the end: Tune would ask on for ten minutes, and look at nothing else.
+        if self.error is not None or self._halt.asked:
             return str(TuneSearcher.FINISHED)
-        if self._halt.asked:
-            return None
         found: dict[str, Any] | str | None = None
         with self._halt.guarding():
             found = self._next(trial_id)
