@@ -63,7 +63,7 @@ def settle(code: int) -> int:
             stream.flush()
         except OSError as error:
             _lead_nowhere(number)  # Python would complain at its end
-            if isinstance(error, OutputError):
+            if code == 0 and isinstance(error, OutputError):
                 with suppress(OSError):
                     print(f"error: {error}", file=sys.stderr, flush=True)
             code = code or getattr(error, "exit_code", 1)

@@ -284,7 +284,8 @@ class _Run:
             finally:
                 if figures.error is not None:
                     self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
-                bridge.join(timeout_s=LEAVE_S if self._halt.asked else 60)
+                # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
+                bridge.join(timeout_s=1 if self._halt.asked else 60)
                 if left := self._remover.finish():
                     self._monitor.event(left)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
