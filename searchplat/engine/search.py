@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -152,7 +153,7 @@ class _Run:
             raise
         finally:
             if outcome is None:
-                outcome = self._failed("left by an exception that is no error")
+                outcome = self._interrupted(exit_code(signal.SIGINT), "interrupted at once")
             with suppress(TryAgainError):  # what cannot be written now, the next run takes for granted
                 self._requeue_running()
                 self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
