@@ -61,6 +61,7 @@ def search(
     from searchplat.spec import load
     from searchplat.tracking import DEFAULT_TRACKING_URI, redact
 
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     with watching(sys.stdout, quiet=quiet) as monitor:
         outcome = run_search(
@@ -78,7 +79,6 @@ def search(
     with streams.outlived(outcome.exit_code):
         if not quiet:
             with Ledger.read(outcome.ledger_path) as ledger:
-                uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
                 snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
                 screen = summary(
                     snapshot,

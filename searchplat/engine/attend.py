@@ -20,6 +20,7 @@ from searchplat.engine.halt import Halt
 from searchplat.errors import SearchplatError, TryAgainError
 from searchplat.signals import Interrupted, heard
 
+RAY_ENDED = "Ray ended under this command; run the same command again: it goes on from here"
 _NAME = "searchplat-work"
 _LOOK_S = 0.1
 _RAY_EVERY_S = 1.0
@@ -48,8 +49,11 @@ class Attendant:
         with heard(self._halt.hear) as self._listen:
             yield
 
-    def run(self, work: Callable[[], Result]) -> Result:
+    def run(self, work: Callable[[], Result], *, ray: bool = True) -> Result:
         """The result of `work`, which runs in another thread.
+
+        Args:
+            ray: Whether it needs the Ray that this process has started, if it has.
 
         Raises:
             Interrupted: If a signal came and the work did not end in time, or failed for it.
@@ -67,7 +71,7 @@ class Attendant:
             if self._halt.left_s(began) <= 0:
                 break
             if time.monotonic() - looked >= _RAY_EVERY_S:
-                missing = missing + 1 if _ray_gone() else 0
+                missing = missing + 1 if ray and _ray_gone() else 0
                 looked = time.monotonic()
             if missing >= _RAY_LOOKS:
                 break
@@ -77,8 +81,8 @@ class Attendant:
             raise error
         if self._halt.signal is not None:
             raise Interrupted(self._halt.signal)
-        if missing or _ray_gone():
-            raise TryAgainError("Ray ended under this command; run the same command again: it goes on from here")
+        if missing:
+            raise TryAgainError(RAY_ENDED)
         return done.result()
 
 

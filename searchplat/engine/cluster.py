@@ -13,6 +13,7 @@ from typing import Any
 import ray
 
 from searchplat.engine import access
+from searchplat.engine.attend import RAY_ENDED
 from searchplat.engine.shipping import EXCLUDED
 from searchplat.environment import is_secret, reduced
 from searchplat.errors import InputError, SearchplatError, TryAgainError, disk_full
@@ -55,6 +56,10 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
                 _daemons[:] = _places(context.address_info["gcs_address"])
             url = context.dashboard_url
             yield f"http://{url}" if url else None
+        except Exception as error:
+            if isinstance(error, SearchplatError) or not gone():
+                raise
+            raise TryAgainError(RAY_ENDED) from error
         finally:
             _daemons.clear()
             ray.shutdown()  # also of one that could not start

@@ -131,11 +131,11 @@ class _Run:
     def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
         """Run whatever the plan still holds."""
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
         sink = SearchSink(
             self._ledger, partial(MlflowSink.of, spec=self._spec, search=self._folder.name, tracking_uri=uri)
         )
         with self._attendant.hearing():
+            self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
             return self._attended(partial(self._tune, address, uri, resumed, sink), sink)
 
     def _attended(self, tune: Callable[[], None], sink: SearchSink) -> SearchOutcome:
@@ -171,14 +171,11 @@ class _Run:
         if self._halt.asked:
             patience_s = LEAVE_S if self._halt.signal is not None else _LAST_ROWS_S
         try:
-            return replace(outcome, unsent_rows=self._attendant.run(partial(sink.stop, patience_s)))
+            return replace(outcome, unsent_rows=self._attendant.run(partial(sink.stop, patience_s), ray=False))
         except Interrupted as left:
-            outcome = replace(outcome, unsent_rows=sink.backlog())
-            return (
-                outcome
-                if outcome.exit_code
-                else replace(outcome, state="interrupted", exit_code=left.exit_code, message=_GOES_ON)
-            )
+            if outcome.exit_code == 0:
+                outcome = self._interrupted(left.exit_code, _GOES_ON)
+            return replace(outcome, unsent_rows=sink.backlog())
 
     def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.

@@ -190,13 +190,13 @@ class _Promoting:
             try:
                 if drive.waiting:
                     self._attendant.run(partial(self._train, drive, address, workers))
-                unsent = self._attendant.run(partial(sink.send, load, last=True))
+                unsent = self._attendant.run(partial(sink.send, load, last=True), ray=False)
                 if self._halt.signal is not None:
                     raise Interrupted(self._halt.signal)
                 promotion = self._store.load(self._number)
                 if promotion.winner() is None:
                     raise SearchFailedError(self._without_winner(promotion))
-                registered = self._attendant.run(partial(register_winner, self._ledger, promotion, uri))
+                registered = self._attendant.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
             except Interrupted as left:
                 message = "interrupted; the same command goes on from here"
                 return PromotionOutcome(load(), "interrupted", left.exit_code, message, sink.backlog(load))
