@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
@@ -51,7 +51,7 @@ def heard(listener: Callable[[int], None]) -> Iterator[Callable[[], None]]:
 
     before = {
         number: signal.getsignal(number)
-        for number in _ENDING
+        for number in ENDING
         if not (number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN)
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import traceback
@@ -72,12 +73,18 @@ def _complain(message: str, ctx: Any) -> None:
         print(text.visible_lines(redact(message)), file=sys.stderr)
 
 
+def _help_width() -> int | None:
+    """Of help texts on a terminal narrower than click's least of 50; None for click's own choice."""
+    columns = shutil.get_terminal_size().columns
+    return max(30, columns - 1) if columns < 52 else None
+
+
 app = typer.Typer(
     cls=Guarded,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
     epilog=(
         "\b\n"
         "Exit codes: 0 done, 1 the search failed, 2 the input is wrong,\n"
