@@ -59,6 +59,12 @@ class Halt:
         self._deadline = now if self._deadline is None else min(now, self._deadline)
         self.error = self.error or error
 
+    def no_more(self) -> None:
+        """Nothing is under way any more that needs the rest of a grace time."""
+        self.under_way = False
+        if self._deadline is not None:
+            self._deadline = min(time.monotonic(), self._deadline)
+
     def due(self, trials_at_work: int) -> bool:
         """Whether to end now."""
         return self._deadline is not None and (trials_at_work == 0 or time.monotonic() >= self._deadline)

@@ -163,7 +163,7 @@ class _Run:
 
     def _flushed(self, outcome: SearchOutcome, sink: SearchSink) -> SearchOutcome:
         """Send MLflow what it has not got, unless somebody wants this to end."""
-        self._halt.under_way = False
+        self._halt.no_more()
         if self._halt.signal is not None and not self._sending:  # the environment may still lack what it logs in with
             return replace(outcome, unsent_rows=sink.backlog())
         # A good MLflow that is only behind gets the time that it needs.
@@ -280,6 +280,7 @@ class _Run:
                 if self._halt.error is None:  # else Tune fell over the same
                     raise
             finally:
+                self._halt.no_more()
                 if figures.error is not None:
                     self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
                 # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
