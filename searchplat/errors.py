@@ -56,9 +56,11 @@ class TryAgainError(SearchplatError):
 def disk_full(error: BaseException) -> bool:
     """Whether an error, or one that it came from, says that a disk has no space left or a quota is used up."""
     met: BaseException | None = error
-    while met is not None:
+    seen: set[int] = set()  # `raise error from error`, which Ray does, leads back to itself
+    while met is not None and id(met) not in seen:
         if isinstance(met, OSError) and met.errno in (errno.ENOSPC, errno.EDQUOT):
             return True
+        seen.add(id(met))
         met = met.__cause__ or met.__context__
     return False
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -24,16 +27,15 @@ from searchplat.cli import (
     run,
     search,
     status,
+    streams,
     sync,
     text,
     trials,
     ui,
 )
-from searchplat.errors import SearchplatError
+from searchplat.errors import SearchplatError, TryAgainError, disk_full
 from searchplat.redaction import redact
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+from searchplat.signals import Interrupted, exit_code, raising
 
 
 class Guarded(TyperGroup):
@@ -43,17 +45,20 @@ class Guarded(TyperGroup):
         """Run the command of `ctx`."""
         try:
             return super().invoke(ctx)
-        except SearchplatError as error:
+        except (SearchplatError, streams.OutputError) as error:
             _complain(f"error: {error}", ctx)
             raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt as error:
+        except (KeyboardInterrupt, Interrupted) as error:
             _complain("interrupted", ctx)
-            raise typer.Exit(INTERRUPTED) from error
+            raise typer.Exit(getattr(error, "exit_code", exit_code(signal.SIGINT))) from error
         except BrokenPipeError:  # `searchplat trials x | head`: click ends quietly
             raise
         except Exception as error:
             if type(error).__module__.startswith("typer"):  # usage errors and exits
                 raise
+            if disk_full(error):
+                _complain(f"error: {error}; free some space and run the same command again", ctx)
+                raise typer.Exit(TryAgainError.exit_code) from error
             _complain(f"error: {type(error).__name__}: {error}", ctx)
             if not ctx.params.get("traceback"):
                 again = text.shell_words(["searchplat", "--traceback", *sys.argv[1:]])
@@ -62,9 +67,16 @@ class Guarded(TyperGroup):
 
 
 def _complain(message: str, ctx: Any) -> None:
-    if ctx.params.get("traceback"):
-        print(text.visible_lines(redact(traceback.format_exc())), file=sys.stderr)
-    print(text.visible_lines(redact(message)), file=sys.stderr)
+    with suppress(OSError):  # the exit code says it too
+        if ctx.params.get("traceback"):
+            print(text.visible_lines(redact(traceback.format_exc())), file=sys.stderr)
+        print(text.visible_lines(redact(message)), file=sys.stderr)
+
+
+def _help_width() -> int | None:
+    """Of help texts on a terminal narrower than click's least of 50; None for click's own choice."""
+    columns = shutil.get_terminal_size().columns
+    return max(30, columns - 1) if columns < 52 else None
 
 
 app = typer.Typer(
@@ -72,7 +84,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": _help_width()},
     epilog=(
         "\b\n"
         "Exit codes: 0 done, 1 the search failed, 2 the input is wrong,\n"
@@ -121,7 +133,19 @@ app.add_typer(assets.app, name="assets")
 
 def entry() -> None:
     """Run the command line of this process."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal without Unicode shows ? instead of an error
-            stream.reconfigure(errors="replace")
-    app()
+    from searchplat.engine.attend import leave
+
+    streams.mend()
+    raising()
+    try:
+        app()
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except streams.OutputError as error:  # of a help text, say
+        with suppress(OSError):
+            print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except (KeyboardInterrupt, Interrupted) as error:  # outside any command
+        code = getattr(error, "exit_code", exit_code(signal.SIGINT))
+    leave(streams.settle(code))

@@ -83,7 +83,7 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
 
     from searchplat.cli import text
     from searchplat.cli.layout import layout_grid
-    from searchplat.cli.output import command, line, table
+    from searchplat.cli.output import Fitted, command, line, table
     from searchplat.cli.reuse import run_command
     from searchplat.cli.view import searched_values
 
@@ -110,6 +110,7 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
     parts.append(table(("field", "value", ""), sorted(fields, key=lambda row: row[2] == "")))
     layout = snapshot.spec.layout
     if layout is not None and isinstance(first.config.get(layout.name), str):
-        parts += ["", *layout_grid(layout, first.config[layout.name])]
+        value = first.config[layout.name]
+        parts += ["", Fitted(lambda width: Group(*layout_grid(layout, value, min(width, 80))))]
     parts += ["", line(("to train it again", "bold")), command(text.shell_words(run_command(snapshot, first)))]
     return Group(*parts)

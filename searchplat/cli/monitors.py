@@ -1,11 +1,14 @@
-"""Who watches a search from the command line: a live picture on a terminal, lines anywhere else."""
+"""Who watches a search from the command line: a live picture on a terminal, lines anywhere else.
+
+A search outlives its output: what cannot be written is left out, and the summary at the end says why.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from searchplat.cli import text
@@ -44,18 +47,19 @@ class LiveMonitor:
 
     def prepare(self, message: str) -> None:
         """Write it."""
-        self._console.print(text.visible(f"{message} ..."), style="dim")
+        self._print(f"{message} ...")
 
     def start(self, info: RunInfo) -> None:
         """Show the search from now on."""
         self._info, self._began = info, time.monotonic() - (info.watched_since or 0.0)
-        self._live.start()
-        self._thread.start()
+        with suppress(OSError):
+            self._live.start()
+            self._thread.start()
 
     def event(self, message: str) -> None:
         """Show the newest message in the picture, or write it while there is none."""
         if self._info is None:
-            self._console.print(text.visible(message), style="dim")
+            self._print(message)
         else:
             self._notice = message
 
@@ -68,13 +72,21 @@ class LiveMonitor:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._live.stop()
+        with suppress(OSError):
+            self._live.stop()
+
+    def _print(self, line: str) -> None:
+        with suppress(OSError):
+            self._console.print(text.visible(line), style="dim")
 
     def _refresh(self) -> None:
         pause = 0.0
         while not self._stop.wait(pause):
             began = time.monotonic()
-            self._draw()
+            try:
+                self._draw()
+            except OSError:  # the terminal has gone; the search goes on
+                return
             pause = max(_REFRESH_SECONDS, (time.monotonic() - began) * _COST_SHARE)
 
     def _draw(self) -> None:
@@ -187,7 +199,7 @@ class PlainMonitor:
         return snapshot.better(trial.objectives[0], best.objectives[0])
 
     def _say(self, line: str) -> None:
-        with self._write_lock:
+        with self._write_lock, suppress(OSError):
             print(text.visible(line), file=self._out, flush=True)
 
 

@@ -12,8 +12,7 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from searchplat.cli.output import Table
     from searchplat.contract import AssetSource, Recommended, Served
 
 

@@ -6,11 +6,12 @@ import math
 import statistics
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from searchplat.cli import options
+from searchplat.cli import options, streams
 
 if TYPE_CHECKING:
     from searchplat.promotion.promote import PromotionOutcome
@@ -70,7 +71,9 @@ def promote(
     from searchplat.promotion.promote import run_promotion
 
     def say(line: str) -> None:
-        if not quiet:
+        with suppress(OSError):  # a promotion outlives who reads of it
+            if quiet:
+                return
             # With --json, stdout is the document's alone.
             print(time.strftime("%H:%M:%S"), visible_lines(line), flush=True, file=sys.stderr if json_ else sys.stdout)
 
@@ -90,12 +93,13 @@ def promote(
         runs=runs,
         say=say,
     )
-    if json_:
-        print_json(document(outcome))
-    elif not quiet:
-        show("", screen(outcome))
-    if outcome.state != "done":
-        print(visible_lines(outcome.message), file=sys.stderr)
+    with streams.outlived(outcome.exit_code):
+        if json_:
+            print_json(document(outcome))
+        elif not quiet:
+            show("", screen(outcome))
+        if outcome.state != "done":
+            print(visible_lines(outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)
 
 

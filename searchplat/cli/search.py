@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from searchplat.cli import options
+from searchplat.cli import options, streams
 
 
 def search(
@@ -61,6 +61,7 @@ def search(
     from searchplat.spec import load
     from searchplat.tracking import DEFAULT_TRACKING_URI, redact
 
+    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     with watching(sys.stdout, quiet=quiet) as monitor:
         outcome = run_search(
@@ -75,17 +76,17 @@ def search(
             runs=runs,
             monitor=monitor,
         )
-    if not quiet:
-        with Ledger.read(outcome.ledger_path) as ledger:
-            uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-            snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
-            screen = summary(
-                snapshot,
-                wall_seconds=wall_seconds(ledger),
-                tracking_uri=redact(uri),
-                unsent_rows=outcome.unsent_rows,
-            )
-        show("", screen)
-    if outcome.state != "done":
-        print(visible_lines(("error: " if outcome.state == "failed" else "") + outcome.message), file=sys.stderr)
+    with streams.outlived(outcome.exit_code):
+        if not quiet:
+            with Ledger.read(outcome.ledger_path) as ledger:
+                snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
+                screen = summary(
+                    snapshot,
+                    wall_seconds=wall_seconds(ledger),
+                    tracking_uri=redact(uri),
+                    unsent_rows=outcome.unsent_rows,
+                )
+            show("", screen)
+        if outcome.state != "done":
+            print(visible_lines(("error: " if outcome.state == "failed" else "") + outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
-from searchplat.cli.output import command, line, table
+from searchplat.cli.output import Fitted, command, line, table
 from searchplat.cli.snapshot import Snapshot, take, wall_seconds
 from searchplat.cli.summary import best_block, comparison, next_commands
 from searchplat.cli.view import STATE_STYLES, stages_table
@@ -147,7 +147,7 @@ def one_screen(one: Standing) -> RenderableType:
         line(("folder  ", "dim"), str(snapshot.folder)),
         *([line(("a trial  ", "dim"), one.share)] if one.share else []),
         "",
-        stages_table(snapshot),
+        Fitted(lambda width: stages_table(snapshot, min(width, 80))),
         "",
         *best_block(snapshot),
     ]

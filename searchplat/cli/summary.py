@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
 from searchplat.cli.layout import layout_grid
-from searchplat.cli.output import command, line, table
+from searchplat.cli.output import Fitted, command, line, table
 from searchplat.cli.reuse import run_command, space_word
 from searchplat.cli.snapshot import BASELINE, Snapshot
 from searchplat.cli.view import searched_values
@@ -45,6 +45,9 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
 
 def best_block(snapshot: Snapshot) -> list[RenderableType]:
     """The best trial and its searched values, a line each, its layout drawn."""
+    from rich.console import Group
+    from rich.padding import Padding
+
     best = snapshot.best
     if best is None or best.objectives is None:
         return [line(("no trial ended with a value", "bold"))]
@@ -62,9 +65,9 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
         parts.append(line((f"        and {len(rest) - 8} more; see `searchplat best`", "dim")))
     if layout is not None and layout.name in found:
         parts.append(line(f"        {layout.name} = {text.value(found[layout.name])}"))
-        for row in layout_grid(layout, str(found[layout.name]), 70):
-            row.pad_left(8)
-            parts.append(row)
+        value = str(found[layout.name])
+        indent = (0, 0, 0, 8)
+        parts.append(Fitted(lambda width: Padding(Group(*layout_grid(layout, value, min(width, 78) - 8)), indent)))
     return parts
 
 

@@ -26,7 +26,6 @@ def ui(
       searchplat ui --port 5001 --tracking-uri sqlite:///other.db
     """
     import os
-    import signal
 
     from searchplat.engine.folder import SearchFolder, list_searches, runs_root
     from searchplat.errors import SearchFailedError
@@ -43,7 +42,6 @@ def ui(
         _say([f"MLflow   {address.shown}", *others])
         return
     print("starting MLflow's server ...", flush=True)
-    signal.signal(signal.SIGTERM, _terminated)
     with serving(address, port) as process:
         server = f"http://{HOST}:{port}"
         client = connect(address)
@@ -55,11 +53,6 @@ def ui(
             print("ended")
             return
     raise SearchFailedError(f"MLflow's server ended with code {code}")
-
-
-def _terminated(number: int, frame: object) -> None:
-    # As an exception, so that the server is ended too.
-    raise SystemExit(128 + number)
 
 
 def _views(client: Any, server: str, search: str) -> list[str]:

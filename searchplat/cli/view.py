@@ -32,6 +32,9 @@ STATE_STYLES = {
 _RECENT = 4
 """Trials of the newest lines."""
 
+_VALUES = 120
+"""Characters of the best trial's values, on as many lines as that takes."""
+
 _SIDE_BY_SIDE = 72
 """Width from which the controls stand beside the best trial."""
 
@@ -67,7 +70,7 @@ class _Section:
 
 
 class LiveView:
-    """The picture. Sections are dropped, least important first, until it fits the height; lines are cut, not wrapped.
+    """The picture. Sections are dropped, least important first, until it fits the height.
 
     Args:
         height: Lines; by default those of the console.
@@ -129,7 +132,7 @@ def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
         f"{snapshot.ended} of {text.plural(snapshot.planned, 'trial')}, {around.slots} at once  "
         f"{text.duration(around.elapsed_seconds)} elapsed, {left}"
     )
-    return Group(_cut(first), _cut(second))
+    return Group(first, second)
 
 
 def stages_table(snapshot: Snapshot, width: int = 80) -> RenderableType:
@@ -153,7 +156,7 @@ def states_line(snapshot: Snapshot) -> RenderableType:
     parts: list[str | tuple[str, str]] = []
     for state, number in snapshot.states.items():
         parts += ["" if not parts else "  ", (f"{number} {state}", STATE_STYLES[state])]
-    return _cut(line(*parts)) if parts else line(("no trial yet", "dim"))
+    return line(*parts) if parts else line(("no trial yet", "dim"))
 
 
 def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
@@ -168,7 +171,7 @@ def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
     layout = snapshot.spec.layout
     drawn = values.pop(layout.name, None) if layout is not None else None
     if values:
-        lines.append(line(text.values_line(values, width)))
+        lines.append(line(text.values_line(values, max(width, _VALUES))))
     if layout is not None and drawn is not None:
         lines += layout_grid(layout, str(drawn), width)
     return lines
@@ -225,9 +228,9 @@ def _best_and_controls(snapshot: Snapshot, width: int) -> RenderableType:
     from rich.table import Table
 
     if not snapshot.controls:
-        return Group(*map(_cut, best_lines(snapshot, width)))
+        return Group(*best_lines(snapshot, width))
     if width < _SIDE_BY_SIDE:
-        return Group(*map(_cut, best_lines(snapshot, width)), controls_table(snapshot))
+        return Group(*best_lines(snapshot, width), controls_table(snapshot))
     half = Table.grid(padding=(0, 3, 0, 0))
     half.add_column(no_wrap=True)
     half.add_column(no_wrap=True)
@@ -239,7 +242,7 @@ def _places(snapshot: Snapshot, around: Surroundings) -> RenderableType:
     from rich.console import Group
 
     places = [("folder", str(snapshot.folder)), ("MLflow", around.tracking_uri), ("Ray", around.dashboard_url)]
-    lines = [_cut(line((f"{name:<7}", "dim"), where)) for name, where in places if where]
+    lines = [line((f"{name:<7}", "dim"), where) for name, where in places if where]
     end = "ends the watching, not the search" if around.watched else "stops; the same command goes on from there"
     return Group(*lines, line((f"Ctrl-C {end}", "dim")))
 

@@ -68,10 +68,9 @@ class Bridge(DriverOnly, TuneSearcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's order; None for "not yet"; FINISHED at the end."""
-        if self.error is not None:
+        # Never "not yet" at the end: Tune would ask on for ten minutes, and look at nothing else.
+        if self.error is not None or self._halt.asked:
             return str(TuneSearcher.FINISHED)
-        if self._halt.asked:
-            return None
         found: dict[str, Any] | str | None = None
         with self._halt.guarding():
             found = self._next(trial_id)
@@ -98,7 +97,9 @@ class Bridge(DriverOnly, TuneSearcher):
         if isinstance(turn, Ask):
             thinking = self._think_of(turn.stage, slots)
             # While trials run, Tune must get back to them; while none does, it would sleep before it asks again.
-            thinking.join(_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
+            until = time.monotonic() + (_PATIENCE_S if self._handed else _PATIENCE_ALONE_S)
+            while thinking.is_alive() and not self._halt.asked and time.monotonic() < until:
+                thinking.join(_PATIENCE_S)
             return None if thinking.is_alive() else self.suggest(trial_id)
         assert isinstance(turn, TrialRecord)
         return self._hand_out(trial_id, turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,18 @@ from typing import Any
 import ray
 
 from searchplat.engine import access
+from searchplat.engine.attend import RAY_ENDED
 from searchplat.engine.shipping import EXCLUDED
 from searchplat.environment import is_secret, reduced
-from searchplat.errors import InputError
+from searchplat.errors import InputError, SearchplatError, TryAgainError, disk_full
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
 _REMEMBERED_S = 0.25
+_ANSWER_S = 2.0
+_DASHBOARD_HOST = "127.0.0.1"
+_DASHBOARD_PORTS = range(8265, 8265 + 51)
+"""Ray's first, and those that it tries after it."""
 
 
 @contextmanager
@@ -43,13 +49,41 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
     own = access.is_own(address)
     guarded = own or address is None or access.asks_for_token(access.resolved(address))
     with access.authenticated(access.TOKEN if guarded else access.NONE):
-        context = _own(environment) if own else _other(address, environment, code)
-        _total.forget()
         try:
+            context = _own(environment) if own else _other(address, environment, code)
+            _total.forget()
+            if own:
+                _daemons[:] = _places(context.address_info["gcs_address"])
             url = context.dashboard_url
             yield f"http://{url}" if url else None
+        except Exception as error:
+            if isinstance(error, SearchplatError) or not gone():
+                raise
+            raise TryAgainError(RAY_ENDED) from error
         finally:
-            ray.shutdown()
+            _daemons.clear()
+            ray.shutdown()  # also of one that could not start
+
+
+_daemons: list[tuple[str, int]] = []
+"""Where the daemons of a Ray of our own take calls."""
+
+
+def _places(gcs: str) -> list[tuple[str, int]]:
+    host, _, port = gcs.rpartition(":")
+    return [(host, int(port)), *((node["NodeManagerAddress"], node["NodeManagerPort"]) for node in ray.nodes())]
+
+
+def gone() -> bool:
+    """Whether a daemon of the Ray that this process started takes no calls any more. Asks Ray itself nothing."""
+    for place in list(_daemons):
+        try:
+            socket.create_connection(place, timeout=_ANSWER_S).close()
+        except ConnectionRefusedError:
+            return True
+        except OSError:  # busy
+            continue
+    return False
 
 
 def _keep_credentials() -> None:
@@ -62,6 +96,7 @@ def _keep_credentials() -> None:
 def _own(environment: dict[str, str]) -> Any:
     """Start Ray on this machine."""
     access.guard_token()
+    _check_dashboard_port()
     # Whatever Ray itself writes while it starts is for this user alone.
     before = os.umask(0o077)
     try:
@@ -69,15 +104,40 @@ def _own(environment: dict[str, str]) -> Any:
             return ray.init(
                 address="local",
                 include_dashboard=True,
-                dashboard_host="127.0.0.1",
+                dashboard_host=_DASHBOARD_HOST,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env={"env_vars": environment},
                 # Reports are small and data is memory-mapped: the store needs little of a laptop's memory.
                 object_store_memory=256 * _MIB,
             )
+    except Exception as error:  # of whatever class, with what its processes last wrote
+        if isinstance(error, SearchplatError) or disk_full(error):
+            raise
+        raise TryAgainError(f"Ray did not start on this machine: {str(error).strip()}") from error
     finally:
         os.umask(before)
+
+
+def _check_dashboard_port() -> None:
+    """Refuse at once what Ray would find out in a minute, as the dashboard's process does not end for want of a port.
+
+    Raises:
+        TryAgainError: If all ports that Ray tries are taken.
+    """
+    for port in _DASHBOARD_PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((_DASHBOARD_HOST, port))
+            except OSError:
+                continue
+            return
+    first, last = _DASHBOARD_PORTS[0], _DASHBOARD_PORTS[-1]
+    raise TryAgainError(
+        f"Failed to start the dashboard of Ray: ports {first} to {last} of {_DASHBOARD_HOST} are all taken; end "
+        "some of what holds them, other searches perhaps, and run the same command again"
+    )
 
 
 def _other(address: str | None, environment: dict[str, str], code: Sequence[str]) -> Any:

@@ -12,8 +12,7 @@ import os
 import shutil
 import signal
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,8 +22,9 @@ from typing import Any
 from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.engine.access import check_cluster
+from searchplat.engine.attend import Attendant
 from searchplat.engine.folder import SearchFolder, runs_root
-from searchplat.engine.halt import Halt
+from searchplat.engine.halt import LEAVE_S, Halt
 from searchplat.engine.keeping import SEARCH, Remover, note, of_search
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.packing import Share
@@ -37,6 +37,7 @@ from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
+from searchplat.signals import Interrupted, exit_code
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
@@ -49,6 +50,7 @@ _MANY_AT_ONCE = 16
 """Trials at once from which on MLflow's rows are sent by a process of their own."""
 _LAST_ROWS_S = 30.0
 _ROWS_A_SECOND = 20
+_GOES_ON = "interrupted; the same command goes on from here"
 
 
 def run_search(
@@ -123,24 +125,26 @@ class _Run:
         self._storage, self._remover = storage, Remover()
         self._bug: TrialRecord | None = None
         self._halt = Halt()
-        self._signal: int | None = None
+        self._attendant = Attendant(self._halt, self._say_stopping)
+        self._sending = False
 
     def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
         """Run whatever the plan still holds."""
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-        self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
         sink = SearchSink(
             self._ledger, partial(MlflowSink.of, spec=self._spec, search=self._folder.name, tracking_uri=uri)
         )
+        with self._attendant.hearing():
+            self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
+            return self._attended(partial(self._tune, address, uri, resumed, sink), sink)
+
+    def _attended(self, tune: Callable[[], None], sink: SearchSink) -> SearchOutcome:
         outcome = None
         try:
-            with self._signals():
-                self._tune(address, uri, resumed, sink)
+            self._attendant.run(tune)
             outcome = self._outcome()
-        except SystemExit as left:
-            if left.code != signal.SIGTERM:
-                raise
-            outcome = self._interrupted(128 + signal.SIGTERM, "interrupted while Ray started")
+        except Interrupted as left:
+            outcome = self._interrupted(left.exit_code, _GOES_ON)
         except TryAgainError as error:
             outcome = self._interrupted(error.exit_code, str(error))
             raise
@@ -149,16 +153,29 @@ class _Run:
             raise
         finally:
             if outcome is None:
-                outcome = self._interrupted(128 + signal.SIGINT, "interrupted at once")
+                outcome = self._interrupted(exit_code(signal.SIGINT), "interrupted at once")
             with suppress(TryAgainError):  # what cannot be written now, the next run takes for granted
                 self._requeue_running()
                 self._ledger.note("closed", {"state": outcome.state, "message": outcome.message})
-            sink.start()  # if Ray did not
-            # A good MLflow that is only behind gets the time that it needs, unless somebody wants this to end.
-            patience_s = _LAST_ROWS_S + (0.0 if self._halt.asked else sink.backlog() / _ROWS_A_SECOND)
-            outcome = replace(outcome, unsent_rows=sink.stop(patience_s))
+            outcome = self._flushed(outcome, sink)
             self._monitor.stop(outcome)
         return outcome
+
+    def _flushed(self, outcome: SearchOutcome, sink: SearchSink) -> SearchOutcome:
+        """Send MLflow what it has not got, unless somebody wants this to end."""
+        self._halt.no_more()
+        if self._halt.signal is not None and not self._sending:  # the environment may still lack what it logs in with
+            return replace(outcome, unsent_rows=sink.backlog())
+        # A good MLflow that is only behind gets the time that it needs.
+        patience_s = _LAST_ROWS_S + sink.backlog() / _ROWS_A_SECOND
+        if self._halt.asked:
+            patience_s = LEAVE_S if self._halt.signal is not None else _LAST_ROWS_S
+        try:
+            return replace(outcome, unsent_rows=self._attendant.run(partial(sink.stop, patience_s), ray=False))
+        except Interrupted as left:
+            if outcome.exit_code == 0:
+                outcome = self._interrupted(left.exit_code, _GOES_ON)
+            return replace(outcome, unsent_rows=sink.backlog())
 
     def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
@@ -177,17 +194,18 @@ class _Run:
         shared = self._folder if self._storage is None else None
         hosts, resources = hosts_of(address, self._spec, shared, needs_of(self._spec)), self._spec.resources
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
-        # Ray has a handler of its own for SIGTERM, which it sets while it starts.
         with (
             hosts.code() as code,
             connected(address, hosts.environment, code) as dashboard,
-            self._signals(),
             hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._trials_left),
         ):
             sink.start(
                 apart=at_once(resources) >= _MANY_AT_ONCE
             )  # not before: while Ray starts, the environment lacks what MLflow logs in with
+            self._sending = True
             self._ledger.set_meta("dashboard", dashboard or "")
+            if self._halt.asked:
+                return
             if self._storage is not None:
                 check_from_worker(self._storage)
                 note(self._ledger, SEARCH, self._storage)
@@ -233,6 +251,7 @@ class _Run:
                     backlog=sink.backlog(),
                 )
             )
+            self._halt.under_way = True
             try:
                 with figures, _turns(), _room():
                     tune.Tuner(
@@ -261,9 +280,11 @@ class _Run:
                 if self._halt.error is None:  # else Tune fell over the same
                     raise
             finally:
+                self._halt.no_more()
                 if figures.error is not None:
                     self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
-                bridge.join(timeout_s=60)
+                # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
+                bridge.join(timeout_s=1 if self._halt.asked else 60)
                 if left := self._remover.finish():
                     self._monitor.event(left)
                 shutil.rmtree(self._folder.scratch, ignore_errors=True)
@@ -313,39 +334,16 @@ class _Run:
         self._bug = trial
         self._halt.at_once()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM: epochs under way get a grace time to end. A second one: they do not. A third: enough."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: object) -> None:
-            signals.append(number)
-            if len(signals) > 2:
-                raise KeyboardInterrupt
-            self._signal = self._signal or number
-            if len(signals) > 1:
-                self._halt.at_once()
-                return
-            self._halt.gently()
-            self._monitor.event("stopping once the epochs under way have ended; the same command goes on from here")
-
-        signals: list[int] = []
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _say_stopping(self) -> None:
+        when = " once the epochs under way have ended" if self._halt.under_way else ""
+        self._monitor.event(f"stopping{when}; the same command goes on from here")
 
     def _outcome(self) -> SearchOutcome:
         path = self._ledger.path
         if self._bug is not None:
             return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
-        if self._signal is not None:
-            return self._interrupted(128 + self._signal, "interrupted; the same command goes on from here")
+        if self._halt.signal is not None:
+            return self._interrupted(exit_code(self._halt.signal), _GOES_ON)
         if not self._ledger.ranking():
             causes = {trial.cause for trial in self._ledger.trials() if trial.cause}
             return self._failed("no trial ended with a value: " + "; ".join(sorted(causes)))

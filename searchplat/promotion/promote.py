@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +18,9 @@ from searchplat import lineage
 from searchplat.assets import AssetStore
 from searchplat.contract import SAMPLED, FinalMethod, Values
 from searchplat.engine.access import check_cluster
+from searchplat.engine.attend import Attendant
 from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.engine.halt import Halt
 from searchplat.engine.keeping import Remover, of_promotion
 from searchplat.engine.prepare import Need
 from searchplat.engine.shares import for_promotion
@@ -32,6 +31,7 @@ from searchplat.methods import load_method
 from searchplat.promotion.candidates import Candidate, choose
 from searchplat.promotion.drive import Drive, Say, Sizes
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import DEFAULT_TRACKING_URI
@@ -157,7 +157,8 @@ class _Promoting:
         self._storage, self._remover = storage, Remover()
         self._spec, self._folder, self._ledger, self._store = spec, folder, ledger, store
         self._number, self._candidates, self._sizes, self._say = number, candidates, sizes, say
-        self._signal: int | None = None
+        self._halt = Halt()
+        self._attendant = Attendant(self._halt, lambda: say("stopping; the same command goes on from here"))
 
     def to_its_end(self, address: str | None, uri: str, workers: int) -> PromotionOutcome:
         """Run whatever is left of it, and send it to MLflow."""
@@ -184,26 +185,28 @@ class _Promoting:
         )
         drive.begin()
         if drive.waiting:
+            self._prepare()
+        with self._attendant.hearing():
             try:
-                self._train(drive, address, workers)
-            finally:
-                if left := self._remover.finish():
-                    self._say(left)
-        unsent = sink.send(load, last=True)
-        promotion = self._store.load(self._number)
-        if self._signal is not None:
-            message = "interrupted; the same command goes on from here"
-            return PromotionOutcome(promotion, "interrupted", 128 + self._signal, message, unsent)
-        if promotion.winner() is None:
-            causes = {run.cause.strip().splitlines()[-1] for run in promotion.runs if run.cause}
-            raise SearchFailedError(
-                f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
-            )
-        registered = register_winner(self._ledger, promotion, uri)
+                if drive.waiting:
+                    self._attendant.run(partial(self._train, drive, address, workers))
+                unsent = self._attendant.run(partial(sink.send, load, last=True), ray=False)
+                if self._halt.signal is not None:
+                    raise Interrupted(self._halt.signal)
+                promotion = self._store.load(self._number)
+                if promotion.winner() is None:
+                    raise SearchFailedError(self._without_winner(promotion))
+                registered = self._attendant.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
+            except Interrupted as left:
+                message = "interrupted; the same command goes on from here"
+                return PromotionOutcome(load(), "interrupted", left.exit_code, message, sink.backlog(load))
         return PromotionOutcome(promotion, "done", 0, "done", unsent, registered)
 
+    def _without_winner(self, promotion: Promotion) -> str:
+        causes = {run.cause.strip().splitlines()[-1] for run in promotion.runs if run.cause}
+        return f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
+
     def _train(self, drive: Drive, address: str | None, workers: int) -> None:
-        self._prepare()
         self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
         # Ray prints to stdout what befalls its processes; who follows a promotion is told of it in our own words.
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
@@ -215,11 +218,9 @@ class _Promoting:
         scratch, resources = self._folder.scratch, self._spec.resources
         shared = self._folder if self._storage is None else None
         hosts = hosts_of(address, self._spec, shared, self._needs())
-        # Ray's start sets a handler of its own for SIGTERM, which ends the process with a dump.
         with (
             hosts.code() as code,
             connected(address, hosts.environment, code),
-            self._signals(),
             hosts.watched(resources, self._say, self._say, lambda: drive.waiting),
         ):
             if self._storage is not None:
@@ -231,11 +232,13 @@ class _Promoting:
                 for phases, together in rounds:
                     drive.phases = phases
                     shutil.rmtree(scratch, ignore_errors=True)
-                    if drive.waiting and self._signal is None:
+                    if drive.waiting and not self._halt.asked:
                         plan = lanes(resources, drive.waiting, together, scratch, hosts)
-                        run_lanes(plan, drive.answer, lambda: self._signal is not None)
+                        run_lanes(plan, drive.answer, lambda: self._halt.asked)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+                if left := self._remover.finish():
+                    self._say(left)
 
     def _storage_of(self, run: FinalRun) -> Storage | None:
         if self._storage is None:
@@ -259,26 +262,6 @@ class _Promoting:
                 (final_config(candidate, self._sizes.epochs), self._sizes.data_fraction),
             )
         )
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM leave in good order; a second SIGINT at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: object) -> None:
-            if self._signal is not None and number == signal.SIGINT:
-                raise KeyboardInterrupt
-            self._signal = number
-            self._say("stopping; the same command goes on from here")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def final_config(candidate: Candidate, epochs: int | None) -> Values:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 
 from searchplat.ledger import Ledger
+from searchplat.signals import ENDING
 from searchplat.tracking.sink import MlflowSink
 
 _NICENESS = 15  # that of Ray's workers
@@ -112,8 +113,8 @@ class _Teller(logging.Handler):
 
 def _serve(pipe: Connection) -> None:
     """The process: send until the driver says stop, or is gone."""
-    # Ctrl-C reaches every process of the terminal; the driver says what it means.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # What ends a driver often reaches every process of its group; the driver says what it means.
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICENESS)
     logging.getLogger().addHandler(_Teller(pipe))

@@ -73,6 +73,10 @@ class FinalsSink:
                         "sends them", self._where.shown, redact(" ".join(str(error).split())),
                     )  # fmt: skip
                 self._failed = True
+        return self.backlog(load)
+
+    def backlog(self, load: Callable[[], Promotion]) -> int:
+        """Number of ended runs that MLflow has not got."""
         return len(self._unsent(load()))
 
     def _unsent(self, promotion: Promotion) -> list[FinalRun]:

@@ -15,6 +15,7 @@ import mlflow
 import pytest
 from promotions import ended_search, sasrec_spec
 
+from searchplat.engine.halt import LEAVE_S
 from searchplat.promotion.record import FINAL, FINISHED, Promotion, load_promotion
 
 COMMAND = (sys.executable, "-m", "searchplat", "promote", "killed", "--race", "0", "--top", "1", "--seeds", "3")
@@ -77,18 +78,35 @@ def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[Any]) 
 
 
 @pytest.mark.slow
-def test_sigterm_leaves_in_good_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("group", [False, True], ids=["driver", "group"])
+@pytest.mark.parametrize("moment", ["ray starts", "training"])
+def test_sigterm_leaves_in_good_order_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, group: bool
+) -> None:
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     folder = ended_search(Path("runs"), "killed", sasrec_spec(epochs=60, patience=60))
-    process = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _wait_until_some_are_finished(folder.path, process)
-    process.terminate()
-    out, err = process.communicate(timeout=60)
+    said = tmp_path / "said"
+    with said.open("w") as file:
+        process = subprocess.Popen(COMMAND, stdout=file, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    if moment == "training":
+        _wait_until_some_are_finished(folder.path, process)
+    while "starting Ray" not in said.read_text():
+        time.sleep(0.02)
+    asked = time.monotonic()
+    os.killpg(process.pid, signal.SIGTERM) if group else process.terminate()
+    _, err = process.communicate(timeout=60)
+    took = time.monotonic() - asked
+    print(f"{moment}, {'group' if group else 'driver'}: ended after {took:.1f} s")
+    assert took <= 2 * LEAVE_S + 5.0
     assert process.returncode == 128 + signal.SIGTERM, err
     assert err.strip() == "interrupted; the same command goes on from here"
-    assert "chosen on validation" not in out
+    assert "chosen on validation" not in said.read_text()
     states = Counter(run.state for run in load_promotion(folder.path).runs)
-    assert 2 <= states[FINISHED] < FINALS
+    assert 2 * (moment == "training") <= states[FINISHED] < FINALS
+
+    done = subprocess.run(COMMAND, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {run.state for run in load_promotion(folder.path).runs} == {FINISHED}
 
 
 @pytest.mark.slow

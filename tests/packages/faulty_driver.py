@@ -1,8 +1,10 @@
-"""The command line in a process that kills itself at a chosen point, or whose clock is wrong.
+"""The command line in a process that kills itself or stands still at a chosen point, or whose clock is wrong.
 
     DIE="suggestion 2" CLOCK=-3600 python -m faulty_driver search space.yaml
+    HOLD="suggestion 2" python -m faulty_driver search space.yaml
 
-The kill is SIGKILL, right after the second suggestion was written to the ledger. Everything else is the real thing.
+The kill is SIGKILL, right after the second suggestion was written to the ledger. Who holds makes a file `held` and
+sleeps for ten minutes before the second suggestion. Everything else is the real thing.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from searchplat.cli.app import entry
@@ -22,6 +26,35 @@ POINTS: dict[str, tuple[type, str]] = {
     "report": (Ledger, "report"),
     "flush": (Recorder, "_send_trial"),  # MLflow has rows of which the ledger does not know that it has them
 }
+
+
+HOLDS = {
+    "prepare": ("searchplat.engine.search", "prepare"),  # data and weights are fetched
+    "suggestion": ("searchplat.engine.plan", "Plan.suggest"),  # the searcher computes
+    "flush": ("searchplat.tracking.recorder", "Recorder._send_trial"),  # MLflow does not answer
+    "shutdown": ("ray", "shutdown"),
+}
+
+
+def hold_before(point: str, times: int) -> None:
+    """Stand still for ten minutes before the `times`-th call."""
+    module, path = HOLDS[point]
+    owner: Any = import_module(module)
+    *classes, name = path.split(".")
+    for inner in classes:
+        owner = getattr(owner, inner)
+    call: Callable[..., Any] = getattr(owner, name)
+    calls = 0
+
+    def holding(*arguments: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == times:
+            Path("held").touch()
+            time.sleep(600)
+        return call(*arguments, **named)
+
+    setattr(owner, name, holding)
 
 
 def die_after(point: str, times: int) -> None:
@@ -51,6 +84,9 @@ if __name__ == "__main__":
     if die := os.environ.pop("DIE", ""):
         where, count = die.split()
         die_after(where, int(count))
+    if hold := os.environ.pop("HOLD", ""):
+        where, count = hold.split()
+        hold_before(where, int(count))
     if clock := os.environ.pop("CLOCK", ""):
         shift_clock(float(clock))
     entry()

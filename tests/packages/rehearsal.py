@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 
 Fault = Literal[
-    "none", "nan", "inf", "-inf", "raise", "hang", "hang-in-c", "busy-in-c", "kill", "kill-once", "memory"
+    "none", "nan", "inf", "-inf", "raise", "hang", "hang-in-c", "busy-in-c", "kill", "kill-once", "hang-once", "memory"
 ]  # fmt: skip
 
 
@@ -115,6 +115,11 @@ class RehearsalTraining:
                 if not done.exists():
                     done.touch()
                     os.kill(os.getpid(), signal.SIGKILL)
+            case "hang-once":  # a search, not a trial
+                done = self.job.folder.parent / "hung"
+                if not done.exists():
+                    done.touch()
+                    time.sleep(3600)
         return score
 
 

@@ -22,6 +22,16 @@ def test_a_full_disk_is_found_behind_the_errors_that_it_led_to(code: int) -> Non
         assert disk_full(error)  # noqa: PT017
 
 
+def test_a_chain_of_causes_that_leads_back_to_itself_has_an_end() -> None:
+    try:
+        try:
+            raise RuntimeError("Failed to start the dashboard")
+        except RuntimeError as error:
+            raise error from error  # as Ray does
+    except RuntimeError as error:
+        assert not disk_full(error)  # noqa: PT017
+
+
 def test_other_errors_are_not_of_a_full_disk() -> None:
     assert not disk_full(OSError(errno.EACCES, "not yours"))
     assert not disk_full(ValueError("no room"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from searchplat.engine.halt import Halt
+from searchplat.engine.halt import LEAVE_S, Halt
 from searchplat.errors import TryAgainError
 
 
@@ -29,6 +31,31 @@ def test_an_end_at_once_ends_the_grace_time_too() -> None:
     halt.at_once()
     assert halt.due(2)
     assert halt.error is None
+
+
+def test_signals_ask_gently_at_once_and_for_nothing_more() -> None:
+    halt = Halt(grace_s=1000)
+    assert halt.left_s(0.0) == float("inf")
+    halt.under_way = True
+    halt.hear(15)
+    assert not halt.due(1)
+    assert halt.left_s(0.0) > 900
+    halt.hear(2)
+    assert halt.due(1)
+    assert 0 < halt.left_s(0.0) <= LEAVE_S
+    halt.hear(2)
+    assert halt.left_s(time.monotonic()) == 0
+    assert halt.signal == 15
+
+
+def test_a_grace_time_is_for_what_is_under_way() -> None:
+    idle, over = Halt(grace_s=1000), Halt(grace_s=1000)
+    idle.hear(15)
+    assert idle.left_s(0.0) <= LEAVE_S
+    over.under_way = True
+    over.hear(15)
+    over.no_more()
+    assert over.left_s(0.0) <= LEAVE_S
 
 
 def test_errors_of_the_moment_end_the_experiment_and_others_pass() -> None:

@@ -1,0 +1,115 @@
+"""Runs what needs Ray in a thread, while the main thread hears signals and sees to it that the command ends.
+
+Calls into Ray may last a minute where its processes have gone, and Python's handlers wait for them; Ray also sets
+handlers of its own, but not from such a thread. Whatever does not end in time is left behind: the caller writes down
+how things stand, and the process ends, and Ray's own processes with it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from typing import NoReturn, TypeVar
+
+from searchplat.engine.halt import Halt
+from searchplat.errors import SearchplatError, TryAgainError
+from searchplat.signals import Interrupted, heard
+
+RAY_ENDED = "Ray ended under this command; run the same command again: it goes on from here"
+_NAME = "searchplat-work"
+_LOOK_S = 0.1
+_RAY_EVERY_S = 1.0
+_RAY_LOOKS = 2
+"""Looks in a row that must find Ray gone; the work may notice by itself, and knows more."""
+
+Result = TypeVar("Result")
+
+
+class Attendant:
+    """Hears signals for the time of a block, in which it attends to work.
+
+    Args:
+        halt: What the work asks whether to end.
+        tell: Told once that the end is under way.
+    """
+
+    def __init__(self, halt: Halt, tell: Callable[[], None]) -> None:
+        self._halt, self._tell = halt, tell
+        self._told = False
+        self._listen: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Within it, signals go to `halt` and raise nothing."""
+        with heard(self._halt.hear) as self._listen:
+            yield
+
+    def run(self, work: Callable[[], Result], *, ray: bool = True) -> Result:
+        """The result of `work`, which runs in another thread.
+
+        Args:
+            ray: Whether it needs the Ray that this process has started, if it has.
+
+        Raises:
+            Interrupted: If a signal came and the work did not end in time, or failed for it.
+            TryAgainError: If Ray has ended.
+        """
+        done: Future[Result] = Future()
+        threading.Thread(target=_work, args=(work, done), name=_NAME, daemon=True).start()
+        began = looked = time.monotonic()
+        missing = 0
+        while not _ended(done, _LOOK_S):
+            self._listen()
+            if self._halt.signal is not None and not self._told:
+                self._told = True
+                self._tell()
+            if self._halt.left_s(began) <= 0:
+                break
+            if time.monotonic() - looked >= _RAY_EVERY_S:
+                missing = missing + 1 if ray and _ray_gone() else 0
+                looked = time.monotonic()
+            if missing >= _RAY_LOOKS:
+                break
+        if done.done() and (error := done.exception()) is None:
+            return done.result()
+        if done.done() and isinstance(error, SearchplatError):
+            raise error
+        if self._halt.signal is not None:
+            raise Interrupted(self._halt.signal)
+        if missing:
+            raise TryAgainError(RAY_ENDED)
+        return done.result()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process: as usual, or at once where work was left behind, for which Python would wait."""
+    if any(thread.name == _NAME for thread in threading.enumerate()):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    raise SystemExit(code)
+
+
+def _ray_gone() -> bool:
+    # Ray loads late, and not where nothing has come to need it.
+    cluster = sys.modules.get("searchplat.engine.cluster")
+    return cluster is not None and cluster.gone()
+
+
+def _work(work: Callable[[], Result], done: Future[Result]) -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:
+        done.set_exception(error)
+
+
+def _ended(done: Future[Result], within_s: float) -> bool:
+    with suppress(TimeoutError):
+        done.exception(within_s)
+    return done.done()
