@@ -67,10 +67,9 @@ def test_a_search_is_begun_extended_exported_and_asked_there(tmp_path: Path) -> 
     assert (folder / "optuna.db").is_file()
     store = f"sqlite:///{tmp_path}/a%3Fb%23c%2520d ü/mlflow.db"
     assert len(best_trials(store, "space")) == 2
-    done = run("predict", "space", "--history", "Film 3 (1999)", "--top", "2", folder=folder, temporary=temporary)
+    done = run("predict", "space", "--history", "Film 3", "--top", "2", folder=folder, temporary=temporary)
     assert done.returncode == 0, done.stderr
     assert "Film" in done.stdout
-    assert list(temporary.iterdir()) == []
 
     elsewhere = run("search", f"{folder}/space.yaml", "--runs", f"{folder}/runs", folder=tmp_path, temporary=temporary)
     assert elsewhere.returncode == 2, elsewhere.stdout
