@@ -26,6 +26,20 @@ Values = dict[str, Any]
 """Parameter values of one trial: JSON values only (str, int, float, bool, None)."""
 
 
+@dataclass(frozen=True)
+class AssetName:
+    """Marks a text field of a `Config` that `AssetSource.fetch` is asked for: `Annotated[str, AssetName()]`.
+
+    Where such a field, or one of type `Path`, names a folder of this machine, it is made absolute when a space is
+    read, because trials work in folders of their own. So are options of data sets.
+
+    Args:
+        known: Names that the method itself knows, whatever folders there are.
+    """
+
+    known: frozenset[str] = frozenset()
+
+
 class AssetSource(Protocol):
     """Where data and weights come from; `searchplat.assets.AssetStore` is the real one."""
 
@@ -392,7 +406,8 @@ class PublishedSize:
 class DataSource(Protocol):
     """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class).
 
-    It may also have `published`, a sequence of `PublishedSize`, and `defaults`, the options that it sets by itself.
+    It may also have `published`, a sequence of `PublishedSize`; `defaults`, the options that it sets by itself; and
+    `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read.
     """
 
     name: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 import threading
 import time
@@ -136,9 +137,10 @@ class Ledger:
         """Open an existing ledger for reading, while its driver may be writing."""
         if not path.exists():
             raise InputError(f"{path}: there is no such ledger")
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False, timeout=20
-        )
+        uri = f"{path.absolute().as_uri()}?mode=ro"
+        if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+            uri += "&immutable=1"  # else SQLite makes files beside it, also to read
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=20)
         return cls._opened(path, connection, alone=False)
 
     @classmethod

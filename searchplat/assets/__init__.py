@@ -4,6 +4,6 @@
 """
 
 from searchplat.assets.catalog import CATALOG, Asset
-from searchplat.assets.store import AssetState, AssetStore
+from searchplat.assets.store import AssetState, AssetStore, local_folder
 
-__all__ = ["CATALOG", "Asset", "AssetState", "AssetStore"]
+__all__ = ["CATALOG", "Asset", "AssetState", "AssetStore", "local_folder"]

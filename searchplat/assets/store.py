@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from searchplat.assets.manifest import FILE_NAME, Manifest, digest_of, hash_fold
 from searchplat.assets.progress import say
 from searchplat.assets.routes import RouteError, take
 from searchplat.errors import AssetError, TryAgainError
+from searchplat.paths import from_environment, is_address, resolve
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class AssetStore:
     """
 
     def __init__(self, cache: Path | None = None, catalog: Mapping[str, Asset] = CATALOG) -> None:
-        self.cache = (cache or _default_cache()).expanduser().absolute()
+        self.cache = _default_cache() if cache is None else resolve(cache, "cache")
         self._catalog = catalog
 
     def fetch(self, name: str) -> Path:
@@ -68,9 +69,8 @@ class AssetStore:
         """
         if name in self._catalog:
             return self._fetch_catalogued(self._catalog[name])
-        path = Path(name).expanduser()
-        if path.is_dir():
-            return path.absolute()
+        if (folder := local_folder(name, self._catalog)) is not None:
+            return folder
         if hub.HUB_NAME.fullmatch(name) is None:
             known = ", ".join(self._catalog)
             raise AssetError(
@@ -183,9 +183,8 @@ class AssetStore:
 
     def _present(self, name: str) -> Path | None:
         """A local folder, or a snapshot in the Hugging Face cache."""
-        path = Path(name).expanduser()
-        if path.is_dir():
-            return path.absolute()
+        if (folder := local_folder(name, self._catalog)) is not None:
+            return folder
         if hub.HUB_NAME.fullmatch(name) is None:
             return None
         try:
@@ -288,12 +287,23 @@ class AssetStore:
             lock.release()
 
 
+def local_folder(name: str, catalog: Container[str] = CATALOG) -> Path | None:
+    """The folder of this machine that an asset's name stands for; None where it names something to fetch, or nothing.
+
+    A catalogue name wins over a folder of the same name, a folder over a hub name.
+    """
+    if name in catalog or not name.strip() or is_address(name):
+        return None
+    folder = resolve(name, f"asset {name!r}")
+    return folder if folder.is_dir() else None
+
+
 def _default_cache() -> Path:
-    if folder := os.environ.get("SEARCHPLAT_CACHE"):
-        return Path(folder)
+    if (folder := from_environment("SEARCHPLAT_CACHE")) is not None:
+        return folder
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("searchplat"))
+    return resolve(platformdirs.user_cache_dir("searchplat"), "the user's cache folder")
 
 
 def _set(variable: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,13 @@ def export(
     search: options.Search,
     to: Annotated[Form, typer.Option("--to", metavar="csv|parquet|optuna", help="The form.")],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="[default: trials.csv, trials.parquet or optuna.db]")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            parser=options.path_of("--out"),
+            help="[default: trials.csv, trials.parquet or optuna.db]",
+        ),
     ] = None,
     runs: options.Runs = None,
 ) -> None:
@@ -42,14 +49,17 @@ def export(
     from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
     from searchplat.export import frame, write_table
+    from searchplat.paths import resolve, sqlite_uri
     from searchplat.spec import from_document
 
     suffix = {Form.csv: ".csv", Form.parquet: ".parquet", Form.optuna: ".db"}[to]
-    path = out or Path("optuna.db" if to is Form.optuna else f"trials{suffix}")
+    path = out or resolve("optuna.db" if to is Form.optuna else f"trials{suffix}", "--out")
     if path.suffix != suffix and to is not Form.optuna:
         raise InputError(f"--out: must end in {suffix} for --to {to}, got {str(path)!r}; rename it")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"--out: the folder {path.absolute().parent} does not exist; make it first")
+    if not path.parent.is_dir():
+        raise InputError(f"--out: the folder {path.parent} does not exist; make it first")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"--out: the folder {path.parent} must be one that can be written; choose another")
     with SearchFolder(runs or runs_root(), search).read() as ledger:
         spec = from_document(ledger.document())
         if to is Form.optuna:
@@ -57,7 +67,7 @@ def export(
 
             studies = write_studies(ledger, spec, search, path)
             print(f"{path}: a study for each of {', '.join(studies)}")
-            print(f"optuna-dashboard {text.shell_words([f'sqlite:///{path}'])}")
+            print(f"optuna-dashboard {text.shell_words([sqlite_uri(path)])}")
         else:
             table = frame(ledger, spec)
             write_table(table, path)

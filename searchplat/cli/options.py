@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from searchplat import paths
+
+
+def path_of(option: str) -> Callable[[str], Path]:
+    """Reads the path that an option is given."""
+    return lambda text: paths.resolve(text, option)
 
 
 def _allow_import(ctx: typer.Context, wanted: bool) -> bool:
@@ -28,7 +36,12 @@ Set = Annotated[
 ]
 Runs = Annotated[
     Path | None,
-    typer.Option("--runs", metavar="DIR", help="The folder of all searches. [default: SEARCHPLAT_RUNS, else ./runs]"),
+    typer.Option(
+        "--runs",
+        metavar="DIR",
+        parser=path_of("--runs"),
+        help="The folder of all searches. [default: SEARCHPLAT_RUNS, else ./runs]",
+    ),
 ]
 Address = Annotated[
     str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,12 +72,11 @@ def screen(found: list[Recommended]) -> Table:
 
 
 def _load(model: str, tracking_uri: str | None, temporary: Path, assets: AssetSource) -> Served:
-    from searchplat.tracking import DEFAULT_TRACKING_URI
+    from searchplat.paths import resolve
+    from searchplat.tracking.address import chosen_uri
     from searchplat.tracking.models import ALIAS, fetch_package, load_package
 
-    folder = Path(model).expanduser()
-    if not model.startswith("models:/") and folder.is_dir():
+    if not model.startswith("models:/") and (folder := resolve(model, "MODEL")).is_dir():
         return load_package(folder, assets)
     uri = model if model.startswith("models:/") else f"models:/{model}@{ALIAS}"
-    place = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    return load_package(fetch_package(uri, place, temporary), assets)
+    return load_package(fetch_package(uri, chosen_uri(tracking_uri), temporary), assets)

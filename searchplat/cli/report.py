@@ -16,7 +16,12 @@ def report(
     search: options.Search,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where to write it. [default: in the search's folder]"),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            parser=options.path_of("--out"),
+            help="Where to write it. [default: in the search's folder]",
+        ),
     ] = None,
     attach: Annotated[
         bool, typer.Option("--attach", help="Keep it in MLflow too, with the search's parent run.")
@@ -34,7 +39,6 @@ def report(
       searchplat report darec-quick --out darec.html
       searchplat report darec-quick --attach
     """
-    import os
     import sys
     import time
 
@@ -54,10 +58,10 @@ def report(
     write(path, render(facts, time.time()))
     print(path)
     if attach:
-        from searchplat.tracking import DEFAULT_TRACKING_URI
+        from searchplat.tracking.address import chosen_uri
         from searchplat.tracking.attachments import attach as keep
 
-        run = keep(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI, search, path)
+        run = keep(chosen_uri(tracking_uri), search, path)
         print(f"attached to run {run}", file=sys.stderr)
 
 

@@ -28,7 +28,12 @@ def run(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", metavar="DIR", help="Keeps checkpoints and goes on from them. [default: none kept]"),
+        typer.Option(
+            "--folder",
+            metavar="DIR",
+            parser=options.path_of("--folder"),
+            help="Keeps checkpoints and goes on from them. [default: none kept]",
+        ),
     ] = None,
     allow_import: options.AllowImport = False,
     json_: options.Json = False,

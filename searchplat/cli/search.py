@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -59,9 +58,8 @@ def search(
     from searchplat.engine.search import run_search
     from searchplat.ledger import Ledger
     from searchplat.spec import load
-    from searchplat.tracking import DEFAULT_TRACKING_URI, redact
+    from searchplat.tracking.address import chosen_uri, redact
 
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     with watching(sys.stdout, quiet=quiet) as monitor:
         outcome = run_search(
@@ -83,7 +81,7 @@ def search(
                 screen = summary(
                     snapshot,
                     wall_seconds=wall_seconds(ledger),
-                    tracking_uri=redact(uri),
+                    tracking_uri=redact(chosen_uri(tracking_uri)),
                     unsent_rows=outcome.unsent_rows,
                 )
             show("", screen)

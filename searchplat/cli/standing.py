@@ -105,7 +105,7 @@ def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, s
     from rich.console import Group
 
     if not found and not unreadable:
-        return line(f"no search in {root.absolute()}; start one with: searchplat search SPACE")
+        return line(f"no search in {root}; start one with: searchplat search SPACE")
     rows = []
     for one in found:
         snapshot, best = one.snapshot, one.snapshot.best

@@ -109,7 +109,7 @@ def next_commands(snapshot: Snapshot) -> list[str]:
 
 def runs_words(root: Path) -> list[str]:
     """What a command needs to find searches in `root`: nothing where it looks by itself."""
-    return [] if root == runs_root().absolute() else ["--runs", str(root)]
+    return [] if root == runs_root() else ["--runs", str(root)]
 
 
 def search_words(snapshot: Snapshot) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
@@ -32,18 +31,16 @@ def sync(
     from searchplat.cli import text
     from searchplat.cli.output import print_json
     from searchplat.engine.folder import SearchFolder, runs_root
-    from searchplat.errors import TryAgainError
+    from searchplat.errors import InputError, TryAgainError
     from searchplat.ledger import Ledger
     from searchplat.promotion.record import PromotionStore, numbers
     from searchplat.spec import from_document
-    from searchplat.tracking import DEFAULT_TRACKING_URI
-    from searchplat.tracking.address import Address
+    from searchplat.tracking.address import chosen_uri, redact
     from searchplat.tracking.sync import send_all
 
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    Address.parse(uri)
+    uri = chosen_uri(tracking_uri)
 
     def say(left: int) -> None:
         if not json_:
@@ -59,15 +56,17 @@ def sync(
                 "unsent": synced.unsent,
                 "unsent_runs": synced.unsent_runs,
                 "models": [model.uri for model in synced.registered],
-                "error": synced.error,
+                "error": synced.error or synced.moved,
             }
         )
     if synced.error:
         left = f"{text.plural(synced.unsent, 'row')} and {text.plural(synced.unsent_runs, 'run')}"
         raise TryAgainError(
-            f"MLflow at {Address.parse(uri).shown} has not got {left} of search {search!r}: {synced.error}; "
+            f"MLflow at {redact(uri)} has not got {left} of search {search!r}: {synced.error}; "
             "the ledger keeps them, and the same command goes on"
         )
+    if synced.moved:
+        raise InputError(synced.moved)
     if not json_:
         models = f", {text.plural(len(synced.registered), 'model')} registered" if synced.registered else ""
         print(f"MLflow has all of {search}: {text.plural(synced.sent, 'row')} sent{models}")

@@ -25,16 +25,14 @@ def ui(
       searchplat ui
       searchplat ui --port 5001 --tracking-uri sqlite:///other.db
     """
-    import os
 
     from searchplat.engine.folder import SearchFolder, list_searches, runs_root
     from searchplat.errors import SearchFailedError
-    from searchplat.tracking import DEFAULT_TRACKING_URI
-    from searchplat.tracking.address import Address
+    from searchplat.tracking.address import Address, chosen_uri
     from searchplat.tracking.client import connect
     from searchplat.tracking.server import HOST, serving
 
-    address = Address.parse(tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI)
+    address = Address.parse(chosen_uri(tracking_uri))
     root = runs or runs_root()
     searches = [SearchFolder(root, name) for name in list_searches(root)]
     others = [line for folder in searches for line in _places(folder)]

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from searchplat.engine import ray_folder
 from searchplat.errors import InputError
 
 TOKEN, NONE = "token", "disabled"
@@ -36,9 +37,11 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
 
     Raises:
         InputError: If it lets anybody in and is elsewhere, does not answer, does not know the token that there is
-            here, or is a Ray Client server, where Tune would run away from the ledger.
+            here, or is a Ray Client server, where Tune would run away from the ledger; or if one of our own would find
+            no folder for its files.
     """
     if is_own(address):
+        ray_folder.check()
         return
     assert address is not None
     if address.startswith("ray://"):

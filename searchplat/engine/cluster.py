@@ -7,13 +7,14 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import ray
 
-from searchplat.engine import access
+from searchplat.engine import access, ray_folder
 from searchplat.engine.attend import RAY_ENDED
+from searchplat.engine.ray_folder import RayFolder
 from searchplat.engine.shipping import EXCLUDED
 from searchplat.environment import is_secret, reduced
 from searchplat.errors import InputError, SearchplatError, TryAgainError, disk_full
@@ -48,9 +49,12 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
     _keep_credentials()
     own = access.is_own(address)
     guarded = own or address is None or access.asks_for_token(access.resolved(address))
-    with access.authenticated(access.TOKEN if guarded else access.NONE):
+    with (
+        ray_folder.short_enough() if own else nullcontext() as folder,
+        access.authenticated(access.TOKEN if guarded else access.NONE),
+    ):
         try:
-            context = _own(environment) if own else _other(address, environment, code)
+            context = _own(environment, folder) if folder is not None else _other(address, environment, code)
             _total.forget()
             if own:
                 _daemons[:] = _places(context.address_info["gcs_address"])
@@ -93,21 +97,21 @@ def _keep_credentials() -> None:
     class_cache.ENV_VARS_TO_PROPAGATE = {name for name in class_cache.ENV_VARS_TO_PROPAGATE if not is_secret(name)}
 
 
-def _own(environment: dict[str, str]) -> Any:
+def _own(environment: dict[str, str], folder: RayFolder) -> Any:
     """Start Ray on this machine."""
     access.guard_token()
     _check_dashboard_port()
     # Whatever Ray itself writes while it starts is for this user alone.
     before = os.umask(0o077)
     try:
-        with reduced(os.environ):
+        with folder.entered(), reduced(os.environ):
             return ray.init(
                 address="local",
                 include_dashboard=True,
                 dashboard_host=_DASHBOARD_HOST,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"env_vars": environment},
+                runtime_env={"env_vars": {**folder.workers, **environment}},
                 # Reports are small and data is memory-mapped: the store needs little of a laptop's memory.
                 object_store_memory=256 * _MIB,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from searchplat import paths
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
 
@@ -18,7 +20,7 @@ NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 def runs_root() -> Path:
     """The folder of all searches: `SEARCHPLAT_RUNS`, or `runs` in the working directory."""
-    return Path(os.environ.get("SEARCHPLAT_RUNS") or "runs")
+    return paths.from_environment("SEARCHPLAT_RUNS") or paths.resolve("runs", "SEARCHPLAT_RUNS")
 
 
 def list_searches(root: Path) -> list[str]:
@@ -42,7 +44,7 @@ class SearchFolder:
                 "choose one with --name"
             )
         self.name = name
-        self.path = root.absolute() / name
+        self.path = paths.resolve(root, "--runs") / name
         self.ledger_path = self.path / "ledger.sqlite"
         self.checkpoints = self.path / "checkpoints"
         self.space_path = self.path / "space.yaml"
@@ -64,15 +66,18 @@ class SearchFolder:
         return Ledger.read(self.ledger_path)
 
     def running(self) -> bool:
-        """Whether a driver holds the search now."""
-        if not self.path.is_dir():
-            return False
-        lock = FileLock(self.path / "lock")
+        """Whether a driver holds the search now. Writes nothing, for who may only read."""
         try:
-            with lock.acquire(blocking=False):
-                return False
-        except Timeout:
+            descriptor = os.open(self.path / "lock", os.O_RDONLY)
+        except OSError:  # nobody ever held it
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # the kind of lock that `FileLock` takes
+        except BlockingIOError:
             return True
+        finally:
+            os.close(descriptor)
+        return False
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -80,13 +85,17 @@ class SearchFolder:
 
         Raises:
             TryAgainError: If another driver holds it.
+            InputError: If the folder cannot be written.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        paths.writable_folder(self.path, "--runs")
         lock = FileLock(self.path / "lock")
         try:
-            with lock.acquire(blocking=False):
-                yield
+            lock.acquire(blocking=False)
         except Timeout as error:
             raise TryAgainError(
                 f"search {self.name!r} is being run by another process; wait for it, or choose another --name"
             ) from error
+        try:
+            yield
+        finally:
+            lock.release()

@@ -14,6 +14,7 @@ from searchplat.engine.plan import derive_seed, full_config
 from searchplat.engine.work import Message, Order, Work
 from searchplat.errors import SearchFailedError, TryAgainError
 from searchplat.methods import load_method
+from searchplat.paths import writable_folder
 from searchplat.spec.model import SearchSpec
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -39,9 +40,12 @@ def run_one(
         The metrics of every epoch.
 
     Raises:
+        InputError: If the folder cannot be written.
         SearchFailedError: If the training ends by running out of memory, a bug, or a metric that is not finite.
         TryAgainError: If no space is left on a disk.
     """
+    if folder is not None:
+        writable_folder(folder, "--folder")
     stage = spec.stages[-1]
     method = load_method(spec.method)
     config = full_config(spec.method, {**spec.fixed, **stage.fixed, **values})

@@ -20,11 +20,16 @@ class PrivateFolder:
 
     The operating system keeps a lock on it for as long as the process lives: so whoever can take the lock knows that
     nobody needs the folder any more.
+
+    Args:
+        root: Where it is made; by default where temporary folders are.
+        prefix: How its name begins; that of nobody else's folders there.
     """
 
-    def __init__(self) -> None:
-        _sweep(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    def __init__(self, root: Path | None = None, prefix: str = _PREFIX) -> None:
+        root = root or Path(tempfile.gettempdir())
+        _sweep(root, prefix)
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
         self._descriptor: int | None = os.open(self.path, os.O_RDONLY)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
@@ -36,9 +41,9 @@ class PrivateFolder:
             self._descriptor = None
 
 
-def _sweep(root: Path) -> None:
+def _sweep(root: Path, prefix: str) -> None:
     """Remove what processes of this user left that did not live to do it."""
-    for path in root.glob(f"{_PREFIX}*"):
+    for path in root.glob(f"{prefix}*"):
         with suppress(OSError):  # gone meanwhile, locked, or somebody else's
             about = path.lstat()
             if about.st_uid != os.getuid() or time.time() - about.st_mtime < _YOUNG_S:

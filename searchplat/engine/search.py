@@ -41,9 +41,9 @@ from searchplat.signals import Interrupted, exit_code
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
+from searchplat.tracking.address import chosen_uri
 from searchplat.tracking.apart import SearchSink
 
-DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 MAX_DEATHS = 3
 """Times that a trial is taken up again after its worker died."""
 _MANY_AT_ONCE = 16
@@ -92,6 +92,7 @@ def run_search(
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
     check_cluster(address, insecure_cluster)
+    uri = chosen_uri(tracking_uri)
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             _refuse_change(folder, spec)
@@ -106,7 +107,7 @@ def run_search(
         if plan.next() is not Turn.DONE:  # a search that is only looked at again gets no figures from this code
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
-        return run.to_its_end(address, tracking_uri, resumed)
+        return run.to_its_end(address, uri, resumed)
 
 
 class _Run:
@@ -128,9 +129,8 @@ class _Run:
         self._attendant = Attendant(self._halt, self._say_stopping)
         self._sending = False
 
-    def to_its_end(self, address: str | None, tracking_uri: str | None, resumed: bool) -> SearchOutcome:
+    def to_its_end(self, address: str | None, uri: str, resumed: bool) -> SearchOutcome:
         """Run whatever the plan still holds."""
-        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
         sink = SearchSink(
             self._ledger, partial(MlflowSink.of, spec=self._spec, search=self._folder.name, tracking_uri=uri)
         )

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
+from searchplat import paths
 from searchplat.environment import is_secret
 from searchplat.errors import InputError, TryAgainError, disk_full
 from searchplat.redaction import redact
@@ -67,7 +68,7 @@ class Storage:
             path = unquote(match["path"]) if match else text
             if "://" in path or not path.strip():
                 raise InputError(f"--storage {shown!r}: must be s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or a path")
-            return cls(str(Path(path).expanduser().absolute()))
+            return cls(str(paths.resolve(path, "--storage")))
         scheme, path, query = match["scheme"].lower(), match["path"].strip("/"), match["query"] or ""
         if scheme not in SCHEMES:
             raise InputError(f"--storage {shown!r}: must begin with s3:// or gs://, or be a path, got {scheme}://")

@@ -22,6 +22,7 @@ from searchplat.engine.watchdog import TIMEOUT_TRACE, Watchdog
 from searchplat.errors import TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
+from searchplat.paths import from_environment
 from searchplat.redaction import redact
 
 
@@ -203,12 +204,11 @@ class Work:
 
 def quiet_environment() -> dict[str, str]:
     """Environment of a trial's process: no hub requests, no progress bars of libraries, our cache."""
-    names = ("SEARCHPLAT_CACHE", "SEARCHPLAT_DATA_DIR", "SEARCHPLAT_OFFLINE", "HF_HOME")
-    kept = {name: os.environ[name] for name in names if name in os.environ}
+    # A trial works in a folder of its own.
+    folders = {name: from_environment(name) for name in ("SEARCHPLAT_CACHE", "SEARCHPLAT_DATA_DIR", "HF_HOME")}
     return {
-        **{
-            name: str(Path(value).absolute()) if name != "SEARCHPLAT_OFFLINE" else value for name, value in kept.items()
-        },
+        **{name: str(folder) for name, folder in folders.items() if folder is not None},
+        **{name: os.environ[name] for name in ("SEARCHPLAT_OFFLINE",) if name in os.environ},
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "TOKENIZERS_PARALLELISM": "false",

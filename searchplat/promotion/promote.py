@@ -34,8 +34,7 @@ from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun,
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
-from searchplat.tracking import DEFAULT_TRACKING_URI
-from searchplat.tracking.address import Address
+from searchplat.tracking.address import chosen_uri
 from searchplat.tracking.finals import FinalsSink
 from searchplat.tracking.models import Registered, register_winner
 
@@ -102,8 +101,7 @@ def run_promotion(
     """
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_TRACKING_URI
-    Address.parse(uri)  # wrong input is found before anything is written
+    uri = chosen_uri(tracking_uri)
     check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())

@@ -16,6 +16,7 @@ from optuna.trial import TrialState as State
 
 from searchplat.errors import InputError
 from searchplat.ledger import Event, Ledger, TrialRecord
+from searchplat.paths import sqlite_uri
 from searchplat.searchers.contract import TrialState
 from searchplat.searchers.optuna_adapter import quiet
 from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, SearchSpec
@@ -41,7 +42,7 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
     names = []
     try:
         with quiet():
-            storage = optuna.storages.RDBStorage(f"sqlite:///{part.absolute()}")
+            storage = optuna.storages.RDBStorage(sqlite_uri(part.absolute()))
             for stage in [*(stage.name for stage in spec.stages), _CONTROLS]:
                 trials = [trial for trial in ledger.trials() if trial.stage == stage]
                 if not trials:

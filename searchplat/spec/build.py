@@ -15,6 +15,7 @@ from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
 from searchplat.spec.controls import build_controls, check_controls
 from searchplat.spec.errors import Problems, suggest
+from searchplat.spec.folders import with_absolute_folders
 from searchplat.spec.grammar import BODY, NAME
 from searchplat.spec.model import (
     DataSpec,
@@ -55,6 +56,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     if not re.fullmatch(NAME, origin.name):
         rule = "a search's name has 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit"
         problems.add(Place(str(origin.source)), "", rule, value=origin.name, remedy="rename the file, or use --name")
+    root = with_absolute_folders(root, problems)
     read = BODY.read(root, "", problems)
     if read is BROKEN:
         return None

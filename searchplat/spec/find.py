@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def find_space(argument: Path | str) -> Path:
     Raises:
         InputError: If there is neither; the text lists the shipped ones.
     """
-    path = Path(argument)
+    # Named as it was given, so that errors are short; only a home folder is written out.
+    path = Path(os.path.expanduser(argument))
     try:
         if path.is_file():
             return path

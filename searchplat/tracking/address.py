@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+from searchplat import paths
 from searchplat.errors import InputError
 from searchplat.redaction import hide
 from searchplat.redaction import redact as redact  # part of this module's interface
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
+VARIABLE = "MLFLOW_TRACKING_URI"
 
 _PASSWORD = re.compile(r"://[^\s/?#\"':@]*:(?P<password>[^\s/?#\"']*)@")
 
 _SQLITE = re.compile(r"sqlite(?:\+pysqlite)?:///(?P<path>[^?]+)(?P<options>\?.*)?")
+
+
+def chosen_uri(given: str | None) -> str:
+    """The store that a command uses: the one that it was given, else `MLFLOW_TRACKING_URI`, else a file.
+
+    Returns:
+        Its address, of which a relative file was made absolute; may hold a password.
+
+    Raises:
+        InputError: As `Address.parse`.
+    """
+    return Address.parse(given or os.environ.get(VARIABLE) or DEFAULT_TRACKING_URI).uri
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,8 @@ class Address:
                     f"tracking URI {text!r}: an in-memory database is gone with its process; name a file, "
                     f"such as {DEFAULT_TRACKING_URI}"
                 )
-            path = Path(unquote(match["path"])).expanduser().absolute()
-            return cls(f"sqlite:///{path}{match['options'] or ''}", path)
+            path = paths.resolve(unquote(match["path"]), "tracking URI")
+            return cls(f"{paths.sqlite_uri(path)}{match['options'] or ''}", path)
         scheme = text.partition(":")[0]
         if scheme == "file" or ("://" not in text and scheme not in ("databricks", "databricks-uc", "uc")):
             raise InputError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from searchplat.errors import InputError, TryAgainError
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking.address import Address, redact
+from searchplat.tracking.files import moved
 from searchplat.tracking.queries import newest_parent
 
 
@@ -17,7 +18,7 @@ def attach(tracking_uri: str, search: str, file: Path) -> str:
         The run's identifier.
 
     Raises:
-        InputError: If MLflow has no such search.
+        InputError: If MLflow has no such search, or its store was moved.
         TryAgainError: If it does not take the file now.
     """
     where = Address.parse(tracking_uri)
@@ -29,7 +30,8 @@ def attach(tracking_uri: str, search: str, file: Path) -> str:
             client = mlflow_client.connect(where)
             experiment = client.get_experiment_by_name(search)
             parent = None if experiment is None else newest_parent(client, experiment.experiment_id)
-            if parent is not None:
+            obstacle = None if experiment is None else moved(where, experiment)
+            if parent is not None and obstacle is None:
                 client.log_artifact(parent.info.run_id, str(file))
         except Exception as error:  # MLflow raises whatever its store and its web client do
             raise TryAgainError(
@@ -37,4 +39,6 @@ def attach(tracking_uri: str, search: str, file: Path) -> str:
             ) from error
     if parent is None:
         raise missing
+    if obstacle is not None:
+        raise InputError(obstacle)
     return str(parent.info.run_id)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.errors import InputError
+from searchplat.paths import sqlite_uri
 from searchplat.tracking.address import Address
 
 _QUIET = {
@@ -145,7 +146,7 @@ def _create_if_missing(path: Path) -> None:
         for leftover in path.parent.glob(f"{half.name}*"):
             leftover.unlink()
         with _unsafe_but_quick(half):
-            store = SqlAlchemyStore(f"sqlite:///{half}", str(path.parent / ARTIFACTS_FOLDER))
+            store = SqlAlchemyStore(sqlite_uri(half), str(path.parent / ARTIFACTS_FOLDER))
             with store.engine.connect() as connection:
                 # Kept in the file: the UI may read while we write, and a commit waits for the disk once, not thrice.
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")

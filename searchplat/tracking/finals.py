@@ -20,7 +20,8 @@ from searchplat.spec.model import SearchSpec
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
-from searchplat.tracking.runs import SEARCH, SINK
+from searchplat.tracking.files import moved
+from searchplat.tracking.runs import SEARCH, SINK, is_of
 from searchplat.tracking.sink import MlflowSink
 
 if TYPE_CHECKING:
@@ -79,8 +80,12 @@ class FinalsSink:
         """Number of ended runs that MLflow has not got."""
         return len(self._unsent(load()))
 
+    def unsent(self, promotion: Promotion) -> int:
+        """Number of ended runs of a promotion that MLflow has not got."""
+        return len(self._unsent(promotion))
+
     def _unsent(self, promotion: Promotion) -> list[FinalRun]:
-        known = self._ledger.sink_runs(SINK)
+        known = self._ledger.sink_runs(SINK) if is_of(self._ledger, self._where) else {}
         ended = [run for run in promotion.runs if run.state == "finished"]
         return [run for run in ended if final_key(promotion, run) not in known]
 
@@ -91,8 +96,9 @@ class FinalsSink:
             waiting = self._unsent(promotion)  # another store has none of them
         client = mlflow_client.connect(self._where)
         parent = client.get_run(self._ledger.sink_runs(SINK)[SEARCH])
+        files = moved(self._where, client.get_experiment(parent.info.experiment_id)) is None
         for run in waiting:
-            self._send_one(client, parent, promotion, run)
+            self._send_one(client, parent, promotion, run, files)
 
     def _connect(self) -> None:
         """Bring the search itself up to date, its parent run above all."""
@@ -103,7 +109,7 @@ class FinalsSink:
         if sink.last_error or SEARCH not in self._ledger.sink_runs(SINK):
             raise ConnectionError(sink.last_error or "the search's own run could not be made")
 
-    def _send_one(self, client: Any, parent: Any, promotion: Promotion, run: FinalRun) -> None:
+    def _send_one(self, client: Any, parent: Any, promotion: Promotion, run: FinalRun, files: bool) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
         tags = final_tags(promotion, run, parent.data.tags[names.SEARCH_ID], parent.info.run_id)
@@ -127,7 +133,7 @@ class FinalsSink:
         for start in range(0, len(params), 50):
             client.log_batch(run_id, params=params[start : start + 50])
         client.log_batch(run_id, metrics=metrics, tags=[RunTag(names.STATE, run.state)])
-        if run.ranks is not None:
+        if files and run.ranks is not None:
             for path in (run.ranks, run.ranks.with_name(SAMPLED_RANKS), Path(run.folder) / "model.json"):
                 if path.exists():
                     client.log_artifact(run_id, str(path))

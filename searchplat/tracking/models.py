@@ -24,6 +24,7 @@ from searchplat.promotion.record import FinalRun, Promotion
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
+from searchplat.tracking.files import found_here, moved
 from searchplat.tracking.finals import CANDIDATE, PROMOTION, SEARCH_NAME, SEED, final_key
 from searchplat.tracking.runs import SINK, ensure_experiment
 
@@ -72,7 +73,7 @@ def register(
         run_id: The MLflow run of `winner`, which gets the files; a run of its own is made if it is None.
 
     Raises:
-        InputError: If the method cannot be served, or the run's folder holds no model.
+        InputError: If the method cannot be served, the run's folder holds no model, or the store was moved.
     """
     method = load_method(winner.method)
     if not isinstance(method, ServingMethod):
@@ -80,6 +81,9 @@ def register(
     address = Address.parse(tracking_uri)
     with mlflow_client.impatient(address), _quiet():
         client = mlflow_client.connect(address)
+        experiment = client.get_experiment_by_name(promotion.search)
+        if experiment is not None and (obstacle := moved(address, experiment)) is not None:
+            raise InputError(obstacle)
         name, wanted = promotion.search, {names.SEARCH_ID: search_id, PROMOTION: str(promotion.number)}
         wanted |= {CANDIDATE: winner.candidate, SEED: str(winner.seed)}  # a run that failed may yet win when repeated
         version = _find(client, name, wanted)
@@ -143,7 +147,7 @@ def fetch_package(uri: str, tracking_uri: str, folder: Path) -> Path:
         uri: `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
     Raises:
-        InputError: If there is no such model, alias or version.
+        InputError: If there is no such model, alias or version, or its files are gone.
     """
     address = Address.parse(tracking_uri)
     if address.sqlite is not None and not address.sqlite.exists():
@@ -151,15 +155,12 @@ def fetch_package(uri: str, tracking_uri: str, folder: Path) -> Path:
     with mlflow_client.impatient(address), _quiet():
         client = mlflow_client.connect(address)
         version = _resolve(client, uri, address)
-        from mlflow.artifacts import download_artifacts
+        source = client.get_model_version_download_uri(version.name, version.version)
+        place = found_here(address, source, uri)
+        if place is None:
+            from mlflow.artifacts import download_artifacts
 
-        place = Path(
-            download_artifacts(
-                artifact_uri=client.get_model_version_download_uri(version.name, version.version),
-                dst_path=str(folder),
-                tracking_uri=address.uri,
-            )
-        )
+            place = Path(download_artifacts(artifact_uri=source, dst_path=str(folder), tracking_uri=address.uri))
     package = place / "artifacts" / _PACKAGE
     if not package.is_dir():
         raise InputError(f"{uri}: was not registered by searchplat: it has no {package.relative_to(place)}")

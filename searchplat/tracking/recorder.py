@@ -20,6 +20,7 @@ from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
 from searchplat.tracking.curve import curve_png
+from searchplat.tracking.files import moved
 from searchplat.tracking.note import describe
 from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather, search_status
 from searchplat.tracking.picture import layout_png
@@ -61,7 +62,9 @@ class Recorder:
         self._ledger, self._about = ledger, about
         self._client = mlflow_client.connect(address)
         self._runs = Runs(ledger, address, self._client, about.experiment)
-        self._artifacts = True
+        self._artifacts = moved(address, self._client.get_experiment(self._runs.experiment_id)) is None
+        if not self._artifacts:
+            _log.warning("MLflow gets no files, for its database was moved: see `searchplat sync %s`", about.experiment)
         self._noted_at = 0.0
         self._note_due = True
         self.refused = 0

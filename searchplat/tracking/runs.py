@@ -174,6 +174,11 @@ class Runs:
         return True
 
 
+def is_of(ledger: Ledger, address: Address) -> bool:
+    """Whether what a ledger has noted of MLflow, its cursor and the runs' identifiers, is of the store at `address`."""
+    return (ledger.meta(STORE) or "").rpartition("#")[0] == address.shown
+
+
 def _search_id(ledger: Ledger) -> str:
     """The identity of this ledger's search, made on first use: two searches of one name may share a server."""
     found = ledger.meta("search_id")

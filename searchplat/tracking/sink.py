@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address, redact
 from searchplat.tracking.recorder import EVENTS_A_BATCH, About, Recorder
-from searchplat.tracking.runs import SINK
+from searchplat.tracking.runs import SINK, is_of
 
 _LAST_PICTURES_S = 5.0
 _LONGEST_ROUND_S = 10.0
@@ -68,6 +69,7 @@ class MlflowSink:
         self._environment = ExitStack()
         self._wake = threading.Event()
         self._changed = threading.Condition()
+        self._sent = 0
         self._round = 0
         self._good_round = self._failed_round = 0
         self._stopping = False
@@ -145,6 +147,11 @@ class MlflowSink:
         return self._ledger.seq - self._cursor()
 
     @property
+    def sent(self) -> int:
+        """Number of events that MLflow has got from this sink."""
+        return self._sent
+
+    @property
     def last_error(self) -> str | None:
         """Why the last attempt failed, without secrets; None while all is well."""
         return self._error
@@ -153,13 +160,14 @@ class MlflowSink:
     def address(self) -> str:
         """Where a person finds the runs: a page of the server, or the command that serves a local file."""
         if self._where.sqlite is not None:
-            return f"mlflow ui --backend-store-uri {self._where.shown}"
+            return shlex.join(["mlflow", "ui", "--backend-store-uri", self._where.shown])
         if self._where.uri.startswith("http") and self._experiment_id is not None:
             return f"{self._where.shown.rstrip('/')}/#/experiments/{self._experiment_id}"
         return self._where.shown
 
     def _cursor(self) -> int:
-        return self._ledger.cursor(SINK)
+        # Of another store than the last one, it counts nothing until that one has answered.
+        return self._ledger.cursor(SINK) if is_of(self._ledger, self._where) else 0
 
     def _work(self) -> None:
         with mlflow_client.hushed_here("urllib3.connectionpool"):
@@ -177,6 +185,7 @@ class MlflowSink:
                     self._recorder = Recorder(self._ledger, self._where, self._about)
                     self._experiment_id = self._recorder.experiment_id
                 sent = self._recorder.send()
+                self._sent += sent
                 if stopping and not sent:
                     self._recorder.finish(self._closed())
                 failures, self._error = 0, None

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from searchplat.ledger import Ledger
 from searchplat.promotion.record import PromotionStore, numbers
 from searchplat.spec.model import SearchSpec
+from searchplat.tracking import client as mlflow_client
+from searchplat.tracking import files
+from searchplat.tracking.address import Address
 from searchplat.tracking.finals import FinalsSink
 from searchplat.tracking.models import Registered, register_winner
 from searchplat.tracking.sink import MlflowSink
@@ -19,11 +22,12 @@ class Synced:
     """What came of it.
 
     Args:
-        sent: Events of the ledger that MLflow has got now and had not before.
+        sent: Events of the ledger that MLflow has got now; all of them where it is another store than before.
         unsent: Events that it has not got.
         unsent_runs: Ended runs of promotions that it has not got.
         registered: Winners of promotions as registered models, the oldest promotion first.
         error: Why something is unsent, without secrets; None if nothing is.
+        moved: Why the store has no files, and no model is registered, although it has every row; None if it may have.
         address: Where a person finds the runs.
     """
 
@@ -32,6 +36,7 @@ class Synced:
     unsent_runs: int
     registered: tuple[Registered, ...]
     error: str | None
+    moved: str | None
     address: str
 
 
@@ -58,10 +63,8 @@ def send_all(
         InputError: If `tracking_uri` cannot be one. Nothing else is raised for MLflow's sake.
     """
     sink = MlflowSink.of(ledger, spec, search, tracking_uri)
-    before = sink.backlog()
     deadline = time.monotonic() + timeout_s
     sink.start()
-    left = before
     while (left := sink.flush(min(2.0, max(0.0, deadline - time.monotonic())))) and not sink.last_error:
         if time.monotonic() >= deadline:
             break
@@ -71,12 +74,25 @@ def send_all(
     error = error or sink.last_error
     if left and error is None:
         error = f"{timeout_s:g} s were not enough"
+    moved = None if error else _moved(Address.parse(tracking_uri), search)
     runs, models = 0, []
-    if store is not None and not error:
+    if store is not None:
         finals = FinalsSink(ledger, spec, search, tracking_uri)
         for number in numbers(ledger):
+            if error:
+                runs += finals.unsent(store.load(number))
+                continue
             runs += finals.send(lambda number=number: store.load(number), last=True)  # type: ignore[misc]
-            models.append(register_winner(ledger, store.load(number), tracking_uri))
-        if runs:
+            if moved is None:
+                models.append(register_winner(ledger, store.load(number), tracking_uri))
+        if runs and not error:
             error = "MLflow refused a run; see above"
-    return Synced(before - left, left, runs, tuple(m for m in models if m is not None), error, sink.address)
+    return Synced(sink.sent, left, runs, tuple(m for m in models if m is not None), error, moved, sink.address)
+
+
+def _moved(where: Address, search: str) -> str | None:
+    if where.sqlite is None:
+        return None
+    with mlflow_client.impatient(where):
+        experiment = mlflow_client.connect(where).get_experiment_by_name(search)
+    return None if experiment is None else files.moved(where, experiment)

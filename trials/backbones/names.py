@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import Annotated
 
+from searchplat.contract import AssetName
 from searchplat.errors import InputError
+from searchplat.paths import resolve
 
 RANDOM_DECODERS = {"random-llama": 2, "random-opt": 2, "random-gpt2": 2}
 """Tiny randomly initialised decoders, with their number of layers unless told otherwise."""
 
 RANDOM_MASKED = ("random-bert", "random-minilm", "random-roberta", "random-distilbert", "random-modernbert")
 """Tiny randomly initialised masked language models; `random-minilm` is a BERT without a masked-LM head."""
+
+RANDOM_ENCODER = "random-bert"
+"""A tiny randomly initialised encoder whose tokenizer knows the words of the texts it is loaded with."""
+
+Decoder = Annotated[str, AssetName(frozenset(RANDOM_DECODERS))]
+MaskedModel = Annotated[str, AssetName(frozenset(RANDOM_MASKED))]
+Encoder = Annotated[str, AssetName(frozenset({RANDOM_ENCODER}))]
+"""A field of a config: an asset's name, a hub name, a local folder, or one of ours."""
 
 DECODER_LAYERS = {
     "smollm2-135m": 30,
@@ -39,10 +49,10 @@ def decoder_layers(name: str) -> int:
     if (known := DECODER_LAYERS.get(name.partition("@")[0])) is not None:
         return known
     try:
-        path = Path(name).expanduser() / "config.json"
+        path = resolve(name, "backbone") / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         return int(config.get("num_hidden_layers", config.get("n_layer")))
-    except (OSError, ValueError, TypeError, RuntimeError) as error:  # RuntimeError: ~ of an unknown user
+    except (OSError, ValueError, TypeError, InputError) as error:
         raise InputError(
             f"num_layers: the depth of backbone {name!r} is not known before it is fetched; set num_layers "
             f"(known depths: {', '.join(DECODER_LAYERS)})"

@@ -17,10 +17,8 @@ from torch import Tensor
 
 from searchplat.contract import AssetSource
 from searchplat.errors import InputError
+from trials.backbones.names import RANDOM_ENCODER
 from trials.backbones.words import WordTokenizer, digest_files, digest_texts
-
-RANDOM_ENCODER = "random-bert"
-"""A tiny randomly initialised encoder whose tokenizer knows the words of the texts it is loaded with."""
 
 _BATCH = 64
 """Texts encoded at once; sorted by length, so that a batch holds little padding."""

@@ -9,7 +9,8 @@ import torch
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from trials.backbones.frozen import blank_recommender, carried, frozen_recommender, prepare_frozen
-from trials.backbones.text_encoder import RANDOM_ENCODER, TextEncoder, encoder_digest, load_text_encoder
+from trials.backbones.names import RANDOM_ENCODER
+from trials.backbones.text_encoder import TextEncoder, encoder_digest, load_text_encoder
 from trials.backbones.words import digest_texts
 from trials.cramer.config import CRAMERConfig
 from trials.cramer.encoder import FrozenRequests, TunedEncoder

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from trials.backbones.names import Encoder
 from trials.backbones.settings import BackboneName, BackboneSettings, BERT4RecSettings, SASRecSettings
 from trials.cramer.schedules import Course
 from trials.cramer.scopes import Scope
@@ -78,7 +79,7 @@ class CRAMERConfig(LoopConfig):
     max_request_tokens: int = Field(
         512, ge=2, le=512, description="tokens read of a request, >= 2: the first, and the latest of the rest"
     )
-    encoder: str = Field(
+    encoder: Encoder = Field(
         "minilm-l6-v2",
         min_length=1,
         description="request encoder: asset name, hub name (the paper: google-bert/bert-base-uncased, "

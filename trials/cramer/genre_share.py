@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from searchplat.contract import AssetSource, DataRequest, asset_source
 from searchplat.errors import InputError, SearchplatError
+from searchplat.paths import resolve
 from trials.cramer import CRAMER
 from trials.cramer.model import CRAMERModel
 from trials.data import Queries, SearchData, open_search
@@ -185,9 +186,9 @@ def _requests(path: Path) -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m trials.cramer.genre_share", description=__doc__.split("\n\n")[0])
-    parser.add_argument("folder", type=Path, help="a final run's folder, or a package of a registered model")
+    parser.add_argument("folder", help="a final run's folder, or a package of a registered model")
     parser.add_argument("--genre", default="Romance", help="as the data set names it (default: Romance)")
-    parser.add_argument("--requests", type=Path, help="a JSON file {kind: request}; kinds end in positive or opposite")
+    parser.add_argument("--requests", help="a JSON file {kind: request}; kinds end in positive or opposite")
     parser.add_argument("--users", type=int, default=100, help="how many users to ask for (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="draws the users (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -197,10 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise InputError(f"--users: must be at least 1, got {options.users}")
         if options.requests is None and options.genre.casefold() != "romance":
             raise InputError(f"--requests: the built-in requests are about romance; write some about {options.genre}")
-        requests = ROMANCE if options.requests is None else _requests(options.requests)
+        requests = ROMANCE if options.requests is None else _requests(resolve(options.requests, "--requests"))
         shares = measure(
-            options.folder, asset_source(), genre=options.genre, requests=requests, users=options.users,
-            seed=options.seed,
+            resolve(options.folder, "folder"), asset_source(), genre=options.genre, requests=requests,
+            users=options.users, seed=options.seed,
         )  # fmt: skip
     except SearchplatError as error:
         print(error, file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
@@ -11,6 +10,7 @@ from typing import Any
 
 from searchplat.contract import AssetSource, PublishedSize
 from searchplat.errors import AssetError, InputError
+from searchplat.paths import from_environment, resolve
 from trials.data.interactions import Interactions
 from trials.data.options import DataOptions, parse_options
 
@@ -130,10 +130,9 @@ class Source:
     def _given_folder(self, options: DataOptions) -> Path | None:
         """The option's folder, else the data set's in SEARCHPLAT_DATA_DIR if it is there."""
         if options.folder is not None:
-            return options.folder.expanduser()
-        base = os.environ.get("SEARCHPLAT_DATA_DIR")
-        folder = Path(base).expanduser() / self.name if base else None
-        return folder if folder is not None and folder.is_dir() else None
+            return resolve(options.folder, f"data {self.name}: folder")
+        base = from_environment("SEARCHPLAT_DATA_DIR")
+        return base / self.name if base is not None and (base / self.name).is_dir() else None
 
 
 def find_source(name: str) -> Source:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from trials.backbones.names import decoder_layers
+from trials.backbones.names import Decoder, Encoder, decoder_layers
 from trials.dual.composition import Composition
 from trials.dual.layout import parse_layout
 from trials.training.config import LoopConfig
@@ -45,7 +45,7 @@ class DualConfig(LoopConfig):
     )
 
     # The language model and what is put into it
-    backbone: str = Field(
+    backbone: Decoder = Field(
         "smollm2-135m",
         min_length=1,
         description="frozen decoder: asset name, hub name (the paper: facebook/opt-125m), local folder, or "
@@ -108,7 +108,7 @@ class DualConfig(LoopConfig):
         le=10_000,
         description="width of the factorisation behind similar interactions, >= 1, capped by the data; the paper: 1000",
     )
-    text_encoder: str = Field(
+    text_encoder: Encoder = Field(
         "minilm-l6-v2",
         min_length=1,
         description="encoder of item sentences for hard items: asset name, hub name (the paper: "

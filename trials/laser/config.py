@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from trials.backbones.names import Decoder
 from trials.training.config import LoopConfig
 
 Variant = Literal[
@@ -84,7 +85,7 @@ class LaserConfig(LoopConfig):
     )
 
     # The language model
-    backbone: str = Field(
+    backbone: Decoder = Field(
         "smollm2-135m",
         min_length=1,
         description="frozen decoder: asset name, hub name (the paper: openai-community/gpt2-large, "

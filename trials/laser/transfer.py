@@ -25,6 +25,7 @@ from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob, WarmCache, asset_source
 from searchplat.errors import InputError, SearchplatError
+from searchplat.paths import resolve
 from trials.data import open_search
 from trials.data.dataset import Queries, SearchData
 from trials.laser.build import build
@@ -132,12 +133,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    options.add_argument("folder", type=Path, help="of a final training (model.json, model.safetensors), or a package")
+    options.add_argument("folder", help="of a final training (model.json, model.safetensors), or a package")
     options.add_argument("--data", required=True, metavar="NAME", help="the other data set, as `searchplat data` lists")
     options.add_argument("--json", action="store_true", help="print JSON")
     chosen = options.parse_args(arguments)
     try:
-        found = transfer(chosen.folder, DataRequest(chosen.data), asset_source())
+        found = transfer(resolve(chosen.folder, "folder"), DataRequest(chosen.data), asset_source())
     except SearchplatError as error:
         print(error, file=sys.stderr)
         return error.exit_code

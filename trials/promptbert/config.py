@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from trials.backbones.names import MaskedModel
 from trials.training.config import LoopConfig
 
 Variant = Literal["full", "without-moe", "without-short", "without-long", "backbone"]
@@ -73,7 +74,7 @@ class PromptBERTConfig(LoopConfig):
     )
 
     # Backbone
-    backbone: str = Field(
+    backbone: MaskedModel = Field(
         "minilm-l6-v2",
         min_length=1,
         description="masked language model, trained in full: asset name, hub name (the paper: "

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,21 @@ def test_a_store_gets_all_and_twice_is_once(runs: str, half_done: HalfDone, cli:
     mlflow.set_tracking_uri(uri)
     found = mlflow.search_runs(experiment_names=["first"], filter_string="tags.`searchplat.kind` = 'trial'")
     assert len(found) == len(half_done[1].trials())
+
+
+def test_another_store_gets_all_and_says_so(runs: str, half_done: HalfDone, cli: Run, tmp_path: Path) -> None:
+    def sync(uri: str) -> Result:
+        return cli("sync", "first", "--runs", runs, "--timeout", "60", "--tracking-uri", uri)
+
+    rows = half_done[1].seq
+    older = tmp_path / "older.db"
+    assert f": {rows} rows sent" in sync(f"sqlite:///{older}").stdout
+    shutil.copy(older, tmp_path / "mlflow.db")
+    assert f": {rows} rows sent" in sync(f"sqlite:///{tmp_path}/mlflow.db").stdout
+    away = sync("http://127.0.0.1:9")
+    assert away.exit_code == 75
+    assert f"has not got {rows} rows and 0 runs" in away.output
+    assert ": 0 rows sent" in sync(f"sqlite:///{tmp_path}/mlflow.db").stdout
 
 
 def test_what_cannot_be_sent_stays(runs: str, cli: Run, tmp_path: Path) -> None:

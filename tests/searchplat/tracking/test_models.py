@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -191,6 +192,31 @@ def test_what_is_not_registered_is_said(
     register(promotion, winner, search_id="id-1", tracking_uri=store)
     with pytest.raises(InputError, match=message):
         fetch_package(uri.format(name=promotion.search), store, tmp_path)
+
+
+def test_the_model_of_a_project_that_was_moved(
+    promotion: Promotion, winner: FinalRun, store: str, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    shutil.copy(str(Address.parse(store).sqlite), old / "mlflow.db")
+    register(promotion, winner, search_id="id-1", tracking_uri=f"sqlite:///{old}/mlflow.db")
+    shutil.copytree(old, new)  # a copy: the original is still there, and is not what is asked
+    uri, champion = f"sqlite:///{new}/mlflow.db", f"models:/{promotion.search}@champion"
+
+    assert fetch_package(champion, uri, tmp_path / "unused").is_relative_to(new / "mlruns")
+    before = sorted(old.rglob("*"))
+    with pytest.raises(InputError, match=rf"was moved, .* in {old}/mlruns, .*; it gets none. .* make a new store: "):
+        register(replace(promotion, number=2), winner, search_id="id-1", tracking_uri=uri)
+    assert sorted(old.rglob("*")) == before
+
+    shutil.rmtree(old)
+    assert load_package(fetch_package(champion, uri, tmp_path / "unused"), AssetStore()).top([HISTORY], 1)
+    shutil.rmtree(new / "mlruns")
+    with pytest.raises(
+        InputError, match=rf"{champion}: lies at {old}/mlruns/.*, which is not there; bring that mlruns/"
+    ):
+        fetch_package(champion, uri, tmp_path / "unused")
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
