@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+TOP = 5
+"""Trials that a list of the best has unless it is told otherwise; `tracking.best_trials` has as many."""
+
 
 def _allow_import(ctx: typer.Context, wanted: bool) -> bool:
     """Give the leave for as long as the command runs."""

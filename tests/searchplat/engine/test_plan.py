@@ -11,6 +11,7 @@ from searches import LAYOUT, one_stage, rehearsal_spec
 from searchplat.engine.plan import Ask, Plan, Turn, derive_seed
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import Control, SearcherSpec, SearchSpec, Space, StageFrom, StageSpec
 
@@ -44,7 +45,7 @@ def test_stages_run_in_order_and_the_second_builds_on_the_best_of_the_first(tmp_
     spec = rehearsal_spec({"epochs": 2}, layout_trials=4, x_trials=3)
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        best = ledger.ranking("layout")[0]
+        best = Ranking.of(ledger).of_stage("layout")[0]
     assert [trial.stage for trial in trials] == ["layout"] * 4 + ["weights"] * 3
     for trial in trials[4:]:
         assert trial.config["layout"] == best.config["layout"]
@@ -62,7 +63,7 @@ def test_a_stage_without_axes_trains_the_best_again_on_more_users(tmp_path: Path
     spec = replace(spec, space=Space((LAYOUT,)), stages=tuple(rungs))
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        first, second = (ledger.ranking(name) for name in ("layout", "third"))
+        first, second = (Ranking.of(ledger).of_stage(name) for name in ("layout", "third"))
     assert [trial.data_fraction for trial in trials] == [0.1] * 6 + [0.33] * 3 + [1.0]
     assert {t.config["layout"] for t in second} == {t.config["layout"] for t in first[:3]}
     assert trials[-1].config["layout"] == second[0].config["layout"]
@@ -159,7 +160,7 @@ def test_controls_run_first_never_guide_and_have_their_own_values(tmp_path: Path
         plan = Plan(spec, ledger)
         assert plan.planned_trials == 3 + 3 + 4
         trials = run(plan)
-        best = ledger.ranking("layout")[0]
+        best = Ranking.of(ledger).of_stage("layout")[0]
     assert [trial.control for trial in trials[:5]] == ["default", "all-parallel", "random", "random", None]
     assert trials[1].config["layout"] == "111-111-111"
     assert trials[2].config != trials[3].config
@@ -193,7 +194,7 @@ def test_top_two_makes_the_choice_between_them_an_axis(tmp_path: Path) -> None:
     spec = replace(spec, stages=(first, replace(second, start_from=StageFrom("layout", top=2))))
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        ranked = ledger.ranking("layout")
+        ranked = Ranking.of(ledger).of_stage("layout")
     for trial in trials[4:]:
         assert trial.config["layout"] == ranked[trial.values["from"] - 1].config["layout"]
     assert {trial.values["from"] for trial in trials[4:]} == {1, 2}
