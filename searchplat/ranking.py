@@ -242,6 +242,18 @@ def front_of(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> 
     return ordered([trials[row] for row in pareto.front(_gains(trials, objectives))], objectives)
 
 
+def best_of(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> int:
+    """The place of the best of some values of the objectives, at least one, all finite; of equal ones the first.
+
+    >>> best_of([[0.1], [0.3], [0.3]], [Objective("valid/mrr", True)])
+    1
+    """
+    turned = [gains(one, objectives) for one in values]
+    if len(objectives) == 1:
+        return turned.index(max(turned))
+    return pareto.order(np.array(turned, dtype=np.float64), 1)[0]
+
+
 def place_of(objectives: Sequence[Objective], metric: str | None) -> int | None:
     """The place of the objective that `--by` names, with or without `valid/`; None for None.
 
