@@ -33,7 +33,7 @@ def best(
     """Show the best trials, and the whole configuration of the first.
 
     Trials compare where they were measured on the same share of the users: that of the last stage with a value. Others
-    are left out. With several objectives the Pareto front comes first, a compromise between the objectives at its head.
+    are left out. With several objectives the Pareto front comes first.
 
     \b
     Examples:
@@ -106,7 +106,7 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
     named = [*(["Pareto"] if several else []), *(f">{metric}" for metric in snapshot.metrics)]
     parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
     if several:
-        how = "a compromise first" if by is None else f"by {snapshot.metrics[by]} alone"
+        how = "first those that together dominate most" if by is None else f"by {snapshot.metrics[by]} alone"
         whole = f"Pareto front of {text.plural(sum(marks.values()), 'trial')}, which no trial dominates; {how}"
         parts.append(line((whole, "dim")))
     if same:

@@ -65,7 +65,7 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
             parts.append(line("        ", own, f"  trial {trial.number}, epoch {trial.best_epoch}"))
         if len(snapshot.front) > _FRONT:
             parts.append(line((f"        and {len(snapshot.front) - _FRONT} more; see `searchplat best`", "dim")))
-        parts.append(line((f"        of the first, trial {best.number}, a compromise:", "dim")))
+        parts.append(line((f"        of the first, trial {best.number}:", "dim")))
     found = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}

@@ -181,7 +181,7 @@ def _front_line(facts: Facts) -> str:
     first = front[0]
     named = zip(facts.snapshot.metrics, first.objectives or (), strict=False)
     values = ", ".join(f"{metric} {text.metric(value)}" for metric, value in named)
-    line = f"Pareto front of {text.plural(len(front), 'trial')}; a compromise is trial {first.number} with {values}"
+    line = f"Pareto front of {text.plural(len(front), 'trial')}; the first is trial {first.number} with {values}"
     if not ranking.rivals:
         return f"{line}; there is no control to compare with."
     free = [str(control.control) for control in ranking.rivals if ranking.beaten_by(control) is None]
