@@ -207,7 +207,7 @@ def _ended(
     change.metrics += [
         Point(key, value, at_ms, trial.best_epoch or 0) for key, value in zip(keys, trial.objectives or (), strict=True)
     ]
-    if len(keys) > 1:
+    if len(keys) > 1 and trial.control is None:
         change.tags[names.FRONT] = "no"  # unless it is on the front once all of these events are in
 
 
