@@ -82,9 +82,9 @@ def two(tmp_path: Path) -> Iterator[Ledger]:
     ("top", "by", "chosen"),
     [
         (1, None, [1]),  # the compromise
-        (2, None, [1, 2]),  # of the ends of the front the one that adds more
-        (3, None, [1, 2, 0]),
-        (9, None, [1, 2, 0, 4]),  # what equals an earlier trial adds nothing; what has no loss has no place
+        (2, None, [1, 0]),  # both ends of the front add as much; the better first objective decides
+        (3, None, [1, 0, 2]),
+        (9, None, [1, 0, 2, 4]),  # what equals an earlier trial adds nothing; what has no loss has no place
         (3, 0, [0, 1, 4]),
         (3, 1, [2, 1, 4]),
     ],
