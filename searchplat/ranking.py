@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,12 +71,11 @@ class Ranking:
     @cached_property
     def comparable(self) -> list[TrialRecord]:
         """The trials on `share`, of all stages, by the first objective."""
-        return by_value([t for t in self.ranked if t.data_fraction == self.share], self.objectives)
+        return by_value(self._pool(None), self.objectives)
 
     def of_stage(self, stage: str) -> list[TrialRecord]:
         """The trials of one stage, by the first objective; should it have several shares, on that of its newest."""
-        own = [trial for trial in self.ranked if trial.stage == stage]
-        return by_value([t for t in own if t.data_fraction == own[-1].data_fraction], self.objectives)
+        return by_value(self._pool(stage), self.objectives)
 
     def best(self, most: int | None = None, *, stage: str | None = None, by: int | None = None) -> list[TrialRecord]:
         """The best trials that compare, best first.
@@ -85,13 +85,12 @@ class Ranking:
             stage: Of this stage alone.
             by: The place of the only objective that counts, from 0; by default all count.
         """
-        pool = self.comparable if stage is None else self.of_stage(stage)
-        return ordered(pool, self.objectives, most, by)
+        return ordered(self._pool(stage), self.objectives, most, by)
 
     def configurations(self, most: int, *, stage: str | None = None, by: int | None = None) -> list[TrialRecord]:
         """The best trials with different configurations: of those with equal ones the best stands for all."""
         equal: dict[str, list[TrialRecord]] = {}
-        for trial in self.comparable if stage is None else self.of_stage(stage):
+        for trial in self._pool(stage):
             equal.setdefault(json.dumps(trial.config, sort_keys=True), []).append(trial)
         return ordered([ordered(same, self.objectives, 1, by)[0] for same in equal.values()], self.objectives, most, by)
 
@@ -103,19 +102,24 @@ class Ranking:
         Args:
             stage: Of this stage's trials.
         """
-        return self._front if stage is None else front_of(self.of_stage(stage), self.objectives)
+        return self._front if stage is None else front_of(self._pool(stage), self.objectives)
 
     @cached_property
     def _front(self) -> list[TrialRecord]:
-        return front_of(self.comparable, self.objectives)
+        return front_of(self._pool(None), self.objectives)
+
+    def _pool(self, stage: str | None) -> list[TrialRecord]:
+        """The trials that compare, in the order of their numbers."""
+        own = self.ranked if stage is None else [trial for trial in self.ranked if trial.stage == stage]
+        share = self.share if stage is None or not own else own[-1].data_fraction
+        return [trial for trial in own if trial.data_fraction == share]
 
     def on_front(self, stage: str | None = None) -> dict[int, bool]:
         """Of every trial that compares, by number, whether it is on the front; empty for one objective."""
         if not self.several:
             return {}
         on_it = {trial.number for trial in self.front(stage)}
-        pool = self.comparable if stage is None else self.of_stage(stage)
-        return {trial.number: trial.number in on_it for trial in pool}
+        return {trial.number: trial.number in on_it for trial in self._pool(stage)}
 
     @cached_property
     def controls(self) -> list[TrialRecord]:
@@ -215,9 +219,17 @@ def improves(new: Sequence[float], old: Sequence[float] | None, objectives: Sequ
     return old is None or gains(new, objectives) > gains(old, objectives)
 
 
-def by_value(trials: Sequence[TrialRecord], objectives: Sequence[Objective], by: int = 0) -> list[TrialRecord]:
+def by_value(
+    trials: Sequence[TrialRecord], objectives: Sequence[Objective], by: int = 0, most: int | None = None
+) -> list[TrialRecord]:
     """Trials with values by one objective, best first; ties by number."""
-    return sorted(trials, key=lambda trial: (-gains(trial.objectives or (), objectives)[by], trial.number))
+    sign = -1.0 if objectives[by].maximize else 1.0
+
+    def key(trial: TrialRecord) -> tuple[float, int]:
+        assert trial.objectives is not None
+        return sign * trial.objectives[by], trial.number
+
+    return sorted(trials, key=key) if most is None else nsmallest(most, trials, key)
 
 
 def ordered(
@@ -230,7 +242,7 @@ def ordered(
         by: The place of the only objective that counts.
     """
     if by is not None or len(objectives) == 1 or not trials:
-        return by_value(trials, objectives, by or 0)[:most]
+        return by_value(trials, objectives, by or 0, most)
     pool = sorted(trials, key=lambda trial: trial.number)
     return [pool[row] for row in pareto.order(_gains(pool, objectives), most)]
 
@@ -238,7 +250,7 @@ def ordered(
 def front_of(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
     """The trials with values that no other of them dominates, as `ordered`; for one objective the best."""
     if len(objectives) == 1 or not trials:
-        return by_value(trials, objectives)[:1]
+        return by_value(trials, objectives, most=1)
     return ordered([trials[row] for row in pareto.front(_gains(trials, objectives))], objectives)
 
 

@@ -38,7 +38,7 @@ def best(
     \b
     Examples:
       searchplat best darec-quick --top 3
-      searchplat best darec-quick --by valid/ndcg@10
+      searchplat best fast-and-good --by valid/ndcg@10
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """

@@ -81,7 +81,8 @@ def best_trials(
         tags = parent.data.tags
         ways = [way == "maximize" for way in tags[names.DIRECTION].split()]
         objectives = [Objective(*one) for one in zip(tags[names.OBJECTIVE].split(), ways, strict=True)]
-        place = 0 if len(objectives) == 1 else place_of(objectives, by)
+        place = place_of(objectives, by)
+        place = 0 if len(objectives) == 1 else place
         query = f"{RANKED} and tags.`{names.SEARCH_ID}` = '{tags[names.SEARCH_ID]}'"
         if stage is not None:
             query += f" and tags.`{names.STAGE}` = '{_quoted(stage)}'"
