@@ -254,16 +254,16 @@ def front_of(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> 
     return ordered([trials[row] for row in pareto.front(_gains(trials, objectives))], objectives)
 
 
-def best_of(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> int:
-    """The place of the best of some values of the objectives, at least one, all finite; of equal ones the first.
+def order_of(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:
+    """Places of some values of the objectives, all finite, best first; of equal ones the first comes first.
 
-    >>> best_of([[0.1], [0.3], [0.3]], [Objective("valid/mrr", True)])
-    1
+    >>> order_of([[0.1], [0.3], [0.3]], [Objective("valid/mrr", True)])
+    [1, 2, 0]
     """
     turned = [gains(one, objectives) for one in values]
-    if len(objectives) == 1:
-        return turned.index(max(turned))
-    return pareto.order(np.array(turned, dtype=np.float64), 1)[0]
+    if len(objectives) == 1 or not turned:
+        return sorted(range(len(turned)), key=lambda place: (-turned[place][0], place))
+    return pareto.order(np.array(turned, dtype=np.float64))
 
 
 def place_of(objectives: Sequence[Objective], metric: str | None) -> int | None:

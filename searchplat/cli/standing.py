@@ -63,6 +63,7 @@ class Standing:
             "scale": snapshot.spec.scale,
             "objective": snapshot.metric,
             "maximize": snapshot.spec.objectives[0].maximize,
+            "objectives": {objective.metric: objective.maximize for objective in snapshot.spec.objectives},
             "planned_trials": snapshot.planned,
             "ended_trials": snapshot.ended,
             "states": {state.value: number for state, number in snapshot.states.items()},

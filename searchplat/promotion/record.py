@@ -19,7 +19,7 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
-from searchplat.ranking import best_of
+from searchplat.ranking import order_of
 from searchplat.spec.model import Objective
 
 RACE, FINAL = "race", "final"
@@ -163,9 +163,9 @@ class Promotion:
         scored = [name for name in own if all(map(math.isfinite, means[name]))]
         if not scored:
             return None
-        best = scored[best_of([means[name] for name in scored], self.objectives)]
+        best = scored[order_of([means[name] for name in scored], self.objectives)[0]]
         runs = sorted(self.finals(best), key=lambda run: run.seed)
-        return runs[best_of([[run.valid[metric] for metric in names] for run in runs], self.objectives)]
+        return runs[order_of([[run.valid[metric] for metric in names] for run in runs], self.objectives)[0]]
 
 
 class PromotionStore:
