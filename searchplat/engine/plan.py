@@ -164,9 +164,28 @@ class Plan:
         """The stage's axes, with the axis of ranks if it builds on more than one earlier trial."""
         space = self.spec.space.only(stage.over)
         if stage.start_from is not None and stage.start_from.top > 1:
-            ranks = len(self._sources(stage))
+            ranks = len(self.sources(stage))
             return Space((*space.domains, Categorical(RANK, tuple(range(1, ranks + 1)), ordered=True)))
         return space
+
+    def sources(self, stage: StageSpec) -> list[TrialRecord]:
+        """The trials that a stage with `from` builds on, best first; nothing joins a stage that has ended, so they stay.
+
+        Raises:
+            SearchFailedError: If none of them ended with a value.
+        """
+        assert stage.start_from is not None
+        if stage.name not in self._chosen:
+            earlier, top = stage.start_from.stage, stage.start_from.top
+            names = [one.name for one in self.spec.stages]
+            ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
+            self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
+        if not self._chosen[stage.name]:
+            raise SearchFailedError(
+                f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
+                "but none of its trials ended with a value; see `searchplat trials` for why"
+            )
+        return self._chosen[stage.name]
 
     # ------------------------------------------------------------------ inside
 
@@ -226,26 +245,11 @@ class Plan:
             )
         return self._searchers[stage.name]
 
-    def _sources(self, stage: StageSpec) -> list[TrialRecord]:
-        """The earlier trials that the stage builds on; they stay the same, for nothing joins a stage that has ended."""
-        assert stage.start_from is not None
-        if stage.name not in self._chosen:
-            earlier, top = stage.start_from.stage, stage.start_from.top
-            names = [one.name for one in self.spec.stages]
-            ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
-            self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
-        if not self._chosen[stage.name]:
-            raise SearchFailedError(
-                f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
-                "but none of its trials ended with a value; see `searchplat trials` for why"
-            )
-        return self._chosen[stage.name]
-
     def _inherited(self, stage: StageSpec, rank: int) -> Values:
         """What the stage takes over from an earlier one: that trial's value of every searched parameter it set."""
         if stage.start_from is None:
             return {}
-        best = self._sources(stage)[rank - 1]
+        best = self.sources(stage)[rank - 1]
         earlier = next(s for s in self.spec.stages if s.name == stage.start_from.stage)
         return {
             **self._inherited(earlier, best.values.get(RANK, 1)),

@@ -130,7 +130,7 @@ def test_one_objective(put: Put, way: str, store: str, new_sink: Callable[..., M
         for who, found in answers(folder, ledger, search, top).items():
             assert found == expected[:top], who
     spec = take(search, folder.path, ledger).spec
-    assert [trial.number for trial in Plan(spec, ledger)._sources(spec.stages[-1])] == [
+    assert [trial.number for trial in Plan(spec, ledger).sources(spec.stages[-1])] == [
         n for n in expected if TRIALS[n][0] == "wide"
     ]
     best = TRIALS[expected[0]][1]
@@ -171,7 +171,7 @@ def test_two_objectives(put: Put, way: str, store: str, mlflow: Any) -> None:
     assert f"Pareto front of {len(front)} trial" in screen
     assert ("dominated" in screen) == (len(front) < 5)
     spec = take(search, folder.path, ledger).spec
-    sources = [trial.number for trial in Plan(spec, ledger)._sources(spec.stages[-1])]
+    sources = [trial.number for trial in Plan(spec, ledger).sources(spec.stages[-1])]
     assert sources == [trial.number for trial in Ranking.of(ledger).best(3, stage="wide")]
     sink = MlflowSink(
         ledger, experiment=search, tracking_uri=store, space_text="", space_name="space.yaml", tags={}, every_s=0.1
