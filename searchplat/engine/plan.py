@@ -169,7 +169,7 @@ class Plan:
         return space
 
     def sources(self, stage: StageSpec) -> list[TrialRecord]:
-        """The trials that a stage with `from` builds on, best first; nothing joins a stage that has ended, so they stay.
+        """The trials that a stage with `from` builds on, best first; its source has ended, so they stay the same.
 
         Raises:
             SearchFailedError: If none of them ended with a value.
