@@ -202,11 +202,12 @@ class Drive:
 
     def _scores(self, candidate: str) -> list[list[float]]:
         names = [self._short(one.metric) for one in self._spec.objectives]
-        return [
-            [run.valid[name] for name in names]
+        found = [
+            [run.valid.get(name, math.nan) for name in names]
             for run in self._runs.values()
-            if run.phase == RACE and run.candidate == candidate and run.state == FINISHED and {*names} <= {*run.valid}
+            if run.phase == RACE and run.candidate == candidate and run.state == FINISHED
         ]
+        return [values for values in found if all(map(math.isfinite, values))]
 
     def _plan(self, phase: str, seeds: int, names: Sequence[str]) -> None:
         """Write down the runs of a phase, seed by seed, so that candidates stay level."""
