@@ -21,6 +21,7 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError, TryAgainError
+from searchplat.ranking import improves
 from searchplat.redaction import redact
 from searchplat.searchers.contract import History, TrialState
 from searchplat.spec.model import Objective
@@ -102,7 +103,7 @@ class Ledger:
 
         Args:
             document: The resolved space (`searchplat.spec.to_document`), kept for resuming.
-            objectives: What is optimised; the first one decides.
+            objectives: What is optimised; a trial counts by its epoch with the best first one.
 
         Raises:
             InputError: If the file exists.
@@ -240,7 +241,7 @@ class Ledger:
             )
             changed = replace(trial, epoch=epoch, seconds=seconds)
             objectives = tuple(metrics.get(o.metric, math.nan) for o in self._objectives)
-            if all(math.isfinite(value) for value in objectives) and self._better(objectives, trial.objectives):
+            if all(map(math.isfinite, objectives)) and improves(objectives, trial.objectives, self._objectives):
                 changed = replace(changed, best_epoch=epoch, objectives=objectives)
             self._store(changed)
             return True
@@ -294,7 +295,7 @@ class Ledger:
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
-        """What is optimised; the first one decides."""
+        """What is optimised; see `searchplat.ranking`."""
         return self._objectives
 
     @property
@@ -396,24 +397,6 @@ class Ledger:
             ).fetchone()
         return None if row is None else Event(row[0], row[1], row[2], row[3], json.loads(row[4]))
 
-    def ranking(self, stage: str | None = None, controls: bool = False) -> list[TrialRecord]:
-        """Scored trials, best first objective first; ties by number.
-
-        Args:
-            stage: Only this stage's trials.
-            controls: The controls instead of the search's own trials.
-        """
-        sign = -1 if self._objectives[0].maximize else 1
-        scored = [
-            (sign * trial.objectives[0], trial.number, trial)
-            for trial in self.trials()
-            if trial.state.scored
-            and trial.objectives is not None
-            and (trial.control is not None) == controls
-            and (stage is None or trial.stage == stage)
-        ]
-        return [trial for _, _, trial in sorted(scored, key=lambda row: row[:2])]
-
     def cursor(self, sink: str) -> int:
         """Sequence number up to which `sink` has everything."""
         with self._lock:
@@ -426,11 +409,6 @@ class Ledger:
             return dict(self._connection.execute("SELECT key, run FROM sink_runs WHERE sink = ?", (sink,)))
 
     # ------------------------------------------------------------------ inside
-
-    def _better(self, new: tuple[float, ...], old: tuple[float, ...] | None) -> bool:
-        if old is None:
-            return True
-        return new[0] > old[0] if self._objectives[0].maximize else new[0] < old[0]
 
     def _event(self, kind: str, trial: int | None, payload: Mapping[str, Any]) -> int:
         cursor = self._connection.execute(

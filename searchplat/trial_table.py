@@ -29,7 +29,7 @@ class TrialRecord:
         retries: Times that it was taken up again after its worker died.
         epoch: Epochs reported.
         seconds: Training and evaluation time reported (`time/*_seconds`), over all epochs.
-        best_epoch: The epoch with the best first objective.
+        best_epoch: The epoch with the best first objective; see `ranking.improves`.
         objectives: Values of all objectives at that epoch; None before the first report.
     """
 

@@ -11,6 +11,7 @@ import pytest
 from searchplat.assets import AssetStore
 from searchplat.errors import AssetError
 from searchplat.ledger import Ledger
+from searchplat.ranking import Ranking
 
 SPACE = Path(__file__).parents[1] / "spaces" / "darec.yaml"
 SETS = (
@@ -40,8 +41,9 @@ def test_darec_searches_movielens_with_the_first_layers_of_smollm2(tmp_path: Pat
     assert done.returncode == 0, done.stdout + done.stderr
     with Ledger.read(tmp_path / "runs" / "main" / "ledger.sqlite") as ledger:
         trials = ledger.trials()
-        best = ledger.ranking()[0]
-        controls = {trial.control: trial for trial in ledger.ranking(controls=True)}
+        ranking = Ranking.of(ledger)
+    best = ranking.best(1)[0]
+    controls = {trial.control: trial for trial in ranking.controls}
     assert {trial.state for trial in trials} == {"finished"}
     assert len(trials) == 4 + 5
     assert best.config["backbone"] == "smollm2-135m"

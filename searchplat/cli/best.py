@@ -15,8 +15,12 @@ if TYPE_CHECKING:
 
 def best(
     search: options.Search,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many.")] = 5,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many.")] = options.TOP,
     stage: Annotated[str | None, typer.Option("--stage", metavar="NAME", help="Only this stage's trials.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="METRIC", help="By this objective alone. [default: all; the Pareto front first]"),
+    ] = None,
     yaml: Annotated[
         bool, typer.Option("--yaml", help="Print only the first one's configuration, as YAML for a space file.")
     ] = False,
@@ -28,11 +32,13 @@ def best(
 ) -> None:
     """Show the best trials, and the whole configuration of the first.
 
-    Trials of an earlier stage on another share of the users are left out: their metrics do not compare.
+    Trials compare where they were measured on the same share of the users: that of the last stage with a value. Others
+    are left out. With several objectives the Pareto front comes first.
 
     \b
     Examples:
       searchplat best darec-quick --top 3
+      searchplat best fast-and-good --by valid/ndcg@10
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """
@@ -43,6 +49,7 @@ def best(
     from searchplat.cli.trials import document
     from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError, SearchFailedError
+    from searchplat.ranking import place_of
 
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
@@ -50,11 +57,11 @@ def best(
     known = [s.name for s in snapshot.spec.stages]
     if stage is not None and stage not in known:
         raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
-    ranked = [t for t in snapshot.comparable if stage is None] or [t for t in snapshot.ranking if t.stage == stage]
-    ranked = ranked[:top]
+    place = place_of(snapshot.spec.objectives, by)
+    ranked = snapshot.ranking.best(top, stage=stage, by=place)
     if json_:
-        metrics = [objective.metric for objective in snapshot.spec.objectives]
-        print_json([document(trial, metrics) for trial in ranked])
+        marks = snapshot.ranking.on_front(stage)
+        print_json([document(snapshot, trial, marks) for trial in ranked])
         return
     if not ranked:
         where = f"stage {stage!r} of search" if stage else "search"
@@ -66,7 +73,7 @@ def best(
     elif set_:
         print(text.shell_words(run_command(snapshot, ranked[0])))
     else:
-        show(screen(snapshot, ranked, stage))
+        show(screen(snapshot, ranked, stage, place))
 
 
 def shared_values(several: list[dict[str, Any]]) -> dict[str, Any]:
@@ -77,7 +84,7 @@ def shared_values(several: list[dict[str, Any]]) -> dict[str, Any]:
     return {k: v for k, v in several[0].items() if all(other.get(k, missing) == v for other in several[1:])}
 
 
-def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> Any:
+def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by: int | None = None) -> Any:
     """The ranking, the first one's configuration, how to train it again."""
     from rich.console import Group
 
@@ -87,21 +94,27 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
     from searchplat.cli.reuse import run_command
     from searchplat.cli.view import searched_values
 
-    metrics = [objective.metric for objective in snapshot.spec.objectives]
+    several = snapshot.ranking.several
+    marks = snapshot.ranking.on_front(stage)
     same = shared_values([searched_values(snapshot, trial) for trial in ranked])
     rows = []
     for place, trial in enumerate(ranked, start=1):
         values = text.values_line({k: v for k, v in searched_values(snapshot, trial).items() if k not in same}, 300)
         numbers = [text.metric(value) for value in trial.objectives or ()]
-        rows.append((place, trial.number, trial.stage, *numbers, text.duration(trial.seconds), values))
-    named = [f">{metric}" for metric in metrics]
+        standing = ["front" if marks[trial.number] else "dominated"] if several else []
+        rows.append((place, trial.number, trial.stage, *standing, *numbers, text.duration(trial.seconds), values))
+    named = [*(["Pareto"] if several else []), *(f">{metric}" for metric in snapshot.metrics)]
     parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
+    if several:
+        how = "first those that together dominate most" if by is None else f"by {snapshot.metrics[by]} alone"
+        whole = f"Pareto front of {text.plural(sum(marks.values()), 'trial')}, which no trial dominates; {how}"
+        parts.append(line((whole, "dim")))
     if same:
         parts.append(line(("all with ", "dim"), text.values_line(same, 300)))
-    left_out = 0 if stage else len(snapshot.ranking) - len(snapshot.comparable)
+    left_out = [] if stage else [t for t in snapshot.ranking.ranked if t.data_fraction != snapshot.ranking.share]
     if left_out:
-        names = ", ".join(dict.fromkeys(t.stage for t in snapshot.ranking if t not in snapshot.comparable))
-        share = f"{text.plural(left_out, 'trial')} of {names} on another share of the users left out"
+        names = ", ".join(dict.fromkeys(t.stage for t in left_out))
+        share = f"{text.plural(len(left_out), 'trial')} of {names} on another share of the users left out"
         parts.append(line((f"{share}; see --stage", "dim")))
     first = ranked[0]
     parts += ["", line((f"configuration of trial {first.number}", "bold"), f"  {first.method}, seed {first.seed}")]

@@ -15,7 +15,8 @@ from searchplat.cli import text
 from searchplat.cli.snapshot import Snapshot, take
 from searchplat.cli.view import LiveView, Surroundings
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.ledger import Event, TrialRecord
+from searchplat.ledger import Event
+from searchplat.ranking import Lead
 from searchplat.tracking import redact
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class PlainMonitor:
         self._seq = 0
         self._began = time.monotonic()
         self._seen_stages: set[str] = set()
-        self._best: TrialRecord | None = None
+        self._lead = Lead(())
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="progress lines", daemon=True)
         self._write_lock = threading.Lock()
@@ -123,9 +124,12 @@ class PlainMonitor:
     def start(self, info: RunInfo) -> None:
         """Write the first lines, then follow the ledger."""
         self._info, self._seq, self._began = info, info.ledger.seq, time.monotonic()
+        self._lead = Lead(info.spec.objectives, [stage.name for stage in info.spec.stages])
         snapshot = take(info.name, info.folder, info.ledger, info.spec)
         self._seen_stages = {trial.stage for trial in snapshot.trials if trial.state.final}
-        self._best = snapshot.best
+        for trial in snapshot.trials:
+            if trial.ended_at is not None and trial.ended_at <= self._seq:  # the others are still to be told of
+                self._lead.add(trial)
         spec = info.spec
         scale = f" at scale {spec.scale}" if spec.scale else ""
         done = f", {snapshot.ended} of them ended already" if info.resumed else ""
@@ -181,22 +185,12 @@ class PlainMonitor:
         if trial.cause and not trial.state.scored:
             line += f" ({trial.cause.strip().splitlines()[-1][:160]})"
         snapshot = take(self._info.name, self._info.folder, self._info.ledger, self._info.spec)
-        if self._leads(snapshot, trial):
-            self._best = trial
-            line += "; the best so far"
+        if self._lead.add(trial):
+            line += "; on the Pareto front so far" if snapshot.ranking.several else "; the best so far"
         ended = sum(t.ended_at is not None and t.ended_at <= event.seq for t in snapshot.trials)
         left = snapshot.seconds_left(self._info.slots)
         line += f"  [{ended}/{snapshot.planned}"
         self._say(line + (f", about {text.duration(left)} left]" if left else "]"))
-
-    def _leads(self, snapshot: Snapshot, trial: TrialRecord) -> bool:
-        """Whether a trial that just ended is the best; one on another share of the users starts a new comparison."""
-        if trial.control is not None or not trial.state.scored or trial.objectives is None:
-            return False
-        best = self._best
-        if best is None or best.objectives is None or best.data_fraction != trial.data_fraction:
-            return True
-        return snapshot.better(trial.objectives[0], best.objectives[0])
 
     def _say(self, line: str) -> None:
         with self._write_lock, suppress(OSError):

@@ -125,6 +125,8 @@ def _axes_table(spec: SearchSpec) -> RenderableType:
 
 
 def _stages_table(spec: SearchSpec) -> RenderableType:
+    from searchplat.engine.plan import most_epochs
+
     rows = []
     for stage in spec.stages:
         searcher = stage.searcher.name + "".join(f" {k}={text.value(v)}" for k, v in stage.searcher.options.items())
@@ -133,7 +135,7 @@ def _stages_table(spec: SearchSpec) -> RenderableType:
             top = stage.start_from.top
             start = f"best of {stage.start_from.stage}" if top == 1 else f"best {top} of {stage.start_from.stage}"
         over = ", ".join(stage.over) or "nothing"
-        epochs = _epochs(spec, stage)
+        epochs = most_epochs(spec, stage)
         rows.append((stage.name, over, searcher, stage.trials, epochs, f"{stage.data_fraction:.0%}", start))
     return table(("stage", "over", "searcher", ">trials", ">epochs", ">users", "builds on"), rows)
 
@@ -183,23 +185,14 @@ def _stopping(spec: SearchSpec) -> str:
 
 def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
     """Trials, epochs each, share of the users: of every stage and control."""
-    from searchplat.engine.plan import full_config
+    from searchplat.engine.plan import full_config, most_epochs
 
-    found = [(stage.trials, _epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
+    found = [(stage.trials, most_epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
     for control in spec.controls:
         fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
         config = full_config(control.method or spec.method, {**fixed, **control.values})
         found.append((control.trials, int(config.get("epochs", 1)), control.data_fraction))
     return found
-
-
-def _epochs(spec: SearchSpec, stage: StageSpec) -> int:
-    """Epochs of a stage's trials; where they are searched, the most."""
-    from searchplat.engine.plan import full_config
-
-    if "epochs" in stage.over and isinstance(axis := spec.space["epochs"], Int):
-        return axis.high
-    return int(full_config(spec.method, {**spec.fixed, **stage.fixed}).get("epochs", 1))
 
 
 def _default_name(spec: SearchSpec) -> str:

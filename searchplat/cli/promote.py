@@ -23,6 +23,10 @@ def promote(
     top: Annotated[
         int | None, typer.Option("--top", metavar="N", min=1, help="Configurations. [default: the space's]")
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="METRIC", help="By this objective alone. [default: all; the Pareto front first]"),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", metavar="N", min=1, help="Final trainings of each. [default: the space's]")
     ] = None,
@@ -60,6 +64,9 @@ def promote(
     Only then the test split is opened, once for every training, and every opening is counted. The same command after
     a crash goes on where it was.
 
+    With several objectives the Pareto front is promoted: of more trials than asked for, those that together dominate
+    most; if it has fewer, the front of the other trials follows. --by chooses one objective instead.
+
     \b
     Examples:
       searchplat promote darec-quick
@@ -80,6 +87,7 @@ def promote(
     outcome = run_promotion(
         search,
         top=top,
+        by=by,
         seeds=seeds,
         race=race,
         epochs=epochs,
@@ -118,6 +126,9 @@ def rows(promotion: Promotion) -> list[dict[str, Any]]:
                 "search": promotion.search_scores.get(name, math.nan),
                 "race": promotion.mean_valid(name, "race"),
                 "valid": promotion.mean_valid(name),
+                "values": {
+                    one.metric: promotion.mean_valid(name, objective=one.metric) for one in promotion.objectives
+                },
                 "seeds": len(finals),
                 "seconds": sum(run.seconds for run in own),
                 "note": _note(states, finals),
@@ -154,6 +165,7 @@ def document(outcome: PromotionOutcome) -> dict[str, Any]:
         "promotion": promotion.number,
         "state": outcome.state,
         "objective": promotion.objective,
+        "objectives": [one.metric for one in promotion.objectives],
         "test_openings": promotion.test_openings,
         "users": promotion.num_users,
         "lineage": promotion.lineage,
@@ -184,12 +196,14 @@ def screen(outcome: PromotionOutcome) -> Any:
     for row in rows(promotion):
         best = winner is not None and row["candidate"] == winner.candidate
         tests = [_mean_and_sd(row["test"][metric]) for metric in promotion.metrics]
-        numbers = [_figure(row[name]) for name in ("search", "race", "valid")]
+        numbers = [_figure(value) for value in (row["search"], row["race"], *row["values"].values())]
         name = line((row["candidate"], "bold")) if best else row["candidate"]
         lines.append((name, row["method"], *numbers, *tests, row["seeds"], text.duration(row["seconds"]), row["note"]))
     objective = promotion.objective
+    several = len(promotion.objectives) > 1
+    finals = [f">final valid {one.metric}" if several else ">final valid" for one in promotion.objectives]
     columns = (
-        "candidate", "method", f">search {objective}", ">race", ">final valid",
+        "candidate", "method", f">search {objective}", ">race", *finals,
         *(f">test {metric}" for metric in promotion.metrics), ">seeds", ">time", "",
     )  # fmt: skip
     parts: list[Any] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ def run(
     from searchplat.cli.reuse import configuration
     from searchplat.engine.local import run_one
     from searchplat.errors import InputError
+    from searchplat.ranking import improves
     from searchplat.spec import load
 
     if users is not None and not 0 < users <= 1:
@@ -70,14 +72,15 @@ def run(
     chosen = f": {text.values_line(values, 200)}" if values else ""
     print(text.visible(f"{spec.method} on {spec.data.name}{share}{chosen}"), file=sys.stderr)
     reports = run_one(spec, values, progress=progress, folder=folder, seed=seed)
-    objective = spec.objectives[0]
     if json_:
         print_json({"method": spec.method, "data": spec.data.name, "values": values, "epochs": reports})
         return
-    name = objective.metric
-    scored = [(report[name], epoch) for epoch, report in enumerate(reports, 1) if name in report]
     final = reports[-1]
-    best_epoch = (max if objective.maximize else min)(scored)[1] if scored else len(reports)
+    best_epoch, best = len(reports), None
+    for epoch, report in enumerate(reports, 1):
+        reached = [report.get(objective.metric, math.nan) for objective in spec.objectives]
+        if all(map(math.isfinite, reached)) and improves(reached, best, spec.objectives):
+            best_epoch, best = epoch, reached
     at_best = reports[best_epoch - 1]
     rows: list[Any] = [(key, text.metric(at_best.get(key)), text.metric(final.get(key))) for key in final]
     show(table(("metric", f">best epoch ({best_epoch})", f">last epoch ({len(reports)})"), rows))

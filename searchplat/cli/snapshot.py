@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from searchplat.engine.plan import CONTROLS, Plan
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import Ranking, improves
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
@@ -49,8 +51,7 @@ class Snapshot:
 
     Args:
         trials: All trials, by number.
-        ranking: Scored trials of the search itself, the best first.
-        controls: The best scored trial of each control, the best first.
+        ranking: Of them: which compare, and which are the best.
         stages: The controls, if there are any, then the stages in their order.
     """
 
@@ -58,27 +59,32 @@ class Snapshot:
     folder: Path
     spec: SearchSpec
     trials: Sequence[TrialRecord]
-    ranking: Sequence[TrialRecord]
-    controls: Sequence[TrialRecord]
+    ranking: Ranking
     stages: Sequence[StageProgress]
 
-    @property
-    def comparable(self) -> list[TrialRecord]:
-        """The ranking without trials on another share of the users than the last stage that has a score.
-
-        Metrics on different shares do not compare, so the best of a first stage on few users is no rival.
-        """
-        last = next((s for s in reversed(self.stages) if s.name != CONTROLS and s.best), None)
-        return [trial for trial in self.ranking if last and trial.data_fraction == last.data_fraction]
-
-    @property
+    @cached_property
     def best(self) -> TrialRecord | None:
-        """The best trial of the search itself, see `comparable`."""
-        return next(iter(self.comparable), None)
+        """The best trial of the search; of several objectives' front the first."""
+        return next(iter(self.ranking.best(1)), None)
+
+    @property
+    def controls(self) -> Sequence[TrialRecord]:
+        """The best trial of each control, the best first."""
+        return self.ranking.controls
+
+    @cached_property
+    def front(self) -> Sequence[TrialRecord]:
+        """The Pareto front, for several objectives; empty for one."""
+        return self.ranking.front() if self.ranking.several else ()
 
     def better(self, new: float, old: float) -> bool:
         """Whether one value of the first objective is better than another."""
-        return new > old if self.spec.objectives[0].maximize else new < old
+        return improves([new], [old], self.spec.objectives[:1])
+
+    @property
+    def done(self) -> bool:
+        """Whether all trials that are planned have ended."""
+        return self.ended >= self.planned and not self.open
 
     @property
     def states(self) -> Mapping[TrialState, int]:
@@ -105,6 +111,11 @@ class Snapshot:
     def metric(self) -> str:
         """The first objective's name."""
         return self.spec.objectives[0].metric
+
+    @property
+    def metrics(self) -> list[str]:
+        """All objectives' names."""
+        return [objective.metric for objective in self.spec.objectives]
 
     def recent(self, most: int) -> list[TrialRecord]:
         """The running trials and those that ended last, in the order of their ends, at most `most`."""
@@ -142,22 +153,16 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
     total = ledger.meta("trials")
     plan = Plan(spec, ledger, None if total is None else int(total))
     trials = ledger.trials()
-    ranking = _ranked(spec, [trial for trial in trials if trial.control is None])
-    controls: dict[str, TrialRecord] = {}
-    for trial in _ranked(spec, [trial for trial in trials if trial.control is not None]):
-        controls.setdefault(str(trial.control), trial)
+    ranking = Ranking(trials, spec.objectives, [stage.name for stage in spec.stages])
     stages = []
     if spec.controls or any(trial.stage == CONTROLS for trial in trials):
         budget = sum(control.trials for control in spec.controls)
         fraction = max((control.data_fraction for control in spec.controls), default=1.0)
-        stages.append(_progress(CONTROLS, budget, trials, next(iter(controls.values()), None), fraction))
+        stages.append(_progress(CONTROLS, budget, trials, next(iter(ranking.controls), None), fraction))
     for stage in spec.stages:
-        best = next((trial for trial in ranking if trial.stage == stage.name), None)
-        planned = plan.budgets[stage.name]
-        if ledger.meta(f"exhausted:{stage.name}"):
-            planned = sum(trial.stage == stage.name for trial in trials)
-        stages.append(_progress(stage.name, planned, trials, best, stage.data_fraction))
-    return Snapshot(name, folder, spec, trials, ranking, list(controls.values()), stages)
+        best = next(iter(ranking.best(1, stage=stage.name)), None)
+        stages.append(_progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction))
+    return Snapshot(name, folder, spec, trials, ranking, stages)
 
 
 def wall_seconds(ledger: Ledger) -> float:
@@ -173,13 +178,6 @@ def wall_seconds(ledger: Ledger) -> float:
                 total, began = total + event.at - began, None
             last = event.at
     return max(0.0, total + (last - began if began is not None else 0.0))
-
-
-def _ranked(spec: SearchSpec, trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Scored trials, the best first; as `Ledger.ranking`, of trials read at one moment."""
-    sign = -1.0 if spec.objectives[0].maximize else 1.0
-    scored = [(sign * t.objectives[0], t.number, t) for t in trials if t.state.scored and t.objectives is not None]
-    return [trial for _, _, trial in sorted(scored, key=lambda row: row[:2])]
 
 
 def _progress(

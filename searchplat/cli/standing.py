@@ -43,7 +43,7 @@ class Standing:
         """In a word: running, done, or what there is to do."""
         if self.running:
             return "running"
-        return "done" if self.snapshot.ended >= self.snapshot.planned and not self.snapshot.open else "paused"
+        return "done" if self.snapshot.done else "paused"
 
     @property
     def trials_per_hour(self) -> float | None:
@@ -63,6 +63,7 @@ class Standing:
             "scale": snapshot.spec.scale,
             "objective": snapshot.metric,
             "maximize": snapshot.spec.objectives[0].maximize,
+            "objectives": {objective.metric: objective.maximize for objective in snapshot.spec.objectives},
             "planned_trials": snapshot.planned,
             "ended_trials": snapshot.ended,
             "states": {state.value: number for state, number in snapshot.states.items()},
@@ -80,7 +81,14 @@ class Standing:
             ],
             "best": None
             if best is None or best.objectives is None
-            else {"trial": best.number, "value": best.objectives[0], "stage": best.stage},
+            else {
+                "trial": best.number,
+                "value": best.objectives[0],
+                "stage": best.stage,
+                "values": dict(zip(snapshot.metrics, best.objectives, strict=False)),
+            },
+            "compared_on": snapshot.ranking.share,
+            "front": [trial.number for trial in snapshot.front] if snapshot.ranking.several else None,
             "wall_seconds": self.wall_seconds,
             "trials_per_hour": self.trials_per_hour,
             "share": self.share,
@@ -109,14 +117,13 @@ def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, s
     rows = []
     for one in found:
         snapshot, best = one.snapshot, one.snapshot.best
-        value = text.metric(best.objectives[0]) if best is not None and best.objectives else "-"
         rows.append(
             (
                 snapshot.name,
                 one.words,
                 f"{snapshot.ended}/{snapshot.planned}",
-                value,
-                snapshot.metric,
+                "-" if best is None else ", ".join(map(text.metric, best.objectives or ())),
+                ", ".join(snapshot.metrics),
                 text.duration(one.wall_seconds),
                 _ago(one.last),
             )

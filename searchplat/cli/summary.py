@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.cli import text
 from searchplat.cli.layout import layout_grid
+from searchplat.cli.options import TOP
 from searchplat.cli.output import Fitted, command, line, table
 from searchplat.cli.reuse import run_command, space_word
 from searchplat.cli.snapshot import BASELINE, Snapshot
 from searchplat.cli.view import searched_values
 from searchplat.engine.folder import runs_root
+from searchplat.ledger import TrialRecord
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+_FRONT = 8
+"""Trials of a Pareto front that are named."""
 
 
 def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsent_rows: int = 0) -> RenderableType:
@@ -51,12 +56,19 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
     best = snapshot.best
     if best is None or best.objectives is None:
         return [line(("no trial ended with a value", "bold"))]
-    named = zip(snapshot.spec.objectives, best.objectives, strict=False)
-    values = "  ".join(f"{objective.metric} {text.metric(value)}" for objective, value in named)
     share = "" if best.data_fraction == 1 else f", on {best.data_fraction:.0%} of the users"
-    parts: list[RenderableType] = [
-        line(("best    ", "dim"), (values, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")
-    ]
+    first = line(("best    ", "dim"), (_values(snapshot, best), "bold green"))
+    first.append(f"  trial {best.number}, epoch {best.best_epoch}{share}")
+    parts: list[RenderableType] = [first]
+    if snapshot.front:
+        number = text.plural(len(snapshot.front), "trial")
+        parts = [line(("front   ", "dim"), f"Pareto front of {number}, which no trial dominates{share}")]
+        for trial in snapshot.front[:_FRONT]:
+            own = (_values(snapshot, trial), "bold green" if trial is best else "green")
+            parts.append(line("        ", own, f"  trial {trial.number}, epoch {trial.best_epoch}"))
+        if len(snapshot.front) > _FRONT:
+            parts.append(line((f"        and {len(snapshot.front) - _FRONT} more; see `searchplat best`", "dim")))
+        parts.append(line((f"        of the first, trial {best.number}:", "dim")))
     found = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}
@@ -74,33 +86,32 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
 def comparison(snapshot: Snapshot) -> RenderableType:
     """The best trial beside every control, the better above."""
     best = snapshot.best
-    metric = snapshot.spec.objectives[0].metric
     rows: list[Sequence[Any]] = []
     for control in snapshot.controls:
         assert control.objectives is not None
-        value = control.objectives[0]
         verdict, name = "", str(control.control)
         if control.method == BASELINE and name != BASELINE:
             name += f" ({BASELINE})"
         if best is not None and best.objectives is not None:
-            verdict = _verdict(snapshot, best.objectives[0], value)
+            verdict = _verdict(snapshot, best.objectives[0], control)
             if best.data_fraction != control.data_fraction:
                 verdict = f"on {control.data_fraction:.0%} of the users, so it does not compare"
-        rows.append((f"control {name}", text.metric(value), verdict))
+        rows.append((f"control {name}", *map(text.metric, control.objectives), verdict))
     if best is not None and best.objectives is not None:
-        rows.insert(0, (f"best of the search (trial {best.number})", text.metric(best.objectives[0]), ""))
+        of = "first of the front" if snapshot.front else "best of the search"
+        rows.insert(0, (f"{of} (trial {best.number})", *map(text.metric, best.objectives), ""))
     # The best of many trials is partly luck; only several trainings of each could tell.
-    return table(("", f">{metric}", "one training each"), rows)
+    return table(("", *(f">{metric}" for metric in snapshot.metrics), "one training each"), rows)
 
 
 def next_commands(snapshot: Snapshot) -> list[str]:
     """What a person is likely to want now."""
     commands = []
     where = runs_words(snapshot.folder.parent)
-    if snapshot.ended < snapshot.planned:
+    if not snapshot.done:
         commands.append(text.shell_words([*search_words(snapshot), *where]))
     if snapshot.best is not None:
-        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", "5", *where]))
+        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", str(TOP), *where]))
         commands.append(text.shell_words(run_command(snapshot, snapshot.best)))
     else:
         commands.append(text.shell_words(["searchplat", "trials", snapshot.name, *where]))
@@ -122,7 +133,17 @@ def search_words(snapshot: Snapshot) -> list[str]:
     return words
 
 
-def _verdict(snapshot: Snapshot, best: float, control: float) -> str:
+def _values(snapshot: Snapshot, trial: TrialRecord) -> str:
+    named = zip(snapshot.metrics, trial.objectives or (), strict=False)
+    return "  ".join(f"{metric} {text.metric(value)}" for metric, value in named)
+
+
+def _verdict(snapshot: Snapshot, best: float, trial: TrialRecord) -> str:
+    assert trial.objectives is not None
+    if snapshot.front:
+        by = snapshot.ranking.beaten_by(trial)
+        return "NOT dominated by any trial" if by is None else f"dominated by trial {by.number}"
+    control = trial.objectives[0]
     if best == control:
         return "the search did not beat it: equal"
     if snapshot.better(best, control):

@@ -10,6 +10,8 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from searchplat.cli.snapshot import Snapshot
     from searchplat.ledger import TrialRecord
 
@@ -31,7 +33,9 @@ def trials(
     state: Annotated[
         str | None, typer.Option("--state", metavar="STATE", help="Only those in this state: finished, diverged, ...")
     ] = None,
-    sort: Annotated[Sort, typer.Option("--sort", help="Order of the lines; value puts the best first.")] = Sort.number,
+    sort: Annotated[
+        Sort, typer.Option("--sort", help="Order of the lines; value puts the best first, as `best` does.")
+    ] = Sort.number,
     causes: Annotated[
         bool, typer.Option("--causes", help="Print in full why trials ended badly, tracebacks included.")
     ] = False,
@@ -53,22 +57,32 @@ def trials(
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
         chosen = _chosen(snapshot.trials, [s.name for s in snapshot.stages], stage, state)
-        chosen = _sorted(chosen, sort, snapshot.spec.objectives[0].maximize)
+        chosen = _sorted(chosen, sort, snapshot)
     if json_:
-        print_json([document(trial, [o.metric for o in snapshot.spec.objectives]) for trial in chosen])
+        marks = snapshot.ranking.on_front()
+        print_json([document(snapshot, trial, marks) for trial in chosen])
         return
     show(_table(snapshot, chosen))
     if causes:
         _print_causes(chosen)
 
 
-def document(trial: TrialRecord, metrics: list[str]) -> dict[str, Any]:
-    """A trial for scripts."""
+def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) -> dict[str, Any]:
+    """A trial for scripts.
+
+    `front` says whether it is on the Pareto front of the trials that compare; null for one objective, and for a trial
+    that does not compare.
+
+    Args:
+        marks: Of `Ranking.on_front`.
+    """
     from dataclasses import asdict
 
     record = asdict(trial)
     record["state"] = trial.state.value
-    record["objectives"] = None if trial.objectives is None else dict(zip(metrics, trial.objectives, strict=True))
+    objectives = trial.objectives
+    record["objectives"] = None if objectives is None else dict(zip(snapshot.metrics, objectives, strict=True))
+    record["front"] = marks.get(trial.number)
     return record
 
 
@@ -87,16 +101,18 @@ def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | No
     ]
 
 
-def _sorted(chosen: list[TrialRecord], sort: Sort, maximize: bool) -> list[TrialRecord]:
+def _sorted(chosen: list[TrialRecord], sort: Sort, snapshot: Snapshot) -> list[TrialRecord]:
     if sort is Sort.seconds:
         return sorted(chosen, key=lambda trial: -trial.seconds)
     if sort is Sort.state:
         return sorted(chosen, key=lambda trial: (trial.state, trial.number))
     if sort is Sort.value:
-        sign = -1 if maximize else 1
-        return sorted(
-            chosen, key=lambda t: (t.objectives is None, sign * t.objectives[0] if t.objectives else 0.0, t.number)
-        )
+        # Behind those that compare, the stages whose trials do not, the last first; then what has no rank.
+        places: dict[int, int] = {}
+        for stage in (None, *(one.name for one in reversed(snapshot.spec.stages))):
+            for trial in snapshot.ranking.best(stage=stage):
+                places.setdefault(trial.number, len(places))
+        return sorted(chosen, key=lambda trial: (places.get(trial.number, len(places)), trial.number))
     return chosen
 
 
@@ -105,7 +121,7 @@ def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
     from searchplat.cli.output import cell, table
     from searchplat.cli.view import STATE_STYLES, own_values
 
-    metrics = [objective.metric for objective in snapshot.spec.objectives]
+    metrics = snapshot.metrics
     rows = []
     for trial in chosen:
         values = trial.objectives or (None,) * len(metrics)

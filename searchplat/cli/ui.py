@@ -54,12 +54,14 @@ def ui(
 
 
 def _views(client: Any, server: str, search: str) -> list[str]:
-    from searchplat.tracking.views import STAGES, TRIALS, view_address
+    from searchplat.tracking.views import FRONT, STAGES, TRIALS, has_view, view_address
 
     experiment = client.get_experiment_by_name(search)
     if experiment is None:
         return []
     pages = {"trials": TRIALS, "curves": STAGES}
+    if has_view(experiment.tags, FRONT):
+        pages["front"] = FRONT
     return [
         f"{name:<8} {view_address(server, experiment.experiment_id, experiment.tags, view)}  ({search})"
         for name, view in pages.items()

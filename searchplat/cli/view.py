@@ -123,8 +123,7 @@ def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
 
     spec = snapshot.spec
     scale = f" at scale {spec.scale}" if spec.scale else ""
-    objective = spec.objectives[0]
-    goal = f"{'maximize' if objective.maximize else 'minimize'} {objective.metric}"
+    goal = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
     first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.name}{scale}, {goal}")
     first.append("  resumed" if around.resumed else "", style="yellow")
     left = "no estimate yet" if around.seconds_left is None else f"about {text.duration(around.seconds_left)} left"
@@ -164,9 +163,10 @@ def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
     best = snapshot.best
     if best is None or best.objectives is None:
         return [line(("no trial with a value yet", "dim"))]
-    label = text.metric(best.objectives[0])
+    label = "  ".join(map(text.metric, best.objectives))
     share = "" if best.data_fraction == 1 else f", {best.data_fraction:.0%} of users"
-    lines = [line("best  ", (label, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")]
+    name = f"front of {len(snapshot.front)}, first  " if snapshot.front else "best  "
+    lines = [line(name, (label, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")]
     values = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     drawn = values.pop(layout.name, None) if layout is not None else None
@@ -198,7 +198,7 @@ def _layout_last(snapshot: Snapshot, values: dict[str, object]) -> dict[str, obj
 
 
 def controls_table(snapshot: Snapshot) -> RenderableType:
-    """The controls' values, and by how much the best trial beats each."""
+    """The controls' values, and by how much the best trial beats each, or whether the front does."""
     best = snapshot.best
     rows = []
     for control in snapshot.controls:
@@ -207,8 +207,10 @@ def controls_table(snapshot: Snapshot) -> RenderableType:
         ahead = "-"  # on another share of the users, or nothing to compare with
         if best is not None and best.objectives is not None and best.data_fraction == control.data_fraction:
             ahead = text.change(best.objectives[0], value)
+            if snapshot.front:
+                ahead = "dominated" if snapshot.ranking.beaten_by(control) else "NOT dominated"
         rows.append((control.control, text.metric(value), ahead))
-    return table(("!control", f">{_short(snapshot.metric)}", ">best is"), rows)
+    return table(("!control", f">{_short(snapshot.metric)}", ">Pareto" if snapshot.front else ">best is"), rows)
 
 
 def recent_table(snapshot: Snapshot, recent: Sequence[TrialRecord]) -> RenderableType:

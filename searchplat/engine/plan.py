@@ -21,9 +21,11 @@ from searchplat.contract import Values
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import load_method
+from searchplat.ranking import Ranking
 from searchplat.searchers import make_searcher
 from searchplat.searchers.contract import BatchSearcher, Searcher, Suggestion, TrialState
-from searchplat.spec.model import Categorical, Control, SearchSpec, Space, StageSpec
+from searchplat.spec.model import Categorical, Control, Int, SearchSpec, Space, StageSpec
+from searchplat.spec.stages import in_effect
 
 CONTROLS = "controls"
 """The stage name of controls."""
@@ -69,6 +71,7 @@ class Plan:
         self.ledger = ledger
         self.budgets = _budgets(spec, total)
         self._searchers: dict[str, Searcher] = {}
+        self._chosen: dict[str, list[TrialRecord]] = {}
         by_priority = sorted(spec.stages, key=lambda stage: -stage.priority)
         self._rank = {stage.name: rank for rank, stage in enumerate(by_priority)}  # controls come before all
         self._by_priority = by_priority
@@ -78,7 +81,11 @@ class Plan:
     @property
     def planned_trials(self) -> int:
         """Trials of all stages and controls together."""
-        return sum(self.budgets.values()) + sum(control.trials for control in self.spec.controls)
+        return sum(map(self.planned, self.spec.stages)) + sum(control.trials for control in self.spec.controls)
+
+    def planned(self, stage: StageSpec) -> int:
+        """Trials of a stage in all: its budget, or those that it has had if it gets no more."""
+        return self.ledger.count(stage.name) if self._closed(stage) else self.budgets[stage.name]
 
     def next(self) -> TrialRecord | Ask | Turn:
         """The next waiting trial, the stage to ask for a suggestion, or what else to do."""
@@ -157,9 +164,28 @@ class Plan:
         """The stage's axes, with the axis of ranks if it builds on more than one earlier trial."""
         space = self.spec.space.only(stage.over)
         if stage.start_from is not None and stage.start_from.top > 1:
-            ranks = min(stage.start_from.top, len(self._ranked(stage)))
+            ranks = len(self.sources(stage))
             return Space((*space.domains, Categorical(RANK, tuple(range(1, ranks + 1)), ordered=True)))
         return space
+
+    def sources(self, stage: StageSpec) -> list[TrialRecord]:
+        """The trials that a stage with `from` builds on, best first; its source has ended, so they stay the same.
+
+        Raises:
+            SearchFailedError: If none of them ended with a value.
+        """
+        assert stage.start_from is not None
+        if stage.name not in self._chosen:
+            earlier, top = stage.start_from.stage, stage.start_from.top
+            names = [one.name for one in self.spec.stages]
+            ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
+            self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
+        if not self._chosen[stage.name]:
+            raise SearchFailedError(
+                f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
+                "but none of its trials ended with a value; see `searchplat trials` for why"
+            )
+        return self._chosen[stage.name]
 
     # ------------------------------------------------------------------ inside
 
@@ -219,21 +245,11 @@ class Plan:
             )
         return self._searchers[stage.name]
 
-    def _ranked(self, stage: StageSpec) -> list[TrialRecord]:
-        assert stage.start_from is not None
-        ranked = self.ledger.ranking(stage.start_from.stage)
-        if not ranked:
-            raise SearchFailedError(
-                f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
-                "but none of its trials ended with a value; see `searchplat trials` for why"
-            )
-        return ranked
-
     def _inherited(self, stage: StageSpec, rank: int) -> Values:
         """What the stage takes over from an earlier one: that trial's value of every searched parameter it set."""
         if stage.start_from is None:
             return {}
-        best = self._ranked(stage)[rank - 1]
+        best = self.sources(stage)[rank - 1]
         earlier = next(s for s in self.spec.stages if s.name == stage.start_from.stage)
         return {
             **self._inherited(earlier, best.values.get(RANK, 1)),
@@ -268,6 +284,17 @@ def full_config(method: str, values: Mapping[str, Any]) -> Values:
     """All fields of a method's config as JSON values, defaults filled in and checked."""
     config: Values = load_method(method).Config(**values).model_dump(mode="json")
     return config
+
+
+def most_epochs(spec: SearchSpec, stage: StageSpec) -> int:
+    """Epochs of a full trial of a stage; the most that one may have, where they are searched."""
+    if "epochs" in in_effect(stage, spec.stages):
+        match spec.space["epochs"]:
+            case Int(high=high):
+                return high
+            case Categorical(choices=choices):
+                return max(choice for choice in choices if isinstance(choice, int))
+    return int(full_config(spec.method, {**spec.fixed, **stage.fixed}).get("epochs", 1))
 
 
 def _budgets(spec: SearchSpec, total: int | None) -> dict[str, int]:

@@ -17,7 +17,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from searchplat import lineage
 from searchplat.assets import AssetStore
@@ -28,7 +27,7 @@ from searchplat.engine.halt import LEAVE_S, Halt
 from searchplat.engine.keeping import SEARCH, Remover, note, of_search
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.packing import Share
-from searchplat.engine.plan import Plan, Turn, full_config
+from searchplat.engine.plan import Plan, Turn, most_epochs
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shares import Shares
 from searchplat.engine.storage import Storage
@@ -36,6 +35,7 @@ from searchplat.engine.work import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import imports_allowed
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.signals import Interrupted, exit_code
 from searchplat.spec import diff, to_document
@@ -227,7 +227,7 @@ class _Run:
             bridge = Bridge(
                 self._plan, lambda trial: self._order(trial, shares.hand_out(trial)), slots, self._changed, self._halt,
             )  # fmt: skip
-            epochs = {stage.name: self._epochs(self._plan.base_config(stage)) for stage in self._spec.stages}
+            epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
             gate = Gate(
                 self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt,
                 lambda: (bridge.turn, bridge.room),
@@ -320,9 +320,6 @@ class _Run:
             storage=None if self._storage is None else self._storage.child("trials", f"{trial.number:05d}").uri,
         )
 
-    def _epochs(self, values: dict[str, Any]) -> int:
-        return int(full_config(self._spec.method, values).get("epochs", 1))
-
     def _changed(self, trial: TrialRecord) -> None:
         if trial.state.final:
             # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
@@ -344,7 +341,7 @@ class _Run:
             return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
         if self._halt.signal is not None:
             return self._interrupted(exit_code(self._halt.signal), _GOES_ON)
-        if not self._ledger.ranking():
+        if not Ranking.of(self._ledger).ranked:
             causes = {trial.cause for trial in self._ledger.trials() if trial.cause}
             return self._failed("no trial ended with a value: " + "; ".join(sorted(causes)))
         return SearchOutcome(self._folder.name, "done", 0, path, "done")
@@ -424,6 +421,8 @@ def _copy_trials(source: SearchFolder, ledger: Ledger, spec: SearchSpec) -> None
         for trial in old.trials():
             stage = stages.get(trial.stage)
             if stage is None or trial.control is not None or not trial.state.final:
+                continue
+            if trial.data_fraction != stage.data_fraction:  # its values do not compare with those that are to come
                 continue
             own = {key: value for key, value in trial.values.items() if key in spec.space.names}
             given = {key: value for key, value in trial.config.items() if key not in own}

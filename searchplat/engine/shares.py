@@ -17,7 +17,7 @@ from typing import Any
 from searchplat.engine.classes import CostClass, cost_classes
 from searchplat.engine.halt import Halt
 from searchplat.engine.packing import Choice, Machine, Share, best, candidates, pays, reason, sized
-from searchplat.engine.plan import CONTROLS, Plan, derive_seed, full_config
+from searchplat.engine.plan import CONTROLS, Plan, derive_seed, most_epochs
 from searchplat.engine.work import Order
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.spec.model import Resources, SearchSpec, StageSpec
@@ -142,7 +142,7 @@ class Shares:
             why = "no smaller share comes into question"
             return self._told(stages, Choice(shares[0], why, machine=where[0].name))
         classes = cost_classes(self._spec, stages[0])
-        epochs_left = sum(self._trials_left(stage) * self._epochs(stage) for stage in stages)
+        epochs_left = sum(self._trials_left(stage) * most_epochs(self._spec, stage) for stage in stages)
         budget = self._spec.resources.probe_s
         if budget == 0:
             self._skip(names, "probe_s is 0")
@@ -157,7 +157,7 @@ class Shares:
                 [(one.name, self._order(stages[0], one)) for one in classes],
                 shares,
                 where,
-                epochs=self._epochs(stages[0]),
+                epochs=most_epochs(self._spec, stages[0]),
                 epochs_left=epochs_left,
                 budget_s=budget,
                 folder=folder,
@@ -187,10 +187,7 @@ class Shares:
 
     def _trials_left(self, stage: StageSpec) -> int:
         done = sum(trial.stage == stage.name and trial.state.final for trial in self._ledger.trials())
-        return max(0, self._plan.budgets[stage.name] - done)
-
-    def _epochs(self, stage: StageSpec) -> int:
-        return int(full_config(self._spec.method, self._plan.base_config(stage)).get("epochs", 1))
+        return max(0, self._plan.planned(stage) - done)
 
     def _order(self, stage: StageSpec, one: CostClass) -> Order:
         spec = self._spec

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from searchplat.ledger import Ledger
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 
 PERIOD_S = 5.0
@@ -23,7 +24,7 @@ GAUGES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "searchplat_trials": ("Trials by their state.", ("search", "state")),
     "searchplat_trials_planned": ("Trials of all stages and controls together.", ("search",)),
     "searchplat_slots": ("Trials that may run at once.", ("search",)),
-    "searchplat_best_value": ("Value of the first objective of the search's best trial.", ("search", "metric")),
+    "searchplat_best_value": ("The best value of each objective, over the trials that compare.", ("search", "metric")),
     "searchplat_reports": ("Epochs reported by all trials.", ("search",)),
     "searchplat_retries": ("Times that trials were taken up again after their worker died.", ("search",)),
     "searchplat_suggestion_seconds": ("Seconds that the newest suggestion of a stage took.", ("search", "stage")),
@@ -72,10 +73,11 @@ def readings(
     found += [
         Reading("searchplat_suggestion_seconds", taken, {**own, "stage": stage}) for stage, taken in newest.items()
     ]
-    if ranking := ledger.ranking():
-        assert ranking[0].objectives is not None
-        metric = ledger.objectives[0].metric
-        found.append(Reading("searchplat_best_value", ranking[0].objectives[0], {**own, "metric": metric}))
+    ranking = Ranking.of(ledger)
+    for place, objective in enumerate(ledger.objectives):
+        for best in ranking.best(1, by=place):
+            assert best.objectives is not None
+            found.append(Reading("searchplat_best_value", best.objectives[place], {**own, "metric": objective.metric}))
     return [reading for reading in found if math.isfinite(reading.value)]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import Ranking
 from searchplat.spec.grammar import NAME
 
 
@@ -18,7 +18,7 @@ class Candidate:
 
     Args:
         name: `trial-17`, or the control's name.
-        search_score: The first objective that it had in the search.
+        search_score: The first objective that it had in the search, or the one that it was chosen by.
         data_fraction: Share of the users that the search trained it on.
 
     Raises:
@@ -38,39 +38,26 @@ class Candidate:
             raise InputError(f"candidate {self.name!r}: a name must match {NAME}; searchplat did not write this ledger")
 
 
-def choose(ledger: Ledger, search: str, top: int) -> list[Candidate]:
-    """The top `top` configurations of the search, the best first, then the best trial of each control.
+def choose(ledger: Ledger, search: str, top: int, by: int | None = None) -> list[Candidate]:
+    """The best `top` configurations of the search, as `Ranking.configurations`, then the best trial of each control.
 
-    Trials of a stage on another share of the users than the last one do not compare and are left out; of trials
-    with equal configurations the best one stands for all.
+    Args:
+        by: The place of the only objective that counts; by default all do.
 
     Raises:
         SearchFailedError: If no trial ended with a value.
     """
-    best: list[TrialRecord] = []
-    for trial in comparable(ledger.ranking()):
-        if len(best) < top and all(other.config != trial.config for other in best):
-            best.append(trial)
+    ranking = Ranking.of(ledger)
+    best = ranking.configurations(top, by=by)
     if not best:
         raise SearchFailedError(
             f"search {search!r} has no trial that ended with a value; see why with: searchplat trials {search}"
         )
-    controls: dict[str, TrialRecord] = {}
-    for trial in ledger.ranking(controls=True):
-        assert trial.control is not None
-        controls.setdefault(trial.control, trial)
-    return [_candidate(trial) for trial in [*best, *sorted(controls.values(), key=lambda trial: trial.number)]]
+    controls = sorted(ranking.controls_by(by), key=lambda trial: trial.number)
+    return [_candidate(trial, by or 0) for trial in [*best, *controls]]
 
 
-def comparable(ranking: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """The trials on the share of the users that the latest trial has."""
-    if not ranking:
-        return []
-    fraction = max(ranking, key=lambda trial: trial.number).data_fraction
-    return [trial for trial in ranking if trial.data_fraction == fraction]
-
-
-def _candidate(trial: TrialRecord) -> Candidate:
+def _candidate(trial: TrialRecord, by: int) -> Candidate:
     assert trial.objectives is not None
     return Candidate(
         name=trial.control or f"trial-{trial.number}",
@@ -78,6 +65,6 @@ def _candidate(trial: TrialRecord) -> Candidate:
         control=trial.control,
         method=trial.method,
         config=trial.config,
-        search_score=trial.objectives[0],
+        search_score=trial.objectives[by],
         data_fraction=trial.data_fraction,
     )

@@ -34,6 +34,7 @@ from searchplat.promotion.record import (
     FinalRun,
     PromotionStore,
 )
+from searchplat.ranking import improves
 from searchplat.redaction import redact
 from searchplat.spec.model import SearchSpec
 
@@ -51,6 +52,7 @@ class Sizes:
         race: Fresh seeds of each candidate at the search's scale; 0 for no race.
         seeds: Final trainings of each.
         epochs: Of a final training, at most; None for the configuration's own.
+        by: The only objective that decides, where the search has several; None if all do.
     """
 
     top: int
@@ -59,6 +61,7 @@ class Sizes:
     epochs: int | None
     patience: int
     data_fraction: float
+    by: str | None = None
 
 
 class Drive:
@@ -184,7 +187,7 @@ class Drive:
         """Stop who can no longer win the race; when it is over, plan the final trainings."""
         races = [run for run in self._runs.values() if run.phase == RACE]
         rivals = {c.name: self._scores(c.name) for c in self._candidates.values() if c.control is None}
-        lost = set(beaten(rivals, self._sizes.race, maximize=self._objective.maximize))
+        lost = set(beaten(rivals, self._sizes.race, maximize=[one.maximize for one in self._spec.objectives]))
         for name in lost:
             open_ = [run for run in races if run.candidate == name and run.state == WAITING]
             if open_:
@@ -197,13 +200,14 @@ class Drive:
             out |= {c for c in self._candidates if races and not self._scores(c)}
             self._plan(FINAL, self._sizes.seeds, [name for name in self._candidates if name not in out])
 
-    def _scores(self, candidate: str) -> list[float]:
-        name = self._short(self._objective.metric)
-        return [
-            run.valid[name]
+    def _scores(self, candidate: str) -> list[list[float]]:
+        names = [self._short(one.metric) for one in self._spec.objectives]
+        found = [
+            [run.valid.get(name, math.nan) for name in names]
             for run in self._runs.values()
-            if run.phase == RACE and run.candidate == candidate and run.state == FINISHED and name in run.valid
+            if run.phase == RACE and run.candidate == candidate and run.state == FINISHED
         ]
+        return [values for values in found if all(map(math.isfinite, values))]
 
     def _plan(self, phase: str, seeds: int, names: Sequence[str]) -> None:
         """Write down the runs of a phase, seed by seed, so that candidates stay level."""
@@ -244,7 +248,7 @@ class Drive:
             return _valid(message["best"]), message["best_epoch"]
         name, new = self._short(self._objective.metric), _valid(message["metrics"])
         value, best = new.get(name, math.nan), run.valid.get(name)
-        better = best is None or (value > best if self._objective.maximize else value < best)
+        better = improves([value], None if best is None else [best], [self._objective])
         return (new, message["epoch"]) if better and math.isfinite(value) else (run.valid, run.best_epoch)
 
     def _tested(self, run: FinalRun, message: dict[str, Any]) -> None:

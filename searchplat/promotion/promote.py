@@ -31,6 +31,7 @@ from searchplat.methods import load_method
 from searchplat.promotion.candidates import Candidate, choose
 from searchplat.promotion.drive import Drive, Say, Sizes
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.ranking import place_of
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
@@ -64,6 +65,7 @@ def run_promotion(
     search: str,
     *,
     top: int | None = None,
+    by: str | None = None,
     seeds: int | None = None,
     race: int | None = None,
     epochs: int | None = None,
@@ -82,6 +84,7 @@ def run_promotion(
     Args:
         search: The search's name.
         top, seeds, race, epochs: Instead of the space's `promotion:`.
+        by: The only objective that decides; by default all do, and candidates are of the Pareto front.
         workers: Processes that train each final run together.
         again: Begin another promotion although there was one.
         allow_changed: Go on although space, data, code or packages are not those of the search.
@@ -107,6 +110,9 @@ def run_promotion(
         spec = from_document(ledger.document())
         spec = replace(spec, resources=for_promotion(ledger, spec))
         block = spec.promotion
+        place = place_of(spec.objectives, by)
+        if place is not None:
+            spec = replace(spec, objectives=(spec.objectives[place],))
         sizes = Sizes(
             block.top if top is None else top,
             block.race if race is None else race,
@@ -114,8 +120,9 @@ def run_promotion(
             block.epochs if epochs is None else epochs,
             block.patience,
             block.data_fraction,
+            None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
         )
-        candidates = choose(ledger, search, sizes.top)
+        candidates = choose(ledger, search, sizes.top, place)
         _refuse_methods(candidates)
         _refuse_metrics(spec.promotion.test, candidates)
         store = PromotionStore(ledger, folder.path)
@@ -362,6 +369,7 @@ def _create(
             runs=(),
             objective=objective.metric.removeprefix("valid/"),
             maximize=objective.maximize,
+            further=tuple((one.metric.removeprefix("valid/"), one.maximize) for one in spec.objectives[1:]),
             data_fraction=sizes.data_fraction,
             data_seed=spec.seed,
         ),

@@ -19,6 +19,8 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.ranking import order_of
+from searchplat.spec.model import Objective
 
 RACE, FINAL = "race", "final"
 """Phases: fresh seeds at the search's scale, validation only; then training in full, with a test."""
@@ -95,7 +97,10 @@ class Promotion:
         data_fingerprint: Equal data has equal fingerprints.
         num_users: Users that the final runs were trained and tested on; 0 before the first was tested.
         metrics: What is measured on the test split, e.g. `ndcg@10`.
-        objective: The search's first objective without `valid/`: by it candidates are raced and the winner is chosen.
+        objective: The search's first objective without `valid/`, or the one that candidates were chosen by: by it they
+            are raced, trainings stop early and the winner is chosen.
+        further: The other objectives, as (name, maximize), where candidates were chosen by all of them: then all decide
+            the race and the winner.
         search_scores: Candidate -> the search's first objective, for rank fidelity.
         lineage: Hashes of space, data and code, and the versions of packages, by name.
         test_openings: How often the test split was opened for this search in all, over all its promotions.
@@ -117,6 +122,12 @@ class Promotion:
     maximize: bool = True
     data_fraction: float = 1.0
     data_seed: int = 0
+    further: tuple[tuple[str, bool], ...] = ()
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """All that decide, named without `valid/`."""
+        return tuple(Objective(*one) for one in ((self.objective, self.maximize), *self.further))
 
     def finals(self, candidate: str | None = None) -> list[FinalRun]:
         """Finished final runs, of one candidate or of all."""
@@ -131,10 +142,10 @@ class Promotion:
         """Every candidate, controls among them, in the order of the plan."""
         return tuple(dict.fromkeys(run.candidate for run in self.runs))
 
-    def mean_valid(self, candidate: str, phase: str = FINAL) -> float:
-        """Mean of the objective over the candidate's finished runs of a phase; NaN without any."""
+    def mean_valid(self, candidate: str, phase: str = FINAL, objective: str | None = None) -> float:
+        """Mean of an objective (the first) over the candidate's finished runs of a phase; NaN without any."""
         values = [
-            run.valid.get(self.objective, math.nan)
+            run.valid.get(objective or self.objective, math.nan)
             for run in self.runs
             if run.candidate == candidate and run.phase == phase and run.state == FINISHED
         ]
@@ -143,15 +154,18 @@ class Promotion:
     def winner(self) -> FinalRun | None:
         """The run to register, chosen on validation alone: of the best candidate by its mean, the best seed.
 
-        Candidates are the search's own; controls are compared with, never chosen. None if none has finished.
+        Of several objectives, the first in the order of `pareto.order`. Candidates are the search's own; controls are
+        compared with, never chosen. None if none has finished.
         """
-        sign = 1 if self.maximize else -1
-        own = {run.candidate for run in self.finals() if run.control is None}
-        means = {name: sign * self.mean_valid(name) for name in own}
-        scored = sorted((name for name in own if math.isfinite(means[name])), key=lambda name: (-means[name], name))
+        names = [one.metric for one in self.objectives]
+        own = sorted({run.candidate for run in self.finals() if run.control is None})
+        means = {name: [self.mean_valid(name, objective=metric) for metric in names] for name in own}
+        scored = [name for name in own if all(map(math.isfinite, means[name]))]
         if not scored:
             return None
-        return max(self.finals(scored[0]), key=lambda run: (sign * run.valid.get(self.objective, -math.inf), -run.seed))
+        best = scored[order_of([means[name] for name in scored], self.objectives)[0]]
+        runs = sorted(self.finals(best), key=lambda run: run.seed)
+        return runs[order_of([[run.valid[metric] for metric in names] for run in runs], self.objectives)[0]]
 
 
 class PromotionStore:
@@ -274,6 +288,7 @@ def _load(ledger: Ledger, folder: Path, number: int | None) -> Promotion:
         "search": folder.name,
         "number": wanted,
         "metrics": tuple(facts["metrics"]),
+        "further": tuple((name, maximize) for name, maximize in facts.get("further", ())),
         "test_openings": openings(ledger),
         "runs": tuple(_from_json(json.loads(text), folder) for (text,) in rows),
     }

@@ -65,8 +65,8 @@ def layout_view(facts: Facts, most: int = 4) -> LayoutView | None:
     for stage in reversed(snapshot.spec.stages):
         ranked = [
             t
-            for t in snapshot.ranking
-            if t.stage == stage.name and layout.name in stage.over and layout.refusal(t.values.get(layout.name)) is None
+            for t in snapshot.ranking.of_stage(stage.name)
+            if layout.name in stage.over and layout.refusal(t.values.get(layout.name)) is None
         ]
         if not ranked:
             continue

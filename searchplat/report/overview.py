@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from searchplat.cli import text
 from searchplat.cli.best import shared_values
 from searchplat.cli.view import searched_values
 from searchplat.ledger import TrialRecord
+from searchplat.ranking import by_value
 from searchplat.report.facts import Facts
 from searchplat.report.promoted import Candidate, candidates
 from searchplat.searchers.contract import TrialState
@@ -26,6 +27,7 @@ class Leader:
     Args:
         place: Among the search's own trials; empty for a control, which stands where its value puts it.
         comparable: False for a control on another share of the users, which stands at the end.
+        pareto: For several objectives, whether it is on the front or dominated.
     """
 
     place: str
@@ -33,6 +35,7 @@ class Leader:
     values: str
     promoted: Candidate | None
     comparable: bool = True
+    pareto: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def standing(facts: Facts) -> str:
     """Whether the search runs, has ended, or waits to be taken up."""
     if facts.running:
         return "a driver is at work: this page shows one moment"
-    if facts.snapshot.ended >= facts.snapshot.planned:
+    if facts.snapshot.done:
         return "done"
     return "paused: the same command goes on with it"
 
@@ -96,33 +99,41 @@ def stages(facts: Facts) -> list[tuple[str, str, str, str, str, str]]:
     found = []
     for one in facts.snapshot.stages:
         stage = known.get(one.name)
-        best = text.metric(one.best.objectives[0]) if one.best is not None and one.best.objectives else "-"
+        best = "-" if one.best is None else ", ".join(map(text.metric, one.best.objectives or ()))
         found.append((one.name, stage.searcher.name if stage else "-", ", ".join(stage.over) if stage else "-",
                       f"{one.data_fraction:.0%}", f"{one.ended} of {one.planned}", best))  # fmt: skip
     return found
 
 
 def leaderboard(facts: Facts, most: int = _LEADERS) -> list[Leader]:
-    """The best comparable trials, with the best of each control where its value puts it."""
+    """The best trials, with the best of each control where its value puts it; of several objectives below."""
     snapshot = facts.snapshot
     promoted = candidates(facts.promotion) if facts.promotion is not None else []
     of_trial = {c.trial: c for c in promoted if c.control is None}
     of_control = {str(c.control): c for c in promoted if c.control is not None}
-    best = snapshot.comparable[:most]
+    ranking = snapshot.ranking
+    best = ranking.best(most)
     same = _shared(facts, best)
+    marks = ranking.on_front()
     lines = [
-        Leader(str(place), trial, _values(facts, trial, same), of_trial.get(trial.number))
+        Leader(str(place), trial, _values(facts, trial, same), of_trial.get(trial.number), True, _pareto(marks, trial))
         for place, trial in enumerate(best, start=1)
     ]
-    share = best[0].data_fraction if best else None
     controls = [
         Leader(
-            "", trial, _values(facts, trial), of_control.get(str(trial.control)), share in (None, trial.data_fraction)
+            "",
+            trial,
+            _values(facts, trial),
+            of_control.get(str(trial.control)),
+            ranking.share in (None, trial.data_fraction),
+            ("dominated" if ranking.beaten_by(trial) else "NOT dominated") if marks and trial in ranking.rivals else "",
         )
         for trial in snapshot.controls
     ]
-    sign = -1 if snapshot.spec.objectives[0].maximize else 1
-    return sorted([*lines, *controls], key=lambda one: (not one.comparable, sign * (one.trial.objectives or (0.0,))[0]))
+    if ranking.several:  # there is no one value whose place a control could take
+        return [*lines, *sorted(controls, key=lambda one: not one.comparable)]
+    places = {t.number: n for n, t in enumerate(by_value([o.trial for o in [*lines, *controls]], ranking.objectives))}
+    return sorted([*lines, *controls], key=lambda one: (not one.comparable, places[one.trial.number]))
 
 
 def failures(facts: Facts) -> list[Failure]:
@@ -153,8 +164,10 @@ def best_line(facts: Facts) -> str:
         running = sum(trial.state is TrialState.RUNNING for trial in snapshot.trials)
         return f"No trial has ended with a value yet; {running} running." if running else "No trial has a value yet."
     value = best.objectives[0]
+    if snapshot.front:
+        return _front_line(facts)
     line = f"Best {snapshot.metric} {text.metric(value)} by trial {best.number}"
-    rival = next((c for c in snapshot.controls if c.data_fraction == best.data_fraction), None)
+    rival = next(iter(snapshot.ranking.rivals), None)
     if rival is None or rival.objectives is None:
         return f"{line}; there is no control to compare with."
     change = text.change(value, rival.objectives[0])
@@ -162,9 +175,27 @@ def best_line(facts: Facts) -> str:
     return f"{line}, {beats} the best control, {rival.control} ({change}); one training each."
 
 
+def _front_line(facts: Facts) -> str:
+    """The front of several objectives in one sentence."""
+    ranking, front = facts.snapshot.ranking, facts.snapshot.front
+    first = front[0]
+    named = zip(facts.snapshot.metrics, first.objectives or (), strict=False)
+    values = ", ".join(f"{metric} {text.metric(value)}" for metric, value in named)
+    line = f"Pareto front of {text.plural(len(front), 'trial')}; the first is trial {first.number} with {values}"
+    if not ranking.rivals:
+        return f"{line}; there is no control to compare with."
+    free = [str(control.control) for control in ranking.rivals if ranking.beaten_by(control) is None]
+    stands = f"not dominated by it: {', '.join(free)}" if free else "it dominates every control"
+    return f"{line}; {stands}; one training each."
+
+
+def _pareto(marks: Mapping[int, bool], trial: TrialRecord) -> str:
+    return ("front" if marks[trial.number] else "dominated") if marks else ""
+
+
 def shared_line(facts: Facts, most: int = _LEADERS) -> str:
     """The values that all trials of the leaderboard have in common, which its lines leave out."""
-    return text.values_line(_shared(facts, facts.snapshot.comparable[:most]), 400)
+    return text.values_line(_shared(facts, facts.snapshot.ranking.best(most)), 400)
 
 
 def _shared(facts: Facts, trials: Sequence[TrialRecord]) -> dict[str, object]:

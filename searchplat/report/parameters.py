@@ -38,7 +38,7 @@ def parameter_figures(facts: Facts) -> list[StageFigures]:
     found = []
     for stage in facts.snapshot.spec.stages:
         domains = [d for d in facts.snapshot.spec.space.domains if d.name in stage.over and not isinstance(d, Layout)]
-        trials = [t for t in facts.snapshot.ranking if t.stage == stage.name]  # the best first
+        trials = facts.snapshot.ranking.of_stage(stage.name)  # the best first
         domains = [d for d in domains if any(_known(d, t) for t in trials)]
         if domains and len(trials) >= 2:
             wide = [*importance(facts, trials, domains), *parallel(facts, trials, domains)]
@@ -150,15 +150,15 @@ def trade_off(facts: Facts) -> list[Figure]:
     objectives = facts.snapshot.spec.objectives
     if len(objectives) < 2:
         return []
-    scored = [t for t in facts.snapshot.comparable if t.objectives is not None and len(t.objectives) > 1]
+    scored = facts.snapshot.ranking.comparable
     if not scored:
         return []
-    front = _front(facts, scored)
+    front = {trial.number for trial in facts.snapshot.front}
     drawn = thin(scored)
     data = []
     for name, colour, own in (
         ("trials", "$c1", [t for t in drawn if t.number not in front]),
-        ("not beaten in both", "$c2", [t for t in scored if t.number in front][:MOST]),
+        ("Pareto front", "$c2", [t for t in scored if t.number in front][:MOST]),
     ):
         points = [t.objectives for t in own if t.objectives is not None]
         data.append(
@@ -170,19 +170,6 @@ def trade_off(facts: Facts) -> list[Figure]:
         )  # fmt: skip
     layout = {"xaxis": axis(label(objectives[0].metric, 30)), "yaxis": axis(label(objectives[1].metric, 30))}
     return [Figure("Two objectives", data, layout, thinned_note(len(drawn), len(scored)))]
-
-
-def _front(facts: Facts, scored: Sequence[TrialRecord]) -> set[int]:
-    """Numbers of the trials that no other beats in one of the first two objectives without losing in the other."""
-    first, second = (1 if objective.maximize else -1 for objective in facts.snapshot.spec.objectives[:2])
-    gains = [(first * t.objectives[0], second * t.objectives[1], t.number) for t in scored if t.objectives]
-    front: set[int] = set()
-    reached = (-math.inf, -math.inf)
-    for one, other, number in sorted(gains, key=lambda gain: (-gain[0], -gain[1], gain[2])):
-        if other > reached[1] or (one, other) == reached:
-            front.add(number)
-            reached = (one, other)
-    return front
 
 
 def _marks(low: float, high: float) -> list[float]:

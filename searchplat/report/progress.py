@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from searchplat.cli import text
+from searchplat.cli.options import TOP
 from searchplat.ledger import TrialRecord
 from searchplat.report.facts import Facts, Span, lanes
 from searchplat.report.figure import MOST, STATE_COLOURS, Figure, axis, colour, label, thin, thinned_note
 from searchplat.searchers.contract import TrialState
-
-_LABELLED_BEST = 5
 
 _CURVES = 400
 """Learning curves drawn; more become a coloured area."""
@@ -22,7 +21,7 @@ _GAP = 1 / 1000
 
 def best_so_far(facts: Facts) -> list[Figure]:
     """The best value against the number of trials, and against time; empty without a scored trial."""
-    scored = [t for t in facts.snapshot.trials if t.control is None and t.state.scored and t.objectives]
+    scored = facts.snapshot.ranking.ranked
     if not scored:
         return []
     by_end = sorted((t for t in scored if t.number in facts.times.ended), key=lambda t: facts.times.ended[t.number])
@@ -76,8 +75,7 @@ def _against(
                 "line": {"color": "$ink", "width": 2, "shape": "hv"},
             }
         )  # fmt: skip
-    share = trials[-1].data_fraction if trials else 1.0
-    control = next((c for c in snapshot.controls if c.data_fraction == share), None)
+    control = next(iter(snapshot.ranking.rivals), None)
     if control is not None and control.objectives is not None:
         value = control.objectives[0]
         data.append(
@@ -95,7 +93,7 @@ def learning_curves(facts: Facts) -> list[Figure]:
     snapshot = facts.snapshot
     if not facts.curves or max(len(points) for points in facts.curves.values()) < 2:
         return []
-    best = snapshot.comparable[:_LABELLED_BEST]
+    best = snapshot.ranking.best(TOP)
     named = {t.number for t in best}
     others = [t for t in snapshot.trials if t.control is None and t.number in facts.curves and t.number not in named]
     drawn = thin(others, _CURVES - len(best))

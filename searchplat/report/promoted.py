@@ -14,6 +14,7 @@ from searchplat.promotion import formats
 from searchplat.promotion.record import FINAL, FINISHED, RACE, STOPPED, Promotion
 from searchplat.promotion.statistics import spread
 from searchplat.promotion.table import Table, make_table
+from searchplat.ranking import order_of
 from searchplat.report.figure import Figure, axis, label
 
 
@@ -66,11 +67,12 @@ def candidates(promotion: Promotion) -> list[Candidate]:
         if winner is not None and winner.candidate == name and all(r.state == FINISHED for r in finals):
             standing = f"winner, {standing}"
         shown = formats.figure(spread(values)) if values else "-"
-        found.append((statistics.fmean(values) if values else math.nan,
-                      Candidate(name, runs[0].trial, runs[0].control, standing, shown)))  # fmt: skip
-    sign = -1 if promotion.maximize else 1
-    found.sort(key=lambda pair: (math.isnan(pair[0]), sign * pair[0] if math.isfinite(pair[0]) else 0.0))
-    return [one for _, one in found]
+        phase = FINAL if done else RACE
+        means = [promotion.mean_valid(name, phase, one.metric) for one in promotion.objectives]
+        found.append((means, Candidate(name, runs[0].trial, runs[0].control, standing, shown)))
+    known = [pair for pair in found if all(map(math.isfinite, pair[0]))]
+    order = order_of([means for means, _ in known], promotion.objectives)
+    return [*(known[place][1] for place in order), *(pair[1] for pair in found if pair not in known)]
 
 
 def counts(promotion: Promotion) -> str:

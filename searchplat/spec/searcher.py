@@ -32,7 +32,7 @@ def check_searchers(
             continue
         stage = stages[index] if index < len(stages) else None
         if stage is not None and (rule := _breaks(stage, axes, objectives)):
-            remedy = "use random, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
+            remedy = "use random, grid, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
             problems.add(searcher.fields["name"], f"{key}.name", rule, remedy=remedy)
 
 
@@ -53,8 +53,8 @@ def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int
     """The first rule of its searcher that a stage breaks; empty if none."""
     name = stage.searcher.name
     own = [axis for axis in (axes.get(parameter) for parameter in stage.over) if axis is not None]
-    if name in ("grid", "cmaes") and objectives > 1:
-        return f"{name} has one objective, not {objectives}"
+    if name == "cmaes" and objectives > 1:
+        return f"cmaes has one objective, not {objectives}"
     if name == "cmaes":
         for axis in own:
             if isinstance(axis, Categorical) and len(axis.choices) > 2:

@@ -24,6 +24,10 @@ STATE = "searchplat.state"
 CONTROL = "searchplat.control"
 METHOD = "searchplat.method"
 LAYOUT = "searchplat.layout"
+FRONT = "searchplat.front"
+"""Of a trial, with several objectives: `yes` on the Pareto front of the trials that compare, else `no`."""
+SHARE = "searchplat.compared_on"
+"""Of the search: the share of the users on which its trials compare, as their parameter `data_fraction`."""
 NON_FINITE = "searchplat.non_finite"
 CAUSE = "searchplat.cause"
 OBJECTIVE = "searchplat.objective"
@@ -54,7 +58,16 @@ def params(trial: TrialRecord) -> dict[str, str]:
 
     Text stays as it is, anything else is written as JSON: `true`, `0.001`, `["mrr"]`, `null`.
     """
-    return flat_params(trial.config, data_fraction=trial.data_fraction, seed=trial.seed)
+    return flat_params(trial.config, data_fraction=float(trial.data_fraction), seed=trial.seed)
+
+
+def share(data_fraction: float) -> str:
+    """A share of the users as the parameter `data_fraction` has it.
+
+    >>> share(1), share(0.2)
+    ('1.0', '0.2')
+    """
+    return json.dumps(float(data_fraction))
 
 
 def flat_params(config: Mapping[str, Any], **more: Any) -> dict[str, str]:

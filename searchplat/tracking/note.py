@@ -7,9 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.tracking.address import redact
 from searchplat.tracking.names import cut
+
+_FRONT = 8
+"""Trials of a Pareto front that are named."""
 
 
 def describe(ledger: Ledger, search: str, space_name: str, status: str, links: Sequence[str] = ()) -> str:
@@ -20,25 +24,30 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
         links: Markdown paragraphs that stand below the first lines: pictures, where to go on.
     """
     trials = ledger.trials()
-    objective = ledger.objectives[0]
+    goals = " and ".join(f"the {'largest' if o.maximize else 'smallest'} `{o.metric}`" for o in ledger.objectives)
+    ranking = Ranking.of(ledger)
     own = [trial for trial in trials if trial.control is None]
     method = next((trial.method for trial in own), str(ledger.document().get("method", "a method")))
     lines = [
-        f"**{search}** searches `{method}` on {_data(ledger.document())} for the "
-        f"{'largest' if objective.maximize else 'smallest'} `{objective.metric}`, on validation data.",
+        f"**{search}** searches `{method}` on {_data(ledger.document())} for {goals}, on validation data.",
         "",
         f"Trials: {_counts(own)}. Controls: {_counts([t for t in trials if t.control is not None])}.",
     ]
     for link in links:
         lines += ["", link]
+    if front := ranking.front():
+        what = f"Pareto front, {len(front)} of" if ranking.several else "Best of"
+        lines += ["", f"{what} the trials on {_share(front[0])} of the users, which compare:"]
+        lines += [f"- {_line(trial, ledger)}" for trial in front[:_FRONT]]
+        lines += [f"- and {len(front) - _FRONT} more"] if len(front) > _FRONT else []
     for stage in dict.fromkeys(trial.stage for trial in own):
-        if ranking := ledger.ranking(stage):
-            lines += ["", f"Best of stage `{stage}` ({_share(ranking[0])} of the users): {_line(ranking[0], ledger)}"]
-            lines += [f"- `{name}` = `{_value(value)}`" for name, value in sorted(ranking[0].values.items())]
-    controls = ledger.ranking(controls=True)
-    if controls:
-        lines += ["", f"| control | {objective.metric} | users |", "|---|---|---|"]
-        lines += [f"| {t.control} | {_number(t)} | {_share(t)} |" for t in controls]
+        if best := ranking.best(1, stage=stage):
+            lines += ["", f"Best of stage `{stage}` ({_share(best[0])} of the users): {_line(best[0], ledger)}"]
+            lines += [f"- `{name}` = `{_value(value)}`" for name, value in sorted(best[0].values.items())]
+    if ranking.controls:
+        lines += ["", f"| control | {' | '.join(o.metric for o in ledger.objectives)} | users |"]
+        lines += [f"|---|---|{'---|' * len(ledger.objectives)}"]
+        lines += [f"| {t.control} | {' | '.join(_numbers(t))} | {_share(t)} |" for t in ranking.controls]
     lines += ["", *_next(search, space_name, status)]
     return cut(redact("\n".join(lines)))
 
@@ -71,8 +80,8 @@ def _line(trial: TrialRecord, ledger: Ledger) -> str:
     return f"trial {trial.number}, {values} at epoch {trial.best_epoch}"
 
 
-def _number(trial: TrialRecord) -> str:
-    return "-" if trial.objectives is None else f"{trial.objectives[0]:.4g}"
+def _numbers(trial: TrialRecord) -> list[str]:
+    return [f"{value:.4g}" for value in trial.objectives or ()]
 
 
 def _share(trial: TrialRecord) -> str:

@@ -6,12 +6,14 @@ keeps one row of equal (key, value, timestamp, step), so sending a batch twice c
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from searchplat.ledger import Event, Ledger, TrialRecord
+from searchplat.ranking import Lead, has_value, stage_names
 from searchplat.searchers.contract import TrialState
 from searchplat.tracking import names
 from searchplat.tracking.address import redact
@@ -78,35 +80,55 @@ class Batch:
 
 
 class Progress:
-    """The best value of the search so far, and how many trials it took: the parent run's curve.
+    """Who leads the search so far, and how many trials it took: the parent run's curves, the tags of the front.
 
     Counts in the order of the trials' ends, so it is the same after every restart.
     """
 
     def __init__(self, ledger: Ledger, seq: int) -> None:
         """Take up the count where it stood at event `seq`."""
-        self._maximize = ledger.objectives[0].maximize
+        stages = stage_names(ledger)
         self.ended = 0
-        self.best: float | None = None
+        self._lead = Lead(ledger.objectives, stages)
+        self._by = [Lead(ledger.objectives, stages, place) for place in range(len(ledger.objectives))]
         done = [trial for trial in ledger.trials() if trial.ended_at is not None and trial.ended_at <= seq]
         for trial in sorted(done, key=lambda trial: trial.ended_at or 0):
-            self.improves(trial)
+            self.add(trial)
 
-    def improves(self, trial: TrialRecord) -> bool:
-        """Count an ended trial; whether it is the best so far. Controls count, but never as the best."""
+    def add(self, trial: TrialRecord) -> dict[int, float]:
+        """Count an ended trial; of the objectives, by place, whose best value is another's now, that value."""
         self.ended += 1
-        if trial.control is not None or not trial.state.scored or trial.objectives is None:
-            return False
-        value = trial.objectives[0]
-        if self.best is not None and (value <= self.best if self._maximize else value >= self.best):
-            return False
-        self.best = value
-        return True
+        before = [lead.front for lead in self._by]
+        for lead in (self._lead, *self._by):
+            lead.add(trial)
+        return {n: value for n, value in enumerate(self.best) if self._by[n].front != before[n]}
+
+    def __copy__(self) -> Progress:
+        """One that goes on by itself."""
+        other = object.__new__(Progress)
+        other.ended, other._lead, other._by = self.ended, copy.copy(self._lead), [copy.copy(one) for one in self._by]
+        return other
+
+    @property
+    def best(self) -> tuple[float, ...]:
+        """The best value of each objective so far; empty before the first."""
+        return tuple((lead.front[0].objectives or ())[place] for place, lead in enumerate(self._by) if lead.front)
+
+    @property
+    def share(self) -> float | None:
+        """The share of the users on which trials compare; None before the first value."""
+        return self._lead.share
+
+    @property
+    def front(self) -> set[int]:
+        """Numbers of the trials on the Pareto front; empty for one objective."""
+        return {trial.number for trial in self._lead.front} if len(self._by) > 1 else set()
 
 
 def gather(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Batch:
     """What `events` (not empty, in order) change; moves `progress` on."""
     batch = Batch(events[-1].seq)
+    share, front = progress.share, progress.front
     for event in events:
         at_ms = round(event.at * 1000)
         if event.trial is None:
@@ -131,6 +153,10 @@ def gather(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Batch
                 _reported(ledger, event, at_ms, change)
             case "ended":
                 _ended(ledger, trial, event, at_ms, batch, progress)
+    for number in front ^ progress.front:
+        batch.trials.setdefault(number, Change()).tags[names.FRONT] = "yes" if number in progress.front else "no"
+    if progress.share is not None and progress.share != share:
+        batch.search.tags[names.SHARE] = names.share(progress.share)
     return batch
 
 
@@ -172,15 +198,17 @@ def _ended(
     if event.payload.get("cause"):
         change.tags[names.CAUSE] = _cause(event)
     change.run(FINISHED if state.scored else FAILED, at_ms)
-    best = progress.improves(trial)
-    if not state.scored or trial.objectives is None:
+    bests = progress.add(trial)
+    keys = [names.key(f"best/{objective.metric}") for objective in ledger.objectives]
+    # The step is the number of trials ended, so that the latest value is the best one.
+    batch.search.metrics += [Point(keys[place], value, at_ms, progress.ended) for place, value in bests.items()]
+    if not has_value(trial, ledger.objectives):
         return
-    for objective, value in zip(ledger.objectives, trial.objectives, strict=True):
-        key = names.key(f"best/{objective.metric}")
-        change.metrics.append(Point(key, value, at_ms, trial.best_epoch or 0))
-        if best:
-            # The step is the number of trials ended, so that the latest value is the best one.
-            batch.search.metrics.append(Point(key, value, at_ms, progress.ended))
+    change.metrics += [
+        Point(key, value, at_ms, trial.best_epoch or 0) for key, value in zip(keys, trial.objectives or (), strict=True)
+    ]
+    if len(keys) > 1 and trial.control is None:
+        change.tags[names.FRONT] = "no"  # unless it is on the front once all of these events are in
 
 
 def _of_search(ledger: Ledger, event: Event, at_ms: int, batch: Batch) -> None:

@@ -3,23 +3,34 @@
 The query, for the experiment of the search's name, best first by the metric `best/<objective>`:
 
     tags.`searchplat.kind` = 'trial' and tags.`searchplat.control` IS NULL and attributes.status = 'FINISHED'
+    and params.`data_fraction` = '1.0'
 
-`FINISHED` are the trials that ended with a value: all their epochs, or stopped early by the scheduler.
+`FINISHED` are the trials that ended with a value: all their epochs, or stopped early by the scheduler. Those compare
+that were measured on the share of the users that the parent run's tag `searchplat.compared_on` says. With several
+objectives, `tags.searchplat.front = 'yes'` is the Pareto front. See `searchplat.ranking`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from searchplat import pareto
 from searchplat.errors import InputError
+from searchplat.ranking import gains, place_of
+from searchplat.spec.model import Objective
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
 from searchplat.tracking.address import Address
+from searchplat.tracking.views import compares
+
+_PAGE = 1000
 
 RANKED = f"tags.`{names.KIND}` = 'trial' and tags.`{names.CONTROL}` IS NULL and attributes.status = 'FINISHED'"
-"""The documented query: trials of the search itself that ended with a value."""
+"""Trials of the search itself that ended with a value; the documented query also says on which share of the users."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,9 @@ class RankedRun:
     Args:
         trial: Its number in the ledger.
         run_id: MLflow's identifier.
-        value: The best value of the search's first objective.
+        value: The value of the search's first objective.
+        values: Those of all of them, by metric.
+        front: Whether it is on the Pareto front; None for one objective.
         params: The flattened config, as text.
     """
 
@@ -37,19 +50,24 @@ class RankedRun:
     stage: str
     run_id: str
     value: float
+    values: Mapping[str, float]
+    front: bool | None
     params: Mapping[str, str]
 
 
-def best_trials(tracking_uri: str, search: str, top: int = 10, *, stage: str | None = None) -> list[RankedRun]:
-    """A search's best trials in the order of `Ledger.ranking`: by value, ties by number.
+def best_trials(
+    tracking_uri: str, search: str, top: int = 5, *, stage: str | None = None, by: str | None = None
+) -> list[RankedRun]:
+    """A search's best trials, those of `searchplat best` in its order: of `Ranking.best`.
 
     Args:
         search: The search's name.
         top: Number of trials at most, >= 1.
         stage: Only this stage's.
+        by: The only objective that counts; by default all do.
 
     Raises:
-        InputError: If MLflow has no such search.
+        InputError: If MLflow has no such search, or the search no such objective.
     """
     where = Address.parse(tracking_uri)
     if where.sqlite is not None and not where.sqlite.exists():
@@ -60,20 +78,28 @@ def best_trials(tracking_uri: str, search: str, top: int = 10, *, stage: str | N
         parent = None if experiment is None else newest_parent(client, experiment.experiment_id)
         if experiment is None or parent is None:
             raise InputError(f"{where.shown}: has no search {search!r}; `searchplat sync {search}` sends it")
-        objective = parent.data.tags[names.OBJECTIVE].split()[0]
-        direction = "DESC" if parent.data.tags[names.DIRECTION].split()[0] == "maximize" else "ASC"
-        metric = names.key(f"best/{objective}")
-        query = f"{RANKED} and tags.`{names.SEARCH_ID}` = '{parent.data.tags[names.SEARCH_ID]}'"
+        tags = parent.data.tags
+        ways = [way == "maximize" for way in tags[names.DIRECTION].split()]
+        objectives = [Objective(*one) for one in zip(tags[names.OBJECTIVE].split(), ways, strict=True)]
+        place = place_of(objectives, by)
+        place = 0 if len(objectives) == 1 else place
+        query = f"{RANKED} and tags.`{names.SEARCH_ID}` = '{tags[names.SEARCH_ID]}'"
         if stage is not None:
             query += f" and tags.`{names.STAGE}` = '{_quoted(stage)}'"
-        # A trial's run starts when it was suggested, so of equal values the smaller number comes first.
-        runs = client.search_runs(
-            [experiment.experiment_id],
-            query,
-            max_results=top,
-            order_by=[f"metrics.`{metric}` {direction}", "attributes.start_time ASC"],
-        )
-    return [_ranked(run, metric) for run in runs if metric in run.data.metrics]
+        elif names.SHARE in tags:
+            query += f" and {compares(float(tags[names.SHARE]))}"
+        # Which few stand for a front depends on all of it, so of several objectives all trials are fetched.
+        order, most = ["attributes.start_time ASC", "attributes.run_name ASC"], None
+        if place is not None:
+            way = "DESC" if objectives[place].maximize else "ASC"
+            order, most = [f"metrics.`{_key(objectives[place])}` {way}", *order], top
+        runs = _search(client, experiment.experiment_id, query, order, most)
+    found = [_ranked(run, objectives) for run in runs if all(_key(one) in run.data.metrics for one in objectives)]
+    if place is not None or not found:
+        return found
+    found.sort(key=lambda one: one.trial)
+    gained = np.array([gains(list(one.values.values()), objectives) for one in found])
+    return [found[row] for row in pareto.order(gained, top)]
 
 
 def newest_parent(client: Any, experiment_id: str) -> Any:
@@ -84,10 +110,34 @@ def newest_parent(client: Any, experiment_id: str) -> Any:
     return found[0] if found else None
 
 
-def _ranked(run: Any, metric: str) -> RankedRun:
-    tags = run.data.tags
+def _search(client: Any, experiment_id: str, query: str, order: list[str], most: int | None) -> list[Any]:
+    """The first `most` runs of a query, or all."""
+    found: list[Any] = []
+    token = None
+    while most is None or len(found) < most:
+        size = _PAGE if most is None else min(_PAGE, most - len(found))
+        page = client.search_runs([experiment_id], query, max_results=size, order_by=order, page_token=token)
+        found += page
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _key(objective: Objective) -> str:
+    return names.key(f"best/{objective.metric}")
+
+
+def _ranked(run: Any, objectives: Sequence[Objective]) -> RankedRun:
+    tags, values = run.data.tags, {one.metric: run.data.metrics[_key(one)] for one in objectives}
     return RankedRun(
-        int(tags[names.TRIAL]), tags[names.STAGE], run.info.run_id, run.data.metrics[metric], dict(run.data.params)
+        int(tags[names.TRIAL]),
+        tags[names.STAGE],
+        run.info.run_id,
+        values[objectives[0].metric],
+        values,
+        tags.get(names.FRONT) == "yes" if len(objectives) > 1 else None,
+        dict(run.data.params),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import stage_names
 from searchplat.spec.model import Layout
 from searchplat.tracking import client as mlflow_client
 from searchplat.tracking import names
@@ -25,7 +26,7 @@ from searchplat.tracking.note import describe
 from searchplat.tracking.outbox import KILLED, RUNNING, Batch, Change, Progress, gather, search_status
 from searchplat.tracking.picture import layout_png
 from searchplat.tracking.runs import PICTURES, SINK, Runs
-from searchplat.tracking.views import STAGES, TRIALS, view_address, view_tags
+from searchplat.tracking.views import FRONT, STAGES, TRIALS, view_address, view_tags
 
 EVENTS_A_BATCH = 500
 # MLflow takes 1,000 metrics, 100 params and 100 tags at once, 1,000 of all together, and 1 MB.
@@ -72,9 +73,10 @@ class Recorder:
         self._status = search_status(ledger.newest("opened", "closed"))
         self._drawn = 0
         self._runs.ensure_search(about.experiment, self._search_tags())
+        self._progress = Progress(ledger, ledger.cursor(SINK))
+        self._share = self._progress.share
         self._permitted("the views", self._send_views)
         self._search_artifacts()
-        self._progress = Progress(ledger, ledger.cursor(SINK))
 
     @property
     def experiment_id(self) -> str:
@@ -146,6 +148,9 @@ class Recorder:
         for number, change in batch.trials.items():
             change.created |= number in new
             self._permitted(f"trial {number}", partial(self._send_trial, trials[number], change))
+        if names.SHARE in batch.search.tags:
+            self._share = float(batch.search.tags[names.SHARE])
+            self._permitted("the views", self._send_views)
         if batch.search:
             self._permitted("the search", partial(self._send_run, self._runs.search, batch.search, {}))
             self._status = batch.search.status or self._status
@@ -203,7 +208,7 @@ class Recorder:
         ended = sum(trial.state.final for trial in trials)
         # While it runs, a picture of ever more trials is drawn ever more rarely.
         due = ended != self._drawn if self._status != RUNNING else ended > 1.05 * self._drawn
-        if due and (png := curve_png(trials, self._ledger.objectives[0])) is not None:
+        if due and (png := curve_png(trials, self._ledger.objectives, stage_names(self._ledger))) is not None:
             self._artifact(self._runs.search, "progress.png", png)
             self._drawn = ended
         if not self._drawn or not self._artifacts:
@@ -214,12 +219,14 @@ class Recorder:
     def _links(self) -> list[str]:
         tags = view_tags(self._ledger.objectives, (), layout=False)
         pages = {"trials, the best first": TRIALS, "curves by stage": STAGES}
+        if len(self._ledger.objectives) > 1:
+            pages["Pareto front"] = FRONT
         made = [f"[{name}]({view_address('', self.experiment_id, tags, view)[1:]})" for name, view in pages.items()]
         return [" · ".join(made)]
 
     def _send_views(self) -> None:
         about = self._about
-        tags = view_tags(self._ledger.objectives, about.parameters, about.layout is not None)
+        tags = view_tags(self._ledger.objectives, about.parameters, about.layout is not None, self._share)
         there = self._client.get_experiment(self.experiment_id).tags
         for name, value in tags.items():
             if there.get(name) != value:

@@ -90,14 +90,6 @@ def test_history_holds_the_stage_without_controls(ledger: Ledger) -> None:
     assert ledger.history("layout").seq == ledger.seq
 
 
-def test_ranking_is_best_first_and_leaves_out_failures(ledger: Ledger) -> None:
-    for value, state in [(0.1, TrialState.FINISHED), (0.9, TrialState.DIVERGED), (0.3, TrialState.STOPPED)]:
-        trial = suggest(ledger)
-        ledger.report(trial.number, 1, {"valid/mrr": value})
-        ledger.end(trial.number, state)
-    assert [trial.number for trial in ledger.ranking()] == [2, 0]
-
-
 def test_a_reader_sees_the_writers_commits(ledger: Ledger) -> None:
     with Ledger.read(ledger.path) as reader:
         assert reader.trials() == []

@@ -40,7 +40,14 @@ def test_status_of_one_search(cli: Run) -> None:
         assert expected in result.stdout
     document = json.loads(cli("status", "first", "--json").stdout)
     assert document["states"] == {"running": 1, "finished": 12, "stopped": 1, "diverged": 1}
-    assert document["best"] == {"trial": 11, "value": pytest.approx(0.35), "stage": "weights"}
+    found = {
+        "trial": 11,
+        "value": pytest.approx(0.35),
+        "stage": "weights",
+        "values": {"valid/mrr": pytest.approx(0.35)},
+    }
+    assert document["best"] == found
+    assert (document["compared_on"], document["front"]) == (1.0, None)
     assert document["running"] is False
 
 
@@ -76,7 +83,7 @@ def test_trials_can_be_chosen_and_sorted(cli: Run) -> None:
     assert numbers() == list(range(15))
     assert numbers("--stage", "controls") == [0, 1]
     assert numbers("--state", "stopped") == [13]
-    assert numbers("--stage", "weights", "--sort", "value") == [11, 14, 10, 13, 12]
+    assert numbers("--stage", "weights", "--sort", "value") == [11, 10, 13, 12, 14]  # no place without an end
     assert numbers("--sort", "seconds")[-1] == 12
 
 

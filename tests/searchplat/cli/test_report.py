@@ -276,10 +276,10 @@ def test_two_objectives_and_less_is_better(cli: Run, spec: SearchSpec, tmp_path:
             ledger.report(trial.number, 1, {"valid/loss": loss, "valid/mrr": mrr})
             ledger.end(trial.number, TrialState.FINISHED)
     page = made(cli, "two")
-    assert "Best valid/loss 0.4000 by trial 1" in page.text
+    assert "Pareto front of 2 trials; the first is trial 1 with valid/loss 0.4000, valid/mrr 0.1000" in page.text
     figures = dict(zip(page.captions, page.figures, strict=True))
     points = {t["name"]: sorted(zip(t["x"], t["y"], strict=True)) for t in figures["Two objectives"]["data"]}
-    assert points == {"trials": [(0.6, 0.2)], "not beaten in both": [(0.4, 0.1), (0.5, 0.3)]}
+    assert points == {"trials": [(0.6, 0.2)], "Pareto front": [(0.4, 0.1), (0.5, 0.3)]}
     assert figures["Best so far, by trial"]["data"][-1]["y"] == [0.5, 0.4, 0.4]
 
 

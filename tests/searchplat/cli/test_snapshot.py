@@ -22,8 +22,8 @@ def test_the_best_trial_is_of_the_last_stage_that_has_a_score(half_done: Search)
     snapshot = take("first", folder.path, ledger)
     assert snapshot.best is not None
     # Trial 9 scored 0.47, but on a fifth of the users.
-    assert (snapshot.best.number, snapshot.ranking[0].number) == (11, 9)
-    assert [trial.number for trial in snapshot.comparable] == [11, 10, 13]
+    assert (snapshot.best.number, snapshot.ranking.of_stage("layout")[0].number) == (11, 9)
+    assert [trial.number for trial in snapshot.ranking.comparable] == [11, 10, 13]
     assert [control.control for control in snapshot.controls] == ["default", "all-serial"]
 
 

@@ -8,11 +8,22 @@ from pathlib import Path
 import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
-from searchplat.engine.plan import Ask, Plan, Turn, derive_seed
+from searchplat.engine.plan import Ask, Plan, Turn, derive_seed, most_epochs
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
-from searchplat.spec.model import Control, SearcherSpec, SearchSpec, Space, StageFrom, StageSpec
+from searchplat.spec.model import (
+    Categorical,
+    Control,
+    Int,
+    Objective,
+    SearcherSpec,
+    SearchSpec,
+    Space,
+    StageFrom,
+    StageSpec,
+)
 
 
 def open_ledger(tmp_path: Path, spec: SearchSpec) -> Ledger:
@@ -44,7 +55,7 @@ def test_stages_run_in_order_and_the_second_builds_on_the_best_of_the_first(tmp_
     spec = rehearsal_spec({"epochs": 2}, layout_trials=4, x_trials=3)
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        best = ledger.ranking("layout")[0]
+        best = Ranking.of(ledger).of_stage("layout")[0]
     assert [trial.stage for trial in trials] == ["layout"] * 4 + ["weights"] * 3
     for trial in trials[4:]:
         assert trial.config["layout"] == best.config["layout"]
@@ -62,7 +73,7 @@ def test_a_stage_without_axes_trains_the_best_again_on_more_users(tmp_path: Path
     spec = replace(spec, space=Space((LAYOUT,)), stages=tuple(rungs))
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        first, second = (ledger.ranking(name) for name in ("layout", "third"))
+        first, second = (Ranking.of(ledger).of_stage(name) for name in ("layout", "third"))
     assert [trial.data_fraction for trial in trials] == [0.1] * 6 + [0.33] * 3 + [1.0]
     assert {t.config["layout"] for t in second} == {t.config["layout"] for t in first[:3]}
     assert trials[-1].config["layout"] == second[0].config["layout"]
@@ -159,7 +170,7 @@ def test_controls_run_first_never_guide_and_have_their_own_values(tmp_path: Path
         plan = Plan(spec, ledger)
         assert plan.planned_trials == 3 + 3 + 4
         trials = run(plan)
-        best = ledger.ranking("layout")[0]
+        best = Ranking.of(ledger).of_stage("layout")[0]
     assert [trial.control for trial in trials[:5]] == ["default", "all-parallel", "random", "random", None]
     assert trials[1].config["layout"] == "111-111-111"
     assert trials[2].config != trials[3].config
@@ -193,7 +204,7 @@ def test_top_two_makes_the_choice_between_them_an_axis(tmp_path: Path) -> None:
     spec = replace(spec, stages=(first, replace(second, start_from=StageFrom("layout", top=2))))
     with open_ledger(tmp_path, spec) as ledger:
         trials = run(Plan(spec, ledger))
-        ranked = ledger.ranking("layout")
+        ranked = Ranking.of(ledger).of_stage("layout")
     for trial in trials[4:]:
         assert trial.config["layout"] == ranked[trial.values["from"] - 1].config["layout"]
     assert {trial.values["from"] for trial in trials[4:]} == {1, 2}
@@ -279,3 +290,56 @@ def test_derived_seeds_fit_everywhere_and_differ() -> None:
     seeds = {derive_seed(0, "trial", number) for number in range(1000)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_a_stage_that_others_build_on_already_is_planned_no_larger_than_it_is(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=6, x_trials=2)
+    with open_ledger(tmp_path, spec) as ledger:
+        run(Plan(spec, ledger, 4))
+        plan = Plan(spec, ledger)  # as large as the file says, after all
+        assert [plan.planned(stage) for stage in spec.stages] == [3, 2]
+        run(plan)
+        assert plan.planned_trials == len(ledger.trials()) == 5
+
+
+def test_of_several_objectives_a_stage_builds_on_the_front_each_configuration_once(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=5)
+    first, second = spec.stages
+    objectives = (Objective("valid/mrr", True), Objective("valid/loss", False))
+    second = replace(second, over=(), searcher=SearcherSpec("grid"), trials=9, start_from=StageFrom("layout", 3))
+    spec = replace(spec, objectives=objectives, space=Space((LAYOUT,)), stages=(first, second))
+    layouts = ["000-000-001", "000-000-011", "000-000-111", "000-000-011", "000-001-111"]
+    values = [(0.9, 9.0), (0.8, 2.0), (0.1, 1.0), (0.85, 2.0), (0.5, 8.0)]
+    with open_ledger(tmp_path, spec) as ledger:
+        for layout, (mrr, loss) in zip(layouts, values, strict=True):
+            trial = ledger.suggest(
+                stage="layout", method="rehearsal", values={"layout": layout}, config={"layout": layout},
+                data_fraction=1.0, seed=0,
+            )  # fmt: skip
+            ledger.report(trial.number, 1, {"valid/mrr": mrr, "valid/loss": loss})
+            ledger.end(trial.number, TrialState.FINISHED)
+        plan = Plan(spec, ledger)
+        for _ in range(3):
+            plan.suggest(second)
+        taken = {trial.values["from"]: trial.config["layout"] for trial in ledger.trials()[5:]}
+    assert taken == {1: layouts[3], 2: layouts[2], 3: layouts[0]}
+
+
+@pytest.mark.parametrize(
+    ("axis", "own", "expected"),
+    [
+        (Int("epochs", 2, 40), ("epochs",), 40),
+        (Categorical("epochs", (5, 20, 10)), ("epochs",), 20),
+        (Int("epochs", 2, 40), ("x",), 7),
+    ],
+)
+def test_the_epochs_of_a_stage_are_the_most_that_its_trials_may_have(
+    axis: Int | Categorical, own: tuple[str, ...], expected: int
+) -> None:
+    spec = rehearsal_spec({"epochs": 7})
+    first, second = spec.stages
+    spec = replace(spec, space=Space((LAYOUT, *spec.space.domains[1:], axis)))
+    earlier = replace(first, over=own)
+    spec = replace(spec, stages=(earlier, second))
+    assert most_epochs(spec, earlier) == expected
+    assert most_epochs(spec, second) == expected  # what it takes over counts as what it searches

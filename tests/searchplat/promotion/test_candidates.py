@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,34 @@ def test_a_search_without_a_value_cannot_be_promoted(ledger: Ledger) -> None:
         SearchFailedError, match="has no trial that ended with a value; see why with: searchplat trials"
     ):
         choose(ledger, "s", 3)
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[Ledger]:
+    objectives = [Objective("valid/mrr", maximize=True), Objective("valid/loss", maximize=False)]
+    with Ledger.create(tmp_path / "two.sqlite", {}, objectives) as ledger:
+        for x, (mrr, loss) in enumerate(((0.9, 9.0), (0.8, 2.0), (0.1, 1.0), (0.7, 3.0), (0.8, 2.0), (0.95, math.nan))):
+            record = ledger.suggest(
+                stage="s", method="m", values={}, config={"x": x}, data_fraction=1.0, seed=0,
+                control="default" if x == 3 else None,
+            )  # fmt: skip
+            ledger.report(record.number, 1, {"valid/mrr": mrr, "valid/loss": loss})
+            ledger.end(record.number, TrialState.FINISHED)
+        yield ledger
+
+
+@pytest.mark.parametrize(
+    ("top", "by", "chosen"),
+    [
+        (1, None, [1]),  # the compromise
+        (2, None, [1, 0]),  # both ends of the front add as much; the better first objective decides
+        (3, None, [1, 0, 2]),
+        (9, None, [1, 0, 2, 4]),  # what equals an earlier trial adds nothing; what has no loss has no place
+        (3, 0, [0, 1, 4]),
+        (3, 1, [2, 1, 4]),
+    ],
+)
+def test_of_several_objectives_the_front_is_promoted(two: Ledger, top: int, by: int | None, chosen: list[int]) -> None:
+    found = choose(two, "s", top, by)
+    assert [c.trial for c in found] == [*chosen, 3]
+    assert found[-1].search_score == (3.0 if by else 0.7)

@@ -49,8 +49,8 @@ def said() -> list[str]:
 
 @pytest.fixture
 def make(store: PromotionStore, tmp_path: Path, said: list[str]) -> Make:
-    def make(**sizes: Any) -> Drive:
-        spec = one_stage(rehearsal_spec(), trials=1)
+    def make(objectives: tuple[Objective, ...] = (Objective("valid/mrr", True),), **sizes: Any) -> Drive:
+        spec = replace(one_stage(rehearsal_spec(), trials=1), objectives=objectives)
         chosen = replace(SIZES, **sizes)
         config = lambda c: {**c.config, "epochs": chosen.epochs}  # noqa: E731
         drive = Drive(store, 1, spec, tmp_path / "s", CANDIDATES, chosen, config, said.append)
@@ -107,6 +107,19 @@ def test_a_worker_that_cannot_go_on_now_has_not_failed(make: Make, store: Promot
 
 
 SCORES = {"good": 0.9, "bad": 0.2, "default": 0.1}
+
+
+def test_a_candidate_that_is_ahead_in_another_objective_stays_in_the_race(make: Make, store: PromotionStore) -> None:
+    drive = make((Objective("valid/mrr", True), Objective("valid/loss", False)))
+    losses = {"good": 5.0, "bad": 1.0, "default": 1.0}
+    raced = []
+    while not (work := ask(drive)).final:
+        name = work.key[1]
+        metrics = {"valid/mrr": SCORES[name], "valid/loss": losses[name], "time/train_seconds": 1.0}
+        drive.answer({"kind": "epoch", "key": work.key, "epoch": 1, "metrics": metrics, "done": True})
+        raced.append(name)
+    assert raced == [*SCORES] * 3  # by the first objective alone, "bad" stops after two seeds
+    assert {run.candidate for run in store.load(1).runs if run.phase == FINAL} == {*SCORES}
 
 
 def test_a_race_seed_by_seed_then_final_training_without_the_loser(

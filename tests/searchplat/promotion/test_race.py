@@ -47,3 +47,12 @@ def test_who_stops_could_not_have_won_with_any_scores_within_what_was_seen() -> 
                 }
                 assert means[name] < max(means.values())
     assert stopped > 20
+
+
+def test_who_is_ahead_in_one_of_several_objectives_stays_in() -> None:
+    scores = {"a": [(0.9, 5.0), (0.9, 5.0)], "b": [(0.1, 1.0), (0.1, 1.0)], "c": [(0.1, 7.0), (0.1, 7.0)]}
+    assert beaten(scores, 3, maximize=(True, False)) == []
+    assert beaten(scores, 2, maximize=(True, False)) == []  # nobody is stopped who has run all
+    scores = {name: values * 2 for name, values in scores.items()}
+    assert beaten(scores, 5, maximize=(True, False)) == ["c"]
+    assert beaten({name: [v[0] for v in values] for name, values in scores.items()}, 5) == ["b", "c"]

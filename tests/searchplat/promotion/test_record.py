@@ -117,3 +117,22 @@ def test_the_winner_is_chosen_by_the_mean_on_validation_and_never_a_control(fold
     assert least is not None
     assert (least.candidate, least.seed) == ("trial-1", 2)
     assert replace(PLANNED, runs=(control,)).winner() is None
+
+
+def test_the_winner_of_several_objectives_is_the_first_of_their_front(folder: Path, ledger: Ledger) -> None:
+    store = PromotionStore(ledger, folder)
+    number = store.create(replace(PLANNED, further=(("loss", False),)), {})
+    found = {"trial-1": (0.9, 9.0), "trial-2": (0.8, 2.0), "trial-3": (0.1, 1.0), "trial-4": (0.7, 2.5)}
+    for candidate, (mrr, loss) in found.items():
+        for seed, better in ((1, 0.0), (2, 0.01)):
+            store.put(number, run(folder, candidate, seed, state=FINISHED, valid={"mrr": mrr + better, "loss": loss}))
+    store.put(number, run(folder, "trial-5", state=FINISHED, valid={"mrr": 1.0, "loss": math.nan}))
+    store.put(number, run(folder, "best", state=FINISHED, control="best", valid={"mrr": 1.0, "loss": 0.0}))
+    promotion = store.load(number)
+    assert promotion.objectives == (Objective("mrr", True), Objective("loss", False))
+    winner = promotion.winner()
+    assert winner is not None
+    assert (winner.candidate, winner.seed) == ("trial-2", 2)
+    alone = replace(promotion, further=()).winner()
+    assert alone is not None
+    assert alone.candidate == "trial-5"

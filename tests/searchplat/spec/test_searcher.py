@@ -21,7 +21,7 @@ def test_every_searcher_of_the_table_is_known(name: str) -> None:
     assert load_text(text(f"{{name: {name}}}")).stages[0].searcher.name == name
 
 
-@pytest.mark.parametrize("name", sorted(set(SEARCHERS) - {"grid", "cmaes"}))
+@pytest.mark.parametrize("name", sorted(set(SEARCHERS) - {"cmaes"}))
 def test_several_objectives(name: str) -> None:
     assert len(load_text(text(f"{{name: {name}}}", TWO)).objectives) == 2
 
@@ -29,7 +29,6 @@ def test_several_objectives(name: str) -> None:
 @pytest.mark.parametrize(
     ("searcher", "objective", "search", "part"),
     [
-        ("{name: grid}", TWO, "tied: {type: bool}", "grid has one objective, not 2"),
         ("{name: cmaes}", TWO, "tied: {type: bool}", "cmaes has one objective, not 2"),
         (
             "{name: cmaes}",

@@ -27,7 +27,9 @@ def test_it_says_what_how_far_and_what_next(ledger: Ledger, train: Train, sugges
     assert "Best of stage `layout` (20 % of the users): trial 1, `valid/mrr` **0.5**" in text
     assert "Best of stage `weights` (100 % of the users): trial 2, `valid/mrr` **0.75**" in text
     assert "- `lambda_align` = `0.1235`" in text
-    assert "| all serial | 0.4 | 20 % |" in text
+    assert "| all serial | 0.4 | 0.4 | 20 % |" in text
+    # The two objectives of this search agree, so its front is one trial; that on fewer users is not of it.
+    assert "Pareto front, 1 of the trials on 100 % of the users, which compare:\n- trial 2," in text
 
 
 @pytest.mark.parametrize(

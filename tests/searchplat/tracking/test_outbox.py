@@ -81,7 +81,7 @@ def test_progress_is_the_same_wherever_it_is_taken_up(ledger: Ledger, train: Tra
     train(0.8, TrialState.FAILED)
     whole = Progress(ledger, 0)
     gather(ledger, ledger.events(), whole)
-    assert (whole.ended, whole.best) == (7, 0.6)
+    assert (whole.ended, whole.best) == (7, (0.6, 0.6))
     for seq in range(0, ledger.seq, 5):
         rest = Progress(ledger, seq)
         gather(ledger, ledger.events(after=seq), rest)

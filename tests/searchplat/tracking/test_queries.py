@@ -10,6 +10,7 @@ import pytest
 
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import Objective
 from searchplat.tracking import MlflowSink, best_trials
@@ -36,7 +37,7 @@ def test_the_best_trials_are_those_of_the_ledger_in_its_order(
     sink = new_sink()
     assert sink.flush(30) == 0
     found = best_trials(store, name, 10)
-    ranking = ledger.ranking()
+    ranking = Ranking.of(ledger).best()
     assert [(run.trial, run.value) for run in found] == [(t.number, (t.objectives or (0.0,))[0]) for t in ranking]
     assert found[0].params["seed"] == "7"
     assert [run.trial for run in best_trials(store, name, 2)] == [t.number for t in ranking[:2]]

@@ -29,6 +29,18 @@ def test_a_view_sorts_by_the_first_objective_and_shows_what_was_searched() -> No
     assert json.loads(tags["mlflow.sharedViewState.stages"])["groupBy"]["aggregateFunction"] == "min"
 
 
+def test_the_list_has_the_trials_that_compare_and_several_objectives_a_view_of_their_front() -> None:
+    both = [Objective("valid/mrr", True), Objective("valid/loss", False)]
+    for objectives in (both[:1], both):
+        tags = view_tags(objectives, [], layout=False, share=0.2)
+        views = {key.rpartition(".")[2]: json.loads(view) for key, view in tags.items()}
+        assert views["trials"]["searchFilter"] == "tags.`searchplat.kind` = 'trial' and params.`data_fraction` = '0.2'"
+        assert views["stages"]["searchFilter"] == "tags.`searchplat.kind` = 'trial'"
+        assert ("front" in views) == (len(objectives) > 1)
+    assert views["front"]["searchFilter"] == "tags.`searchplat.kind` = 'trial' and tags.`searchplat.front` = 'yes'"
+    assert "tags.`searchplat.front`" in views["front"]["selectedColumns"]
+
+
 def test_a_wide_space_does_not_make_a_table_without_end() -> None:
     view = json.loads(
         view_tags([Objective("m", True)], [f"p{i}" for i in range(300)], True)["mlflow.sharedViewState.trials"]
