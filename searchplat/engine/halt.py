@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from searchplat.errors import TryAgainError
+from searchplat.errors import InputError, TryAgainError
 
 GRACE_S = 15.0
 """Seconds that running epochs get to end after SIGINT or SIGTERM; schedulers of clusters kill after 30."""
@@ -24,8 +24,8 @@ class Halt:
     def __init__(self, grace_s: float = GRACE_S) -> None:
         self._grace_s = grace_s
         self._deadline: float | None = None
-        self.error: TryAgainError | None = None
-        """Why nothing more can be done at this moment: no space is left on a disk."""
+        self.error: TryAgainError | InputError | None = None
+        """Why nothing more can be done: no space is left on a disk now, or the input is wrong for all trials."""
 
     @property
     def asked(self) -> bool:
@@ -37,7 +37,7 @@ class Halt:
         if self._deadline is None:
             self._deadline = time.monotonic() + self._grace_s
 
-    def at_once(self, error: TryAgainError | None = None) -> None:
+    def at_once(self, error: TryAgainError | InputError | None = None) -> None:
         """End now. The first error is kept."""
         self._deadline = time.monotonic()
         self.error = self.error or error

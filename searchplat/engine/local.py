@@ -12,7 +12,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, WarmCache
 from searchplat.engine.plan import derive_seed, full_config
 from searchplat.engine.work import Message, Order, Work
-from searchplat.errors import SearchFailedError, TryAgainError
+from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import load_method
 from searchplat.spec.model import SearchSpec
 
@@ -39,6 +39,7 @@ def run_one(
         The metrics of every epoch.
 
     Raises:
+        InputError: If data, weights or values are wrong or do not fit together.
         SearchFailedError: If the training ends by running out of memory, a bug, or a metric that is not finite.
         TryAgainError: If no space is left on a disk.
     """
@@ -66,6 +67,8 @@ def run_one(
             message: Message = work.step()
             if message.kind == "later":
                 raise TryAgainError(message.cause)
+            if message.kind == "input":
+                raise InputError(message.cause or "", fields=message.fields)
             if message.kind != "report":
                 raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
             reports.append(message.metrics)

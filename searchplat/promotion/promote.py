@@ -26,6 +26,7 @@ from searchplat.engine.keeping import Remover, of_promotion
 from searchplat.engine.prepare import Need
 from searchplat.engine.shares import for_promotion
 from searchplat.engine.storage import Storage
+from searchplat.engine.work import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_method
@@ -196,6 +197,8 @@ class _Promoting:
             return PromotionOutcome(promotion, "interrupted", 128 + self._signal, message, unsent)
         if promotion.winner() is None:
             causes = {run.cause.strip().splitlines()[-1] for run in promotion.runs if run.cause}
+            if causes and all(cause.startswith(WRONG_INPUT) for cause in causes):
+                raise InputError("; ".join(sorted(cause.removeprefix(WRONG_INPUT) for cause in causes)))
             raise SearchFailedError(
                 f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
             )

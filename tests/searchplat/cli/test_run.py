@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -47,6 +48,24 @@ def test_a_training_that_diverges_fails_the_command(cli: Run, space: Path) -> No
     result = cli("run", str(space), "--set", "fault=nan")
     assert result.exit_code == 1
     assert "diverged in epoch 2" in result.stderr
+
+
+@pytest.mark.parametrize("fault", ["input", "unfit"])
+def test_wrong_input_that_only_training_finds_is_a_sentence_and_no_bug(cli: Run, space: Path, fault: str) -> None:
+    result = cli("run", str(space), "--set", f"fault={fault}")
+    assert result.exit_code == 2
+    last = result.stderr.splitlines()[-1]
+    assert last in ("error: data toy: a planted fault of the input; mend it", "error: x: must fit, got 0.5; change it")
+    assert "Traceback" not in result.stderr
+    assert "bug" not in result.stderr
+
+
+def test_more_sampled_items_than_a_user_has_not_met_are_refused_before_training(cli: Run) -> None:
+    words = ("--set", "data.items=8", "--set", "data.length=200", "--set", "data.users=5")
+    result = cli("run", "sasrec", "--scale", "smoke", "--set", "sampled_negatives=10", *words)
+    assert result.exit_code == 2
+    assert "the number of sampled negatives must lie in [1, 1]" in result.stderr
+    assert "epoch 1" not in result.stderr
 
 
 def test_a_folder_keeps_what_was_trained(cli: Run, space: Path, tmp_path: Path) -> None:
