@@ -391,7 +391,8 @@ class PublishedSize:
 class DataSource(Protocol):
     """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class).
 
-    It may also have `published`, a sequence of `PublishedSize`, and `defaults`, the options that it sets by itself.
+    It may also have `published`, a sequence of `PublishedSize`, `defaults`, the options that it sets by itself, and
+    `warnings(assets, options)`, which reads the data as `statistics` does: what was let pass in it, a sentence each.
     """
 
     name: str

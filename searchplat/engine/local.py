@@ -11,6 +11,7 @@ from typing import Any
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, WarmCache
 from searchplat.engine.plan import derive_seed, full_config
+from searchplat.engine.prepare import data_warnings
 from searchplat.engine.work import Message, Order, Work
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import load_method
@@ -26,6 +27,7 @@ def run_one(
     progress: Progress | None = None,
     folder: Path | None = None,
     seed: int | None = None,
+    tell: Callable[[str], None] = lambda warning: None,
 ) -> list[dict[str, float]]:
     """Train one configuration of a space, as a trial of its last stage would.
 
@@ -34,6 +36,7 @@ def run_one(
         progress: Called after every epoch with epochs done, epochs in all, and the epoch's metrics.
         folder: For checkpoints, which are taken up if there are any; a temporary one by default.
         seed: Of the training; by default that of trial 0 of the search.
+        tell: Called with each thing that was let pass in the data's files.
 
     Returns:
         The metrics of every epoch.
@@ -48,6 +51,8 @@ def run_one(
     config = full_config(spec.method, {**spec.fixed, **stage.fixed, **values})
     request = DataRequest(spec.data.name, spec.data.options, stage.data_fraction, spec.seed)
     method.prepare(method.Config(**config), request, AssetStore())
+    for warning in data_warnings(spec.data, AssetStore()):
+        tell(warning)
     with tempfile.TemporaryDirectory(prefix="searchplat-") as temporary:
         order = Order(
             number=None,

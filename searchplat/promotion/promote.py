@@ -23,7 +23,7 @@ from searchplat.contract import SAMPLED, FinalMethod, Values
 from searchplat.engine.access import check_cluster
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.keeping import Remover, of_promotion
-from searchplat.engine.prepare import Need
+from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.shares import for_promotion
 from searchplat.engine.storage import Storage
 from searchplat.engine.work import WRONG_INPUT
@@ -250,6 +250,8 @@ class _Promoting:
         """Fetch and prepare what workers will need, once, before any of them starts."""
         for need in self._needs():
             need.prepare(AssetStore())
+        for warning in data_warnings(self._spec.data, AssetStore()):
+            self._say(warning)
 
     def _needs(self) -> tuple[Need, ...]:
         """What workers will need."""
