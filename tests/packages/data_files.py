@@ -54,7 +54,10 @@ class Format:
         return looked_over(self.read(*paths), paths)
 
 
-def _rows(*rows: object, write: Callable[[object], str] = partial(json.dumps, ensure_ascii=False)) -> bytes:
+_json = partial(json.dumps, ensure_ascii=False)
+
+
+def _rows(*rows: object, write: Callable[[object], str] = _json) -> bytes:
     return "".join(f"{write(row)}\n" for row in rows).encode()
 
 
@@ -62,11 +65,12 @@ def _amazon(year: int) -> Format:
     edition = EDITIONS[year]
     title, body = edition.review
     reviews = [
-        {edition.user: user, edition.item: item, edition.rating: 4.0, edition.time: 1500000000 + place, title: "très bon",
-         body: "very good"}
+        {edition.user: user, edition.item: item, edition.rating: 4.0, edition.time: 1500000000 + place,
+         title: "très bon", body: "very good"}
         for user in ("7", "8") for place, item in enumerate(("111", "222", "333"))
     ]  # fmt: skip
-    products = [{edition.item: item, edition.attributes["title"]: f"Café {item}"} for item in ("111", "222", "333")]
+    titles = {"111": "Café", "222": "Thé", "333": "Crème"}
+    products = [{edition.item: item, edition.attributes["title"]: title} for item, title in titles.items()]
     files = _rows(*reviews), _rows(*products, write=repr) if year == 2014 else _rows(*products)
     read = partial(read_amazon, edition=edition, with_reviews=True)
     return Format(("reviews.json", "meta.json"), files, read, b"111", (b"4.0", b"1500000001"))
@@ -80,13 +84,14 @@ FORMATS: dict[str, Format] = {
     "atomic": Format(
         ("x.inter", "x.item"),
         (
-            b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n196\t242\t3\t881250949\n186\t302\t5\t891717742\n"
-            b"196\t302\t4\t881250940\n196\t1\t2\t881250941\n",
-            "item_id:token\tmovie_title:token_seq\trelease_year:token\n242\tKolya é\t1996\n302\tL.A.\t1997\n1\tToy\t1995\n".encode(),
+            b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+            b"196\t242\t3.5\t881250949\n186\t302\t5\t891717742\n196\t302\t4\t881250940\n196\t1\t2\t881250941\n",
+            b"item_id:token\tmovie_title:token_seq\trelease_year:token\n"
+            b"242\tKolya \xc3\xa9\t1996\n302\tL.A.\t1997\n1\tToy\t1995\n",
         ),
         read_atomic,
         b"242",
-        (b"3", b"881250940"),
+        (b"3.5", b"881250940"),
     ),
     "json-pair": Format(
         ("x.inter.json", "x.item.json"),
@@ -101,7 +106,8 @@ FORMATS: dict[str, Format] = {
         ("ratings.csv", "movies.csv"),
         (
             b"userId,movieId,rating,timestamp\n1,31,2.5,1260759144\n1,1029,3.0,1260759179\n2,31,4.0,835355493\n",
-            'movieId,title,genres\n31,Misérables (1995),Drama\n1029,"Dumbo, the ""Elephant"" (1941)",Animation\n'.encode(),
+            b"movieId,title,genres\n31,Mis\xc3\xa9rables (1995),Drama\n"
+            b'1029,"Dumbo, the ""Elephant"" (1941)",Animation\n',
         ),
         read_movielens_csv,
         b"31",
@@ -111,7 +117,7 @@ FORMATS: dict[str, Format] = {
         ("ratings.dat", "movies.dat"),
         (
             b"1::1193::5::978300760\n1::661::3::978302109\n2::1193::4::978298413\n",
-            "661::James (1996)::Animation\n1193::Misérables, Les (1995)::Drama\n".encode(),
+            "661::Jämes (1996)::Animation\n1193::Misérables, Les (1995)::Drama\n".encode(),
         ),
         read_movielens_dat,
         b"1193",
@@ -137,6 +143,7 @@ FORMATS: dict[str, Format] = {
 """By name."""
 
 MARK = b"\xef\xbb\xbf"
+_HEADERS = (b"user_id", b"userId", b"movieId", b"item_id")
 
 
 def _middle(data: bytes, change: Callable[[bytes], bytes]) -> bytes:
@@ -176,7 +183,7 @@ ANYWHERE: dict[str, Break] = {
     "blanks in a line": lambda data: _middle(data, lambda line: b"   \n" + line),
     "a line twice": lambda data: _middle(data, lambda line: line.rstrip(b"\r\n") + b"\n" + line),
     "all of it twice": lambda data: data.rstrip(b"\r\n") + b"\n" + data,
-    "the first line gone": lambda data: data.partition(b"\n")[2],
+    "the header gone": lambda data: data.partition(b"\n")[2] if data.startswith(_HEADERS) else data,
     "the end of a line cut off": lambda data: _middle(data, lambda line: line[: len(line) // 2]),
     "a quote": lambda data: _middle(data, lambda line: line[:1] + b'"' + line[1:]),
     "a page of HTML": lambda data: b"<!DOCTYPE html>\n<html><body>404</body></html>\n",

@@ -131,8 +131,8 @@ def _wrong(name: str) -> str | None:
         return "must have no blanks around it"
     if not name.isprintable():
         return "must have no characters that cannot be seen"
-    if len(name) > 1 and name[0] == name[-1] and name[0] in "\"'":
-        return "must have no quotes around it"
+    if '"' in name or (len(name) > 1 and name[0] == name[-1] == "'"):
+        return "must have no quotes around it, and no double ones in it"
     return None
 
 

@@ -74,11 +74,11 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
     for path in dialogues:
         for number, dialogue in json_objects(path, "ReDial's dialogues"):
             names = _mentioned(path, number, dialogue)
-            for key in names:
-                if key not in listed:
-                    listed.refuse_like(path, number, key)
             conversations[str(dialogue.get("conversationId", f"{path}:{number}"))] += 1
             answers = _answers(path, number, dialogue)
+            for key in {**names, **answers}:
+                if key not in listed:
+                    listed.refuse_like(path, number, key)
             for key, said in _mentions(path, number, dialogue, {**known.titles, **names}, known):
                 if options.mentions == "all" or answers.get(key, {}).get("liked") == 1:
                     known.titles.setdefault(key, names.get(key, ""))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from searchplat.errors import DataError
 from trials.data.encoding import read_bytes, text_of, without_mark
 from trials.data.ids import Ids
 from trials.data.interactions import Floats, Ints
+
+_ROWS = 1 << 20
+"""Of a column of ids that are held as texts at once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Table:
         return np.asarray(values, dtype=np.float64)
 
     def tokens(self, column: int, what: str = "item") -> Tokens:
-        """A column of ids.
+        """A column of ids, in the order of their numbers, or of the alphabet.
 
         Args:
             what: Whose, `user` or `item`.
@@ -82,9 +85,18 @@ class Table:
         Raises:
             DataError: With the line of the first that is none.
         """
-        categories = self._column(column, "category").cat
-        keys = [str(key) for key in categories.categories]
-        codes = categories.codes.to_numpy().astype(np.int64)
+        import pandas as pd
+
+        met: dict[str, int] = {}
+        parts: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        # As texts, some rows at a time: as categories pandas would take 007 and 7, or 1.0 and 1, for one number.
+        for rows in self._columns(column, "str", _ROWS):
+            codes, names = pd.factorize(rows)
+            parts.append(np.array([met.setdefault(str(name), len(met)) for name in names], dtype=np.int64)[codes])
+        keys = sorted(met, key=int) if all(key.isascii() and key.isdigit() for key in met) else sorted(met)
+        places = np.empty(len(keys), dtype=np.int64)
+        places[[met[key] for key in keys]] = np.arange(len(keys))
+        codes = places[np.concatenate(parts)]
         first = np.zeros(len(keys), dtype=np.int64)
         first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows the last that is written, the first, stays
         return Tokens(codes, keys, Ids.of(what, self.path, keys, (first + self.first_line).tolist()))
@@ -96,10 +108,16 @@ class Table:
     def _column(self, column: int, dtype: str) -> Any:
         import pandas as pd
 
+        return pd.concat([pd.Series([], dtype=dtype), *self._columns(column, dtype, None)])
+
+    def _columns(self, column: int, dtype: str, rows: int | None) -> Iterator[Any]:
+        """A column, so many rows at a time; None for all at once."""
+        import pandas as pd
+
         names = list(range(self.width))
         if not self.data:
-            return pd.Series([], dtype=dtype if dtype != "category" else pd.CategoricalDtype(pd.Index([], dtype="str")))
-        frame = pd.read_csv(
+            return
+        found: Any = pd.read_csv(
             io.BytesIO(self.data),
             sep=self.separator,
             header=None,
@@ -111,8 +129,10 @@ class Table:
             skip_blank_lines=False,
             encoding=self.encoding,
             engine="c",
+            chunksize=rows,
         )
-        return frame[column]
+        for frame in [found] if rows is None else found:
+            yield frame[column]
 
     def _blame(self, column: int, values: Floats | None) -> None:
         texts = self.texts(column)
@@ -126,7 +146,7 @@ class Table:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)  # Python takes 1_0 for 10
     except ValueError:
         return None
 

@@ -74,6 +74,8 @@ def replaced(files: tuple[bytes, ...], place: int, data: bytes) -> tuple[bytes, 
 def test_what_happens_to_whole_files(form: Format, whole: Content, tmp_path: Path) -> None:
     for place in range(len(form.files)):
         for name, change in ANYWHERE.items():
+            if name == "a mark in the middle" and form.files[place].count(b"\n") < 2:
+                continue  # the one line is the first
             result = outcome(form, replaced(form.files, place, change(form.files[place])), tmp_path, whole)
             if name in SAME:
                 assert result == "same", (name, form.names[place])
@@ -91,7 +93,7 @@ def test_ids_that_are_written_otherwise_in_one_place(form: Format, whole: Conten
                 if data is not None:
                     tried += 1
                     result = outcome(form, replaced(form.files, place, data), tmp_path, whole)
-                    assert result != "same" or name in ("with a mark", "with a blank before it"), (name, data)
+                    assert result != "same", (name, data)
     assert tried >= 2 * len(IDS)
 
 
@@ -101,8 +103,9 @@ def test_numbers_that_are_none(form: Format, whole: Content, tmp_path: Path) -> 
             start, separator, end = form.files[0].rpartition(number)
             assert separator
             files = replaced(form.files, 0, start + wrong + end)
-            atomic_rating = form.names[0] == "x.inter" and number == b"3" and wrong in (b"-1", b"-0.5")
-            assert outcome(form, files, tmp_path, whole) == "refused" or atomic_rating, (number, wrong)
+            if number == b"3.5" and wrong in (b"-1", b"-0.5"):
+                continue  # RecBole's ratings may be below 0
+            assert outcome(form, files, tmp_path, whole) == "refused", (number, wrong)
 
 
 @given(data=st.data())
