@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from searchplat.errors import InputError, SearchplatError, disk_full, out_of_memory
@@ -36,7 +37,7 @@ def reading(folder: Path, rule: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         if out_of_memory(error) or disk_full(error):
             raise
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        what = f"{type(error).__name__}: {shorten(str(error), 160, placeholder=' ...')}"
         raise InputError(f"{folder}: {rule} ({what}); {remedy}", fields=NAMED_BY) from error
 
 

@@ -24,8 +24,8 @@ def test_items_that_only_one_file_has_are_counted() -> None:
     assert found.attributes == {"title": ["a", "b", "c", "", ""]}
     assert found.unmet == 2
     assert found.warnings == (
-        "movies.dat: has no line for 2 of 3 items with 3 interactions, '7' (ratings.dat:3) the first; they stay, without "
-        "attributes",
+        "movies.dat: has no line for 2 of 3 items with 3 interactions, '7' (ratings.dat:3) the first; they stay, "
+        "without attributes",
     )
 
 
