@@ -66,8 +66,8 @@ def join_items(
         first, counts = strangers[0], np.bincount(codes_E, minlength=len(names))
         if len(strangers) == len(names):
             raise DataError(
-                f"{met.place(first)} item {first!r} must be in {item_file.name}, but it has none of all "
-                f"{len(names):,}; check whether these files belong together."
+                f"{met.place(first)} item {first!r} must be in {item_file.name}, which has none of the "
+                f"{len(names):,} items; check whether these files belong together."
             )
         concerned = int(sum(count for name, count in zip(names, counts.tolist(), strict=True) if name not in known))
         warnings = (
@@ -89,7 +89,7 @@ def looked_over(found: Interactions, files: Sequence[Path]) -> Interactions:
     if repeated := _repeated(found):
         warnings.append(
             f"{repeated:,} of {len(found):,} interactions repeat another of the same user with the same item at the "
-            "same time; they count as often as they stand there, unless the data option duplicates says otherwise"
+            "same time; each counts, unless the data option duplicates is set"
         )
     return replace(found, warnings=tuple(warnings))
 

@@ -218,7 +218,9 @@ def test_whole_folders_are_taken(kind: str, folder_of: Callable[[str], Path]) ->
     load(str(folder))
 
 
-@pytest.mark.parametrize("kind", LOADERS)
+@pytest.mark.parametrize(
+    "kind", ["decoder", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("masked", "encoder"))]
+)
 @pytest.mark.parametrize("damage", [*EARLY, *LATE])
 def test_a_damaged_folder_is_refused_in_a_sentence(kind: str, damage: str, folder_of: Callable[[str], Path]) -> None:
     load, check = LOADERS[kind]

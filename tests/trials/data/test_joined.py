@@ -32,7 +32,7 @@ def test_items_that_only_one_file_has_are_counted() -> None:
 def test_files_without_a_common_item_are_refused() -> None:
     met, known = Ids.of("item", RATINGS, ["7"], [3]), Ids.of("item", MOVIES, ["a"], [1])
     with pytest.raises(
-        DataError, match=r"^ratings\.dat:3 item '7' must be in movies\.dat, but it has none of all 1; check"
+        DataError, match=r"^ratings\.dat:3 item '7' must be in movies\.dat, which has none of the 1 items; check"
     ):
         join_items(met, np.array([0]), known, {}, MOVIES)
     assert join_items(met, np.array([0]), Ids("item"), {}).keys == ["7"]  # no item file, no rule
