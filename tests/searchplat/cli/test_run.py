@@ -74,3 +74,12 @@ def test_a_folder_keeps_what_was_trained(cli: Run, space: Path, tmp_path: Path) 
     assert cli(*words, "--set", "epochs=3").exit_code == 0
     lines = (tmp_path / "diary").read_text().splitlines()
     assert [line.split()[:2] for line in lines] == [["None", "1"], ["None", "2"], ["None", "3"]]
+
+
+def test_a_folder_of_another_training_is_refused(cli: Run, tmp_path: Path) -> None:
+    words = ("run", "mf", "--scale", "smoke", "--folder", str(tmp_path / "kept"))
+    assert cli(*words).exit_code == 0
+    result = cli(*words, "--seed", "9")
+    assert result.exit_code == 2
+    assert "the checkpoint's seed must be this trial's" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -260,7 +260,7 @@ def test_a_model_of_another_kind_is_refused(kind: str, other: Any, tmp_path: Pat
     [
         BertConfig(**SIZES, initializer_range=0.5),
         T5Config(d_model=8, d_kv=4, d_ff=8, num_layers=2, num_heads=2, vocab_size=7),
-        ViTConfig(),
+        ViTConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=2),
     ],
 )
 def test_what_is_no_decoder_is_refused_before_anything_is_trained(other: Any, tmp_path: Path) -> None:
