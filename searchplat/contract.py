@@ -406,8 +406,9 @@ class PublishedSize:
 class DataSource(Protocol):
     """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class).
 
-    It may also have `published`, a sequence of `PublishedSize`; `defaults`, the options that it sets by itself; and
-    `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read.
+    It may also have `published`, a sequence of `PublishedSize`; `defaults`, the options that it sets by itself;
+    `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read; and
+    `warnings(assets, options)`, which reads the data as `statistics` does: what was let pass in it, a sentence each.
     """
 
     name: str

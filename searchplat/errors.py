@@ -13,6 +13,7 @@ SearchplatError
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 
 class SearchplatError(Exception):
@@ -22,9 +23,19 @@ class SearchplatError(Exception):
 
 
 class InputError(SearchplatError):
-    """The input is wrong: says where, which rule, which value, what to do."""
+    """The input is wrong: says where, which rule, which value, what to do.
+
+    Args:
+        message: The sentence.
+        fields: Fields of a method's config with other values of which the rule might be kept; none where it depends on
+            none of them. A search that searches one of them goes on without the trial, any other ends.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, fields: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
 
 
 class AssetError(InputError):

@@ -70,15 +70,26 @@ def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
             show(line(f"Set by itself: {_settings(defaults)}"))
     try:
         statistics = source.statistics(store, chosen)
+        told = getattr(source, "warnings", None)
+        warnings: list[str] = [] if told is None else list(told(store, chosen))
     except InputError:
         if published and not json_:
             show("", table(*_sizes(None, published)), *_notes({**defaults, **chosen}, published))
         raise
     if json_:
         content = {"name": source.name, "summary": source.summary, "where": source.where, "statistics": statistics}
-        print_json({**content, "defaults": dict(defaults), "published": [vars(size) for size in published]})
+        print_json(
+            {
+                **content,
+                "warnings": warnings,
+                "defaults": dict(defaults),
+                "published": [vars(size) for size in published],
+            }
+        )
         return
     show("", table(*_sizes(statistics, published)), *_notes({**defaults, **chosen}, published))
+    if warnings:
+        show("", *(line(("warning", "bold"), f": {warning}") for warning in warnings))
 
 
 def _sizes(

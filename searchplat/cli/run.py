@@ -71,7 +71,11 @@ def run(
     share = "" if last.data_fraction == 1 else f" ({last.data_fraction:.0%} of the users)"
     chosen = f": {text.values_line(values, 200)}" if values else ""
     print(text.visible(f"{spec.method} on {spec.data.name}{share}{chosen}"), file=sys.stderr)
-    reports = run_one(spec, values, progress=progress, folder=folder, seed=seed)
+
+    def tell(warning: str) -> None:
+        print(text.visible(f"warning: {warning}"), file=sys.stderr)
+
+    reports = run_one(spec, values, progress=progress, folder=folder, seed=seed, tell=tell)
     if json_:
         print_json({"method": spec.method, "data": spec.data.name, "values": values, "epochs": reports})
         return

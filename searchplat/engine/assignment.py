@@ -1,14 +1,14 @@
 """One run of a promotion in a worker's process, from its order to its result. Knows nothing of Ray.
 
 Messages to the driver are dicts with `kind` and `key`: `epoch`, `test` (answered with a permit), `tested`, `failed`,
-`later` (it cannot go on now, and has not failed).
+`later` (it cannot go on now, and has not failed), `input` (what it was given is wrong).
 """
 
 from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from searchplat.contract import FinalJob, FinalMethod, FinalTraining, WarmCache
 from searchplat.engine.mirror import Mirror
 from searchplat.engine.work import Order, Work
-from searchplat.errors import TryAgainError, out_of_memory
+from searchplat.errors import InputError, TryAgainError, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
+from searchplat.redaction import redact
 
 Key = tuple[str, str, int]
 """Phase, candidate, seed."""
@@ -61,6 +62,9 @@ def _race(assignment: Assignment, work: Work, ask: Answer) -> None:
         if message.kind == "later":
             ask({"kind": "later", "key": assignment.key, "cause": message.cause})
             return
+        if message.kind == "input":
+            ask(_input(assignment, message.cause or "", message.fields))
+            return
         if message.kind != "report":
             ask({"kind": "failed", "key": assignment.key, "cause": f"{message.kind}: {message.cause}"})
             return
@@ -98,6 +102,10 @@ def final_run(
     except TryAgainError as error:
         ask({"kind": "later", "key": assignment.key, "cause": str(error)})
         raise
+    except InputError as error:
+        ask(_input(assignment, redact(str(error)), error.fields))
+        if workers > 1:  # the others may be waiting for this one
+            raise
     except Exception as error:  # sorted here, so that the worker stays warm
         if out_of_memory(error):
             warm.clear()
@@ -191,6 +199,10 @@ def _epoch(key: Key, training: FinalTraining, metrics: dict[str, float]) -> dict
         "kind": "epoch", "key": key, "epoch": training.epoch, "metrics": metrics, "done": False,
         "best_epoch": training.best_epoch, "best": training.best_metrics,
     }  # fmt: skip
+
+
+def _input(assignment: Assignment, cause: str, fields: Sequence[str]) -> dict[str, Any]:
+    return {"kind": "input", "key": assignment.key, "cause": cause, "fields": tuple(fields)}
 
 
 def _not_finite(metrics: dict[str, float]) -> str:

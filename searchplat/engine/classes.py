@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from searchplat.contract import Values
 from searchplat.engine.plan import derive_seed, full_config
+from searchplat.errors import InputError
 from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, SearchSpec, Space, StageSpec
 
 MOST = 8
@@ -92,5 +92,5 @@ def _config(method: str, base: Values, space: Space, values: Values) -> Values |
             seen[axis.name] = values[axis.name]
     try:
         return full_config(method, seen)
-    except ValidationError:
+    except InputError:
         return None

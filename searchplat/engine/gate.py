@@ -19,8 +19,8 @@ from searchplat.engine.driver_only import DriverOnly
 from searchplat.engine.halt import Halt
 from searchplat.engine.plan import CONTROLS, Turn
 from searchplat.engine.warm import look_after
-from searchplat.engine.work import Message
-from searchplat.errors import TryAgainError
+from searchplat.engine.work import WRONG_INPUT, Message
+from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SchedulerSpec, SearchSpec
@@ -134,6 +134,7 @@ class Gate(DriverOnly, FIFOScheduler):
         self._on_change, self._on_bug = on_change, on_bug
         objective = spec.objectives[0]
         self._metric = objective.metric
+        self._searched = spec.space.names
         self._stopping = {
             stage.name: EarlyStopping(stage.scheduler, epochs[stage.name], objective.metric, objective.maximize)
             for stage in spec.stages
@@ -194,6 +195,12 @@ class Gate(DriverOnly, FIFOScheduler):
         message = Message.from_json(result[MESSAGE])
         if message.kind == "later":
             raise TryAgainError(message.cause)
+        if message.kind == "input":
+            if not {*self._searched, *self._ledger.trial(number).values}.intersection(message.fields):
+                self._halt.at_once(InputError(message.cause or ""))  # every other trial would end so
+                return str(TrialScheduler.STOP)
+            self._end(number, TrialState.INFEASIBLE, f"{WRONG_INPUT}{message.cause}")
+            return str(TrialScheduler.STOP)
         if message.kind in _ENDS:
             self._end(number, _ENDS[message.kind], message.cause)
             if message.kind == "bug":

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from searchplat.errors import TryAgainError
+from searchplat.errors import InputError, TryAgainError
 
 GRACE_S = 15.0
 """Seconds that running epochs get to end after a signal; schedulers of clusters kill after 30."""
@@ -31,8 +31,8 @@ class Halt:
         """The first signal that asked for the end."""
         self.under_way = False
         """Whether epochs may be under way, so that a grace time makes sense."""
-        self.error: TryAgainError | None = None
-        """Why nothing more can be done at this moment: no space is left on a disk."""
+        self.error: TryAgainError | InputError | None = None
+        """Why nothing more can be done: no space is left on a disk now, or the input is wrong for all trials."""
 
     @property
     def asked(self) -> bool:
@@ -53,7 +53,7 @@ class Halt:
         if self._deadline is None:
             self._deadline = time.monotonic() + self._grace_s
 
-    def at_once(self, error: TryAgainError | None = None) -> None:
+    def at_once(self, error: TryAgainError | InputError | None = None) -> None:
         """End now. The first error is kept."""
         now = time.monotonic()
         self._deadline = now if self._deadline is None else min(now, self._deadline)

@@ -11,8 +11,9 @@ from typing import Any
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, WarmCache
 from searchplat.engine.plan import derive_seed, full_config
+from searchplat.engine.prepare import data_warnings
 from searchplat.engine.work import Message, Order, Work
-from searchplat.errors import SearchFailedError, TryAgainError
+from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import load_method
 from searchplat.paths import writable_folder
 from searchplat.spec.model import SearchSpec
@@ -27,6 +28,7 @@ def run_one(
     progress: Progress | None = None,
     folder: Path | None = None,
     seed: int | None = None,
+    tell: Callable[[str], None] = lambda warning: None,
 ) -> list[dict[str, float]]:
     """Train one configuration of a space, as a trial of its last stage would.
 
@@ -35,12 +37,13 @@ def run_one(
         progress: Called after every epoch with epochs done, epochs in all, and the epoch's metrics.
         folder: For checkpoints, which are taken up if there are any; a temporary one by default.
         seed: Of the training; by default that of trial 0 of the search.
+        tell: Called with each thing that was let pass in the data's files.
 
     Returns:
         The metrics of every epoch.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If data, weights or values are wrong or do not fit together, or the folder cannot be written.
         SearchFailedError: If the training ends by running out of memory, a bug, or a metric that is not finite.
         TryAgainError: If no space is left on a disk.
     """
@@ -51,6 +54,8 @@ def run_one(
     config = full_config(spec.method, {**spec.fixed, **stage.fixed, **values})
     request = DataRequest(spec.data.name, spec.data.options, stage.data_fraction, spec.seed)
     method.prepare(method.Config(**config), request, AssetStore())
+    for warning in data_warnings(spec.data, AssetStore()):
+        tell(warning)
     with tempfile.TemporaryDirectory(prefix="searchplat-") as temporary:
         order = Order(
             number=None,
@@ -70,6 +75,8 @@ def run_one(
             message: Message = work.step()
             if message.kind == "later":
                 raise TryAgainError(message.cause)
+            if message.kind == "input":
+                raise InputError(message.cause or "", fields=message.fields)
             if message.kind != "report":
                 raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
             reports.append(message.metrics)

@@ -10,15 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from searchplat.contract import Values
-from searchplat.errors import SearchFailedError
+from searchplat.engine.work import WRONG_INPUT
+from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.methods import load_method
 from searchplat.ranking import Ranking
@@ -29,6 +31,9 @@ from searchplat.spec.stages import in_effect
 
 CONTROLS = "controls"
 """The stage name of controls."""
+
+_CAUSES = 3
+"""Of trials that failed, as many as are shown."""
 
 RANK = "from"
 """The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
@@ -135,6 +140,7 @@ class Plan:
 
         Raises:
             SearchFailedError: If the stage builds on one without a single scored trial.
+            InputError: If the method refuses the values of a suggestion.
         """
         history = self.ledger.history(stage.name)
         number = self.ledger.next_number
@@ -172,7 +178,7 @@ class Plan:
         """The trials that a stage with `from` builds on, best first; its source has ended, so they stay the same.
 
         Raises:
-            SearchFailedError: If none of them ended with a value.
+            SearchFailedError, InputError: If none of them ended with a value; see `nothing_scored`.
         """
         assert stage.start_from is not None
         if stage.name not in self._chosen:
@@ -181,9 +187,10 @@ class Plan:
             ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
             self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
         if not self._chosen[stage.name]:
-            raise SearchFailedError(
+            raise nothing_scored(
+                [trial for trial in self.ledger.trials() if trial.stage == stage.start_from.stage],
                 f"stage {stage.name!r} builds on the best trial of stage {stage.start_from.stage!r}, "
-                "but none of its trials ended with a value; see `searchplat trials` for why"
+                "but none of its trials ended with a value",
             )
         return self._chosen[stage.name]
 
@@ -280,9 +287,34 @@ class Plan:
         return any(map(self.ledger.count, upon))
 
 
+def nothing_scored(trials: Sequence[TrialRecord], said: str) -> SearchFailedError | InputError:
+    """The error where none of these trials ended with a value: one of the input, if each had values that did not fit.
+
+    Args:
+        said: What is said before the causes.
+    """
+    causes = sorted({trial.cause for trial in trials if trial.cause})
+    wrong = [cause.removeprefix(WRONG_INPUT) for cause in causes if cause.startswith(WRONG_INPUT)]
+    shown = "; ".join((wrong or causes)[:_CAUSES])
+    more = f"; and {len(causes) - _CAUSES} more, see `searchplat trials`" if len(causes) > _CAUSES else ""
+    if wrong and len(wrong) == len(causes):
+        return InputError(f"{said}: {shown}{more}")
+    return SearchFailedError(f"{said}: {shown}{more}")
+
+
 def full_config(method: str, values: Mapping[str, Any]) -> Values:
-    """All fields of a method's config as JSON values, defaults filled in and checked."""
-    config: Values = load_method(method).Config(**values).model_dump(mode="json")
+    """All fields of a method's config as JSON values, defaults filled in and checked.
+
+    Raises:
+        InputError: If these values together are refused, as a rare point of a space that was checked by samples may be.
+    """
+    try:
+        config: Values = load_method(method).Config(**values).model_dump(mode="json")
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, part['loc'])) or 'its values'}: {part['msg']}" for part in error.errors()
+        )
+        raise InputError(f"method {method!r} refuses the values {dict(values)}: {wrong}; narrow the space") from error
     return config
 
 

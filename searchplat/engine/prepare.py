@@ -16,8 +16,8 @@ from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource, DataRequest, Values
 from searchplat.engine.monitor import Monitor
 from searchplat.engine.work import Order
-from searchplat.methods import imports, imports_allowed, load_method
-from searchplat.spec.model import Categorical, SearchSpec, StageSpec
+from searchplat.methods import imports, imports_allowed, load_dataset, load_method
+from searchplat.spec.model import Categorical, DataSpec, SearchSpec, StageSpec
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,18 @@ def prepare(spec: SearchSpec, monitor: Monitor, assets: AssetSource | None = Non
             said.add((need.method, need.fraction))
             monitor.prepare(f"preparing data and weights for {need.method} on {need.fraction:.0%} of the users")
         need.prepare(assets or AssetStore())
+    for warning in data_warnings(spec.data, assets or AssetStore()):
+        monitor.event(warning)
+
+
+def data_warnings(data: DataSpec, assets: AssetSource) -> list[str]:
+    """What the data set says that it let pass in its files, a sentence each.
+
+    Raises:
+        InputError: If it cannot be had.
+    """
+    told = getattr(load_dataset(data.name), "warnings", None)
+    return [] if told is None else [f"data {data.name}: {warning}" for warning in told(assets, data.options)]
 
 
 def _choices_to_prepare(spec: SearchSpec, stage: StageSpec) -> Iterator[dict[str, Any]]:

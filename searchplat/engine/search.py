@@ -27,7 +27,7 @@ from searchplat.engine.halt import LEAVE_S, Halt
 from searchplat.engine.keeping import SEARCH, Remover, note, of_search
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.packing import Share
-from searchplat.engine.plan import Plan, Turn, most_epochs
+from searchplat.engine.plan import Plan, Turn, most_epochs, nothing_scored
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shares import Shares
 from searchplat.engine.storage import Storage
@@ -82,7 +82,9 @@ def run_search(
 
     Raises:
         InputError: If the search exists with another space (the text shows the difference), or a trial needs
-            something that cannot be had. Nothing was started.
+            something that cannot be had: nothing was started. Or if trials find that what they were given is wrong in
+            a way that none of the searched values decides, or that none of their values fits: what has ended is kept,
+            and the same command goes on once it is right.
         TryAgainError: If another process runs the same search, or no space is left on a disk.
     """
     monitor = monitor or Silent()
@@ -147,6 +149,9 @@ class _Run:
             outcome = self._interrupted(left.exit_code, _GOES_ON)
         except TryAgainError as error:
             outcome = self._interrupted(error.exit_code, str(error))
+            raise
+        except InputError as error:
+            outcome = self._failed(str(error), error.exit_code)
             raise
         except Exception as error:
             outcome = self._failed(str(error))
@@ -342,15 +347,15 @@ class _Run:
         if self._halt.signal is not None:
             return self._interrupted(exit_code(self._halt.signal), _GOES_ON)
         if not Ranking.of(self._ledger).ranked:
-            causes = {trial.cause for trial in self._ledger.trials() if trial.cause}
-            return self._failed("no trial ended with a value: " + "; ".join(sorted(causes)))
+            error = nothing_scored(self._ledger.trials(), "no trial ended with a value")
+            return self._failed(str(error), error.exit_code)
         return SearchOutcome(self._folder.name, "done", 0, path, "done")
 
     def _interrupted(self, exit_code: int, message: str) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "interrupted", exit_code, self._ledger.path, message)
 
-    def _failed(self, message: str) -> SearchOutcome:
-        return SearchOutcome(self._folder.name, "failed", SearchFailedError.exit_code, self._ledger.path, message)
+    def _failed(self, message: str, exit_code: int = SearchFailedError.exit_code) -> SearchOutcome:
+        return SearchOutcome(self._folder.name, "failed", exit_code, self._ledger.path, message)
 
 
 _TUNE_ENVIRONMENT = {

@@ -19,11 +19,14 @@ from searchplat.engine.device import hold_to
 from searchplat.engine.mirror import Mirror
 from searchplat.engine.storage import Storage
 from searchplat.engine.watchdog import TIMEOUT_TRACE, Watchdog
-from searchplat.errors import TryAgainError, disk_full, out_of_memory
+from searchplat.errors import InputError, TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import imports_allowed, load_method
 from searchplat.paths import from_environment
 from searchplat.redaction import redact
+
+WRONG_INPUT = "wrong input: "
+"""How a trial's cause begins if its own values do not fit its data or weights."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +104,13 @@ class Message:
 
     Args:
         kind: `report`; or how the trial ended: `infeasible`, `timeout`, `bug`; or `later`: it cannot go on now,
-            for want of space on a disk, and has not ended.
+            for want of space on a disk, and has not ended; or `input`: what it was given is wrong, and whoever hears it
+            decides whether for this trial alone.
         epoch: Epochs completed.
         epochs: Epochs in all.
         metrics: Of the last epoch; may be non-finite.
         cause: For an end: what happened, with the traceback of a bug.
+        fields: For `input`: on which fields of the config it depends, as `InputError` has them.
     """
 
     kind: str
@@ -113,6 +118,7 @@ class Message:
     epochs: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     cause: str | None = None
+    fields: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Text that `from_json` reads; NaN and infinities survive."""
@@ -121,7 +127,8 @@ class Message:
     @classmethod
     def from_json(cls, text: str) -> Message:
         """The message that `to_json` wrote."""
-        return cls(**json.loads(text))
+        content = json.loads(text)
+        return cls(**{**content, "fields": tuple(content["fields"])})
 
 
 class Work:
@@ -166,6 +173,8 @@ class Work:
                 return Message("infeasible", cause=redact(f"out of memory: {error}"))
             if isinstance(error, TryAgainError):
                 return Message("later", cause=str(error))
+            if isinstance(error, InputError):
+                return Message("input", cause=redact(str(error)), fields=error.fields)
             if disk_full(error):
                 return Message("later", cause=f"{error}; free some space and run the same command again")
             # Here already, for what a trial says goes through files of Tune's.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from searchplat.engine.assignment import Assignment, Key
 from searchplat.engine.mirror import fetch_results
 from searchplat.engine.plan import derive_seed
 from searchplat.engine.storage import Storage
-from searchplat.engine.work import Order
-from searchplat.errors import TryAgainError
+from searchplat.engine.work import WRONG_INPUT, Order
+from searchplat.errors import InputError, TryAgainError
 from searchplat.promotion.candidates import Candidate
 from searchplat.promotion.permit import open_test
 from searchplat.promotion.race import beaten
@@ -124,6 +124,7 @@ class Drive:
 
         Raises:
             TryAgainError: If a worker cannot go on now, or what it left cannot be fetched; the runs stay open.
+            InputError: If what a worker was given is wrong for every candidate; the runs stay open.
         """
         match message["kind"]:
             case "next":
@@ -136,6 +137,8 @@ class Drive:
                 return self._tested(self._runs[message["key"]], message)
             case "failed":
                 return self._fail(self._runs[message["key"]], message["cause"])
+            case "input":
+                return self._refused(self._runs[message["key"]], message)
             case "later":
                 raise TryAgainError(message["cause"])
         raise AssertionError(message)
@@ -269,6 +272,15 @@ class Drive:
             return
         cause = redact(cause)
         self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
+
+    def _refused(self, run: FinalRun, message: dict[str, Any]) -> None:
+        """A candidate is out if a value of its own does not fit; else the input is wrong for all."""
+        if not {*self._spec.space.names, *self._own(run)}.intersection(message["fields"]):
+            raise InputError(message["cause"])
+        self._fail(run, f"{WRONG_INPUT}{message['cause']}")
+
+    def _own(self, run: FinalRun) -> Mapping[str, Any]:
+        return next((c.values for c in self._spec.controls if c.name == run.control), {})
 
     def _end(self, run: FinalRun, text: str) -> None:
         self._put(run)

@@ -22,9 +22,10 @@ from searchplat.engine.attend import Attendant
 from searchplat.engine.folder import SearchFolder, runs_root
 from searchplat.engine.halt import Halt
 from searchplat.engine.keeping import Remover, of_promotion
-from searchplat.engine.prepare import Need
+from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.shares import for_promotion
 from searchplat.engine.storage import Storage
+from searchplat.engine.work import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_method
@@ -200,16 +201,20 @@ class _Promoting:
                     raise Interrupted(self._halt.signal)
                 promotion = self._store.load(self._number)
                 if promotion.winner() is None:
-                    raise SearchFailedError(self._without_winner(promotion))
+                    raise self._without_winner(promotion)
                 registered = self._attendant.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
             except Interrupted as left:
                 message = "interrupted; the same command goes on from here"
                 return PromotionOutcome(load(), "interrupted", left.exit_code, message, sink.backlog(load))
         return PromotionOutcome(promotion, "done", 0, "done", unsent, registered)
 
-    def _without_winner(self, promotion: Promotion) -> str:
+    def _without_winner(self, promotion: Promotion) -> SearchFailedError | InputError:
         causes = {run.cause.strip().splitlines()[-1] for run in promotion.runs if run.cause}
-        return f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
+        if causes and all(cause.startswith(WRONG_INPUT) for cause in causes):
+            return InputError("; ".join(sorted(cause.removeprefix(WRONG_INPUT) for cause in causes)))
+        return SearchFailedError(
+            f"no candidate of search {self._folder.name!r} could be trained: {'; '.join(sorted(causes))}"
+        )
 
     def _train(self, drive: Drive, address: str | None, workers: int) -> None:
         self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
@@ -255,6 +260,8 @@ class _Promoting:
         """Fetch and prepare what workers will need, once, before any of them starts."""
         for need in self._needs():
             need.prepare(AssetStore())
+        for warning in data_warnings(self._spec.data, AssetStore()):
+            self._say(warning)
 
     def _needs(self) -> tuple[Need, ...]:
         """What workers will need."""

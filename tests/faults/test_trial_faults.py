@@ -39,14 +39,32 @@ def search(tmp_path: Path, faults: list[str]) -> tuple[subprocess.CompletedProce
 
 
 def test_each_fault_ends_in_its_own_state_and_the_search_goes_on(tmp_path: Path) -> None:
-    faults = ["none", "nan", "inf", "-inf", "memory", "kill-once", "hang-in-c"]
+    faults = ["none", "nan", "inf", "-inf", "memory", "unfit", "kill-once", "hang-in-c"]
     done, ends = search(tmp_path, faults)
     assert done.returncode == 0, done.stderr
     assert ends["none"] == (TrialState.FINISHED, 0)
     assert ends["nan"] == ends["inf"] == ends["-inf"] == (TrialState.DIVERGED, 0)
-    assert ends["memory"] == (TrialState.INFEASIBLE, 0)
+    assert ends["memory"] == ends["unfit"] == (TrialState.INFEASIBLE, 0)
     assert ends["kill-once"] == (TrialState.FINISHED, 1)
     assert ends["hang-in-c"][0] == TrialState.TIMEOUT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("input", "error: data toy: a planted fault of the input; mend it"),
+        ("unfit", "error: no trial ended with a value: x: must fit, got 0.7; change it"),
+    ],
+)
+def test_wrong_input_ends_the_search_with_2_and_a_sentence(tmp_path: Path, fault: str, said: str) -> None:
+    done, ends = search(tmp_path, [fault])
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == said
+    assert "Traceback" not in done.stdout + done.stderr
+    assert ends[fault] == ((TrialState.WAITING, 0) if fault == "input" else (TrialState.INFEASIBLE, 0))
+    with Ledger.read(tmp_path / "runs" / "space" / "ledger.sqlite") as ledger:
+        assert ledger.events()[-1].kind == "closed"
 
 
 @pytest.mark.slow

@@ -19,9 +19,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.errors import InputError
 
 Fault = Literal[
-    "none", "nan", "inf", "-inf", "raise", "hang", "hang-in-c", "busy-in-c", "kill", "kill-once", "hang-once", "memory"
+    "none", "nan", "inf", "-inf", "raise", "hang", "hang-in-c", "busy-in-c", "kill", "kill-once", "hang-once", "memory",
+    "input", "unfit",
 ]  # fmt: skip
 
 
@@ -102,6 +104,10 @@ class RehearsalTraining:
                 raise RuntimeError("a planted bug")
             case "memory":
                 raise MemoryError("planted")
+            case "input":
+                raise InputError("data toy: a planted fault of the input; mend it")
+            case "unfit":
+                raise InputError(f"x: must fit, got {self.config.x:g}; change it", fields=("fault", "x"))
             case "hang":
                 time.sleep(3600)
             case "hang-in-c":

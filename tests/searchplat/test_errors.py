@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import pickle
 
 import pytest
 
-from searchplat.errors import disk_full
+from searchplat.errors import DataError, InputError, disk_full
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -35,3 +36,9 @@ def test_a_chain_of_causes_that_leads_back_to_itself_has_an_end() -> None:
 def test_other_errors_are_not_of_a_full_disk() -> None:
     assert not disk_full(OSError(errno.EACCES, "not yours"))
     assert not disk_full(ValueError("no room"))
+
+
+def test_an_input_error_keeps_its_fields_on_its_way_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(DataError("x: too much; lower it", fields=("x", "y"))))
+    assert (str(error), error.fields, error.exit_code) == ("x: too much; lower it", ("x", "y"), 2)
+    assert InputError("a sentence").fields == ()

@@ -7,7 +7,6 @@ in evaluation mode and shared by all trials of a process: nobody may change them
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,14 @@ from searchplat.errors import InputError
 from trials.backbones.decoder_parts import ARCHITECTURES, DecoderParts
 from trials.backbones.decoder_whole import WholeDecoder, refuse_unless_causal
 from trials.backbones.names import RANDOM_DECODERS
+from trials.backbones.pretrained import (
+    check_folder,
+    read_config,
+    read_tokenizer,
+    read_weights,
+    reading,
+    within_vocabulary,
+)
 from trials.backbones.words import WordTokenizer
 
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
@@ -86,85 +93,67 @@ def load_decoder(
             `WholeDecoder`, for methods that leave the inside of the layers alone.
 
     Raises:
-        InputError: If the architecture is not supported, the layers are fewer than asked for, or the folder
-            holds no safetensors weights.
+        InputError: If the architecture is not supported, the layers are fewer than asked for, the model is no decoder,
+            or the folder holds no safetensors weights of it, or no tokenizer.
         AssetError: If the weights cannot be had.
     """
     if name in RANDOM_DECODERS:
         return _random_decoder(name, num_layers, device, dtype, texts)
+    from transformers import AutoModel
+
     folder = assets.fetch(name)
-    config = _read_config(name, folder, num_layers, whole)
-    model = _load_weights(name, folder, config, dtype)
-    lm = _wrap(name, model, _load_tokenizer(name, folder), device)
+    config = _load_config(name, folder, num_layers, whole)
+    model, _ = read_weights(AutoModel, name, folder, config, getattr(torch, dtype))
+    with reading(folder, f"backbone {name!r} must be a decoder of tokens", "choose a decoder-only language model"):
+        lm = _wrap(name, model, _tokenize_of(name, folder, int(config.vocab_size)), device)
     if isinstance(lm.parts, WholeDecoder):
         refuse_unless_causal(name, lm.parts, lm.vocab_size)
     return lm
 
 
-def _read_config(name: str, folder: Path, num_layers: int | None, whole: bool) -> Any:
-    """The model's config, cut to `num_layers`."""
-    from transformers import AutoConfig
+def check_decoder(name: str, assets: AssetSource, texts: Callable[[], Sequence[str]], *, whole: bool = False) -> None:
+    """Check what a decoder's folder holds before anything is trained on it; a random one needs none.
 
-    path = folder / "config.json"
-    try:
-        kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: backbone {name!r} needs a readable config.json ({error}); fetch it again") from error
-    if kind not in ARCHITECTURES and not whole:
-        raise InputError(
-            f"{path}: backbone {name!r} has the architecture {kind!r}, supported are {', '.join(ARCHITECTURES)}; "
-            f"choose a model of one of these"
-        )
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    Args:
+        name: As for `load_decoder`.
+        assets: Where weights come from; what is not here yet is fetched.
+        texts: What will be tokenised, if it is asked for.
+        whole: As for `load_decoder`. An architecture that is not in `ARCHITECTURES` is loaded with one layer, to see
+            whether it is a decoder at all.
+
+    Raises:
+        InputError: If it cannot be used.
+        AssetError: If it cannot be had.
+    """
+    if name in RANDOM_DECODERS:
+        return
+    folder = assets.fetch(name)
+    check_folder(name, folder, None if whole else ARCHITECTURES, texts)
+    if whole and read_config(name, folder, None).model_type not in ARCHITECTURES:
+        load_decoder(name, assets, num_layers=1, whole=True)
+
+
+def _load_config(name: str, folder: Path, num_layers: int | None, whole: bool) -> Any:
+    """The model's config, cut to `num_layers`."""
+    config = read_config(name, folder, None if whole else ARCHITECTURES)
     if num_layers is not None:
-        if num_layers > config.num_hidden_layers:
+        with reading(folder, f"backbone {name!r} must be a language model of layers", "choose a decoder"):
+            deepest = int(config.num_hidden_layers)
+        if num_layers > deepest:
             raise InputError(
-                f"num_layers: backbone {name!r} has {config.num_hidden_layers} layers, got num_layers={num_layers}; "
-                f"ask for at most {config.num_hidden_layers}"
+                f"num_layers: backbone {name!r} has {deepest} layers, got num_layers={num_layers}; "
+                f"ask for at most {deepest}",
+                fields=("num_layers", "backbone"),
             )
         config.num_hidden_layers = num_layers
     return config
 
 
-def _load_weights(name: str, folder: Path, config: Any, dtype: str) -> Any:
-    """The base model; layers beyond the config's and the head stay on disk."""
-    from transformers import AutoModel
-    from transformers.utils import logging
-
-    shown, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # it lists every layer that we leave out on purpose
-    logging.disable_progress_bar()
-    try:
-        return AutoModel.from_pretrained(
-            folder,
-            config=config,
-            dtype=getattr(torch, dtype),
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-        )
-    except OSError as error:
-        raise InputError(
-            f"{folder}: backbone {name!r} needs its weights as safetensors ({error}); "
-            f"convert them with transformers' save_pretrained and name that folder"
-        ) from error
-    finally:
-        logging.set_verbosity(shown)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _load_tokenizer(name: str, folder: Path) -> Tokenize:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: backbone {name!r} needs its tokenizer files ({error}); fetch it again") from error
+def _tokenize_of(name: str, folder: Path, vocab_size: int) -> Tokenize:
+    tokenizer = read_tokenizer(name, folder)
 
     def tokenize(texts: Sequence[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-        return ids
+        return within_vocabulary(name, tokenizer(list(texts), add_special_tokens=False)["input_ids"], vocab_size)
 
     return tokenize
 

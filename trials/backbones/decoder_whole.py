@@ -7,6 +7,7 @@ Next: `decoder_run.py`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from searchplat.errors import InputError
 from trials.backbones.decoder_parts import DecoderParts
+from trials.backbones.pretrained import NAMED_BY, reading
 
 
 class WholeDecoder(DecoderParts):
@@ -54,16 +56,13 @@ def refuse_unless_causal(name: str, decoder: WholeDecoder, vocab_size: int) -> N
     Raises:
         InputError: If it is one, or its base model does not take embeddings.
     """
-    device = decoder.model.get_input_embeddings().weight.device
-    states_2TD = decoder.embed(torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]], device=device) % vocab_size)
-    try:
+    with reading(Path(name), "its model must run on embeddings", "choose a decoder-only language model"):
+        device = decoder.model.get_input_embeddings().weight.device
+        states_2TD = decoder.embed(torch.tensor([[0, 1, 2, 3], [0, 1, 2, 4]], device=device) % vocab_size)
         first_TD, second_TD = decoder.run(states_2TD, None)[:, :-1]
-    except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"backbone {name!r}: its model does not run on embeddings ({error}); choose a decoder-only language model"
-        ) from error
     if not torch.allclose(first_TD.float(), second_TD.float(), rtol=1e-3, atol=1e-3):
         raise InputError(
             f"backbone {name!r}: must be a decoder, whose states depend on earlier tokens only, but a later token "
-            f"changed an earlier state; choose a decoder-only language model"
+            f"changed an earlier state; choose a decoder-only language model",
+            fields=NAMED_BY,
         )

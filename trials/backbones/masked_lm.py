@@ -20,6 +20,14 @@ from torch import Tensor, nn
 from searchplat.contract import AssetSource
 from searchplat.errors import InputError
 from trials.backbones.names import RANDOM_MASKED
+from trials.backbones.pretrained import (
+    NAMED_BY,
+    check_folder,
+    read_config,
+    read_tokenizer,
+    read_weights,
+    within_vocabulary,
+)
 from trials.backbones.words import WordTokenizer
 
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
@@ -103,6 +111,9 @@ FAMILIES: dict[str, _Family] = {
 }
 """Supported architectures, by `model_type`."""
 
+_HEADS = ("cls.", "lm_head.", "vocab_", "head.", "decoder.")
+"""How the names of their heads' parameters begin."""
+
 
 def load_masked_lm(
     name: str, assets: AssetSource, *, num_layers: int | None = None, texts: Sequence[str] = ()
@@ -123,73 +134,53 @@ def load_masked_lm(
     """
     if name in RANDOM_MASKED:
         return _random_masked_lm(name, num_layers, texts)
+    from transformers import AutoModelForMaskedLM
+
     folder = assets.fetch(name)
-    model, missing = _load_weights(name, folder)
-    tokenizer = _load_tokenizer(name, folder)
+    config = read_config(name, folder, FAMILIES)
+    # A sentence encoder has no head; its bias and its product with the embeddings are the method's own anyhow.
+    model, missing = read_weights(AutoModelForMaskedLM, name, folder, config, torch.float32, _HEADS)
+    tokenizer, size = read_tokenizer(name, folder), int(config.vocab_size)
 
     def tokenize(texts: Sequence[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
-        return ids
-
-    special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
-    if None in special:
-        raise InputError(
-            f"{folder}: backbone {name!r} needs a tokenizer with [CLS], [SEP] and [MASK], got the ids {special}; "
-            "choose a masked language model"
+        return within_vocabulary(
+            name, tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else [], size
         )
-    prefixes = FAMILIES[model.config.model_type].parameters
+
+    special = _special(name, folder, tokenizer)
+    within_vocabulary(name, [list(special)], size)
+    prefixes = FAMILIES[config.model_type].parameters
     has_head = not any(key.startswith(prefixes) for key in missing)
     return _take_apart(name, model, num_layers, tokenize, special, has_head=has_head)
 
 
-def _load_weights(name: str, folder: Path) -> tuple[Any, set[str]]:
-    """The model with a head, and the names of the parameters that the checkpoint lacks."""
-    from transformers import AutoConfig, AutoModelForMaskedLM
-    from transformers.utils import logging
+def check_masked_lm(name: str, assets: AssetSource, texts: Callable[[], Sequence[str]]) -> None:
+    """Check what a model's folder holds before anything is trained on it; a random one needs none.
 
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    Args:
+        name: As for `load_masked_lm`.
+        assets: Where weights come from; what is not here yet is fetched.
+        texts: What will be tokenised, if it is asked for.
+
+    Raises:
+        InputError: If it cannot be used.
+        AssetError: If it cannot be had.
+    """
+    if name not in RANDOM_MASKED:
+        folder = assets.fetch(name)
+        check_folder(name, folder, FAMILIES, texts)
+        _special(name, folder, read_tokenizer(name, folder))
+
+
+def _special(name: str, folder: Path, tokenizer: Any) -> tuple[int, int, int]:
+    special = (tokenizer.cls_token_id, tokenizer.sep_token_id, tokenizer.mask_token_id)
+    if None in special:
         raise InputError(
-            f"{folder}: backbone {name!r} needs a readable config.json ({error}); fetch it again"
-        ) from error
-    if config.model_type not in FAMILIES:
-        raise InputError(
-            f"{folder}: backbone {name!r} has the architecture {config.model_type!r}, supported are "
-            f"{', '.join(FAMILIES)}; choose a model of one of these"
+            f"{folder}: backbone {name!r} needs a tokenizer with [CLS], [SEP] and [MASK], got the ids {special}; "
+            "choose a masked language model",
+            fields=NAMED_BY,
         )
-    shown, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # it lists the head that a sentence encoder lacks
-    logging.disable_progress_bar()
-    try:
-        model, info = AutoModelForMaskedLM.from_pretrained(
-            folder,
-            config=config,
-            dtype=torch.float32,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
-    except OSError as error:
-        raise InputError(
-            f"{folder}: backbone {name!r} needs its weights as safetensors ({error}); "
-            "convert them with transformers' save_pretrained and name that folder"
-        ) from error
-    finally:
-        logging.set_verbosity(shown)
-        if bars:
-            logging.enable_progress_bar()
-    return model, set(info["missing_keys"])
-
-
-def _load_tokenizer(name: str, folder: Path) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: backbone {name!r} needs its tokenizer files ({error}); fetch it again") from error
+    return special
 
 
 def _take_apart(
@@ -203,7 +194,8 @@ def _take_apart(
         if num_layers > len(layers):
             raise InputError(
                 f"num_layers: backbone {name!r} has {len(layers)} layers, got num_layers={num_layers}; "
-                f"ask for at most {len(layers)}"
+                f"ask for at most {len(layers)}",
+                fields=("num_layers", "backbone"),
             )
         del layers[num_layers:]
     words_VD = encoder.get_input_embeddings().weight.detach().clone()

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from searchplat.contract import AssetSource
-from searchplat.errors import InputError
 from trials.backbones.names import RANDOM_ENCODER
+from trials.backbones.pretrained import read_config, read_tokenizer, read_weights, reading, within_vocabulary
 from trials.backbones.words import WordTokenizer, digest_files, digest_texts
 
 _BATCH = 64
@@ -78,39 +78,32 @@ def load_text_encoder(name: str, assets: AssetSource, *, texts: Sequence[str] = 
         texts: Words for the random encoder's tokenizer.
 
     Raises:
-        InputError: If the folder holds no safetensors weights or no tokenizer.
+        InputError: If the folder holds no safetensors weights or no tokenizer, or the model is no encoder of tokens.
         AssetError: If the weights cannot be had.
     """
     if name == RANDOM_ENCODER:
         return _random_encoder(texts)
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils import logging
+    from transformers import AutoModel
 
     folder = assets.fetch(name)
-    shown, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        model = AutoModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, trust_remote_code=False, dtype=torch.float32
-        )
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{folder}: text encoder {name!r} needs safetensors weights and tokenizer files ({error}); fetch it again"
-        ) from error
-    finally:
-        logging.set_verbosity(shown)
-        if bars:
-            logging.enable_progress_bar()
-    longest = min(int(model.config.max_position_embeddings), 512)
+    config = read_config(name, folder, None)
+    # Pooling is our own. A pooler, which many checkpoints lack, is never asked.
+    model, _ = read_weights(AutoModel, name, folder, config, torch.float32, ("pooler.",))
+    tokenizer = read_tokenizer(name, folder)
+    rule, remedy = f"text encoder {name!r} must read token ids and give hidden states", "choose an encoder as BERT is"
+    with reading(folder, rule, remedy):
+        longest = min(int(config.max_position_embeddings), 512)
+        width, size = int(config.hidden_size), int(config.vocab_size)
+        model.eval().requires_grad_(False)
+        ids_1T = torch.zeros((1, longest), dtype=torch.long)
+        assert model(input_ids=ids_1T, attention_mask=ids_1T + 1).last_hidden_state.shape == (1, longest, width)
 
     def tokenize(texts: Sequence[str]) -> list[list[int]]:
-        ids: list[list[int]] = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"]
-        return ids
+        return within_vocabulary(name, tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"], size)
 
-    pad_id = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
-    return TextEncoder(name, model.eval().requires_grad_(False), tokenize, pad_id, int(model.config.hidden_size))
+    pad_id = tokenizer.pad_token_id
+    # Padding is masked: any token will do where the model has none for it.
+    return TextEncoder(name, model, tokenize, pad_id if pad_id is not None and pad_id < size else 0, width)
 
 
 def text_embeddings(name: str, texts: Sequence[str], assets: AssetSource) -> NDArray[np.float32]:

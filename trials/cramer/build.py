@@ -10,6 +10,7 @@ import torch
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from trials.backbones.frozen import blank_recommender, carried, frozen_recommender, prepare_frozen
 from trials.backbones.names import RANDOM_ENCODER
+from trials.backbones.pretrained import check_folder
 from trials.backbones.text_encoder import TextEncoder, encoder_digest, load_text_encoder
 from trials.backbones.words import digest_texts
 from trials.cramer.config import CRAMERConfig
@@ -63,7 +64,7 @@ def prepare(config: CRAMERConfig, request: DataRequest, assets: AssetSource) -> 
     source = origin(config.request, data)
     if config.tuned != "none":
         if config.encoder != RANDOM_ENCODER:
-            assets.fetch(config.encoder)
+            check_folder(config.encoder, assets.fetch(config.encoder), None, lambda: data.sentences)
         return
     texts = HistoryTexts(list(data.sentences), config.request_items)
     found = examples(data, texts, source, config.targets_per_user)

@@ -99,7 +99,8 @@ def last_layer(model: nn.Module, name: str) -> nn.Module:
             return module[-1]
     raise InputError(
         f"tuned: the layers of encoder {name!r} ({type(model).__name__}) are not a list of {layers} modules, of which "
-        "the last could be trained alone; set tuned to none or all"
+        "the last could be trained alone; set tuned to none or all",
+        fields=("tuned", "encoder"),
     )
 
 

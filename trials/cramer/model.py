@@ -101,7 +101,8 @@ class CRAMERModel(Recommender):
             if not 1 <= self.k < self.layout.size:
                 raise InputError(
                     f"drop_ratio: must shut at least one of the {self.layout.size} gates and leave one open, got "
-                    f"{config.drop_ratio}, which leaves {self.k} open; raise or lower it"
+                    f"{config.drop_ratio}, which leaves {self.k} open; raise or lower it",
+                    fields=("drop_ratio", "scope", "backbone"),
                 )
             self.projection = nn.Linear(encoder.width, self.layout.size)
             share = self.k / self.layout.size

@@ -31,7 +31,8 @@ def origin(wanted: Literal["auto", "history", "data", "none"], data: SearchData)
         return "data" if len(data.requests) else "history"
     if wanted == "data" and not len(data.requests):
         raise InputError(
-            f"request: data set {data.name!r} has no requests of its own, got request=data; set request: history"
+            f"request: data set {data.name!r} has no requests of its own, got request=data; set request: history",
+            fields=("request",),
         )
     return wanted
 

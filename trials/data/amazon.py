@@ -21,8 +21,20 @@ from typing import Any
 import numpy as np
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions, join_items
-from trials.data.lines import Parse, a_number, a_text, json_objects, shown, storable, strict_json
+from trials.data.ids import Ids, refuse_alike
+from trials.data.interactions import Interactions
+from trials.data.joined import join_items
+from trials.data.lines import (
+    LARGEST_RATING,
+    LARGEST_TIME,
+    Parse,
+    a_number,
+    a_text,
+    json_objects,
+    shown,
+    storable,
+    strict_json,
+)
 
 UNFORMATTED = "getTime"
 """Some titles of 2018 are scraps of a page's script; their publisher leaves out all titles with this word."""
@@ -119,47 +131,56 @@ def read_amazon(reviews: Path, metadata: Path, edition: Edition, with_reviews: b
     Raises:
         DataError: If a file breaks the format, with its line.
     """
-    users: dict[str, int] = {}
-    items: dict[str, int] = {}
+    users, items = Ids("user"), Ids("item")
     user_codes, item_codes, ratings, times = array("q"), array("q"), array("d"), array("d")
     notes: list[str] = []
     for number, review in json_objects(reviews, f"Amazon's reviews of {edition.year}"):
         user = a_text(reviews, number, edition.user, review.get(edition.user))
         item = a_text(reviews, number, edition.item, review.get(edition.item))
-        user_codes.append(users.setdefault(user, len(users)))
-        item_codes.append(items.setdefault(item, len(items)))
-        ratings.append(a_number(reviews, number, edition.rating, review.get(edition.rating)))
-        times.append(a_number(reviews, number, edition.time, review.get(edition.time)) * edition.seconds)
+        user_codes.append(users.code(reviews, number, user))
+        item_codes.append(items.code(reviews, number, item))
+        ratings.append(a_number(reviews, number, edition.rating, review.get(edition.rating), 0.0, LARGEST_RATING))
+        latest = LARGEST_TIME / edition.seconds
+        times.append(a_number(reviews, number, edition.time, review.get(edition.time), 0.0, latest) * edition.seconds)
         if with_reviews:
             parts = (_flat(reviews, number, name, review.get(name)) for name in edition.review)
             notes.append(". ".join(part for part in parts if part))
-    keys, attributes = _metadata(metadata, edition, items)
-    codes_E, all_keys, attributes = join_items(np.array(item_codes, dtype=np.int64), list(items), keys, attributes)
+    refuse_alike(users)
+    known, attributes, again = _metadata(metadata, edition, items)
+    found = join_items(items, np.array(item_codes, dtype=np.int64), known, attributes, metadata)
     return Interactions(
         users_E=np.array(user_codes, dtype=np.int64),
-        items_E=codes_E,
+        items_E=found.items_E,
         ratings_E=np.array(ratings, dtype=np.float64),
         times_E=np.array(times, dtype=np.float64),
-        item_keys=all_keys,
-        attributes=attributes,
+        item_keys=found.keys,
+        attributes=found.attributes,
         notes_E=np.array(notes, dtype=object) if with_reviews else None,
+        warnings=(*found.warnings, *again),
     )
 
 
-def _metadata(path: Path, edition: Edition, reviewed: dict[str, int]) -> tuple[list[str], dict[str, list[str]]]:
-    keys: dict[str, None] = {}
+def _metadata(path: Path, edition: Edition, reviewed: Ids) -> tuple[Ids, dict[str, list[str]], list[str]]:
+    """Items that were reviewed, their attributes, and what there is to say of those that are told of again."""
+    known, again, first = Ids("item"), 0, ""
+    refuse_alike(reviewed)
     columns: dict[str, list[str]] = {name: [] for name in edition.attributes}
     what = f"Amazon's metadata of {edition.year}"
     expected = "a JSON object" if edition.parse is strict_json else "a JSON object or a Python dictionary"
     for number, product in json_objects(path, what, edition.parse, expected):
         key = a_text(path, number, edition.item, product.get(edition.item))
-        if key in keys or key not in reviewed:
+        if key not in reviewed:
+            reviewed.refuse_like(path, number, key)
             continue
-        keys[key] = None
+        if key in known:
+            again, first = again + 1, first or f"{path}:{number}"
+            continue
+        known.code(path, number, key)
         for name, theirs in edition.attributes.items():
             text = _flat(path, number, theirs, product.get(theirs))
             columns[name].append("" if name == "title" and UNFORMATTED in text else text)
-    return list(keys), columns
+    told = f"{path.name}: tells of an item again in {again:,} lines, {first} the first; the first line of each counts"
+    return known, columns, [told] if again else []
 
 
 def _flat(path: Path, number: int, name: str, value: Any, depth: int = 0) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions, join_items
+from trials.data.ids import Ids, refuse_alike
+from trials.data.interactions import Interactions
+from trials.data.joined import join_items
+from trials.data.lines import LARGEST_RATING, LARGEST_TIME
 from trials.data.table import Table, read_header, read_table
 
 TYPES = ("token", "token_seq", "float", "float_seq")
@@ -24,34 +27,35 @@ def read_atomic(inter: Path, item: Path | None = None) -> Interactions:
     Source: RecBole's documentation, "Atomic files".
     """
     table, columns = _read(inter, "a RecBole .inter file", ("user_id", "item_id"))
-    users, items = table.tokens(columns["user_id"]), table.tokens(columns["item_id"])
-    keys: list[str] = []
-    attributes: dict[str, list[str]] = {}
-    if item is not None:
-        keys, attributes = _read_items(item)
-    codes_E, all_keys, attributes = join_items(items.codes, items.keys, keys, attributes)
+    users, items = table.tokens(columns["user_id"], "user"), table.tokens(columns["item_id"])
+    refuse_alike(users.ids)
+    known, attributes = (Ids("item"), {}) if item is None else _read_items(item)
+    found = join_items(items.ids, items.codes, known, attributes, item)
     return Interactions(
         users_E=users.codes,
-        items_E=codes_E,
-        ratings_E=table.numbers(columns["rating"]) if "rating" in columns else None,
-        times_E=table.numbers(columns["timestamp"]) if "timestamp" in columns else None,
-        item_keys=all_keys,
-        attributes=attributes,
+        items_E=found.items_E,
+        # Some of its data sets have ratings below 0.
+        ratings_E=table.numbers(columns["rating"], -LARGEST_RATING, LARGEST_RATING) if "rating" in columns else None,
+        times_E=table.numbers(columns["timestamp"], 0.0, LARGEST_TIME) if "timestamp" in columns else None,
+        item_keys=found.keys,
+        attributes=found.attributes,
+        warnings=found.warnings,
+        unmet_items=found.unmet,
     )
 
 
-def _read_items(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+def _read_items(path: Path) -> tuple[Ids, dict[str, list[str]]]:
     table, columns = _read(path, "a RecBole .item file", ("item_id",))
     ids = table.tokens(columns["item_id"])
-    if len(ids.keys) != len(ids.codes):
-        seen: set[int] = set()
-        for row, code in enumerate(ids.codes.tolist()):
-            if code in seen:
-                line = table.first_line + row
-                raise DataError(f"{path}:{line} item {ids.keys[code]!r} must stand in one line only.")
-            seen.add(code)
-    keys = [ids.keys[code] for code in ids.codes.tolist()]
-    return keys, {name: table.texts(column) for name, column in columns.items() if name != "item_id"}
+    known = Ids("item")
+    for row, code in enumerate(ids.codes.tolist()):
+        line, key = table.first_line + row, ids.keys[code]
+        if key in known:
+            raise DataError(
+                f"{path}:{line} item {key!r} must stand in one line only, as {known.place(key)}; take one out."
+            )
+        known.code(path, line, key)
+    return known, {name: table.texts(column) for name, column in columns.items() if name != "item_id"}
 
 
 def _read(path: Path, what: str, needed: tuple[str, ...]) -> tuple[Table, dict[str, int]]:

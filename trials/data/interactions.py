@@ -27,6 +27,8 @@ class Interactions:
         requests_E: `[E]` object array of str, what was asked before each interaction, or None if nobody asked.
         notes_E: `[E]` object array of str, what came with each interaction, e.g. a review or a search's words, or
             None; `requests.py` makes requests of it.
+        warnings: What was let pass in the files, with counts, a sentence each.
+        unmet_items: Items of the item file with which nobody interacted; no filter changes it.
     """
 
     users_E: Ints
@@ -37,6 +39,8 @@ class Interactions:
     attributes: dict[str, list[str]] = field(default_factory=dict)
     requests_E: NDArray[np.object_] | None = None
     notes_E: NDArray[np.object_] | None = None
+    warnings: tuple[str, ...] = ()
+    unmet_items: int = 0
 
     def __len__(self) -> int:
         return len(self.users_E)
@@ -74,30 +78,3 @@ class Interactions:
             item_keys=[self.item_keys[i] for i in kept],
             attributes={name: [column[i] for i in kept] for name, column in self.attributes.items()},
         )
-
-
-def join_items(
-    codes_E: Ints, rated_keys: Sequence[str], item_keys: Sequence[str], attributes: dict[str, list[str]]
-) -> tuple[Ints, list[str], dict[str, list[str]]]:
-    """Bring the items of an interaction file and of an item file together.
-
-    Items stand in the item file's order; those that only the interaction file knows follow, without attributes.
-
-    Args:
-        codes_E: Index into `rated_keys` of every interaction.
-        rated_keys: Item names of the interaction file.
-        item_keys: Item names of the item file, each once.
-        attributes: Column name -> texts in the order of `item_keys`.
-
-    Returns:
-        Item codes of the interactions, all item names, all attributes.
-    """
-    rows = {key: row for row, key in enumerate(item_keys)}
-    keys = list(item_keys)
-    for key in rated_keys:
-        if key not in rows:
-            rows[key] = len(keys)
-            keys.append(key)
-    code_of = np.array([rows[key] for key in rated_keys], dtype=np.int64)
-    missing = [""] * (len(keys) - len(item_keys))
-    return code_of[codes_E], keys, {name: column + missing for name, column in attributes.items()}

@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions, join_items
-from trials.data.table import check_text, read_bytes
+from trials.data.encoding import read_bytes, text_of
+from trials.data.ids import Ids, refuse_alike
+from trials.data.interactions import Interactions
+from trials.data.joined import join_items
+from trials.data.lines import strict_json
 
 
 def read_json_pair(inter: Path, item: Path) -> Interactions:
@@ -23,18 +26,23 @@ def read_json_pair(inter: Path, item: Path) -> Interactions:
         DataError: If a file is not JSON (with its line) or has another shape (with the key).
     """
     sequences = _load(inter, "{user: [item, ...]}")
-    rated: dict[str, int] = {}
+    users, rated = Ids("user"), Ids("item")
     codes: list[int] = []
     lengths: list[int] = []
     for user, items in sequences.items():
         if not isinstance(items, list):
             raise DataError(f"{inter}: user {user!r} must have a list of items, got {type(items).__name__}.")
+        users.code(inter, 0, user)
         lengths.append(len(items))
-        codes.extend(rated.setdefault(_item_key(inter, user, key), len(rated)) for key in items)
-    keys, attributes = _items(item)
-    codes_E, all_keys, attributes = join_items(np.array(codes, dtype=np.int64), list(rated), keys, attributes)
+        codes.extend(rated.code(inter, 0, _item_key(inter, user, key)) for key in items)
+    refuse_alike(users)
+    known, attributes = _items(item)
+    found = join_items(rated, np.array(codes, dtype=np.int64), known, attributes, item)
     users_E = np.repeat(np.arange(len(lengths), dtype=np.int64), np.array(lengths, dtype=np.int64))
-    return Interactions(users_E, codes_E, None, None, all_keys, attributes)
+    return Interactions(
+        users_E, found.items_E, None, None, found.keys, found.attributes,
+        warnings=found.warnings, unmet_items=found.unmet,
+    )  # fmt: skip
 
 
 def _item_key(path: Path, user: str, key: Any) -> str:
@@ -43,7 +51,7 @@ def _item_key(path: Path, user: str, key: Any) -> str:
     return _text(path, f"user {user!r}", str(key))
 
 
-def _items(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+def _items(path: Path) -> tuple[Ids, dict[str, list[str]]]:
     content = _load(path, "{item: {attribute: text}}")
     columns: dict[str, list[str]] = {}
     for row, (key, fields) in enumerate(content.items()):
@@ -52,7 +60,7 @@ def _items(path: Path) -> tuple[list[str], dict[str, list[str]]]:
         for name, value in fields.items():
             column = columns.setdefault(name, [""] * len(content))
             column[row] = _attribute(path, key, name, value)
-    return list(content), columns
+    return Ids.of("item", path, list(content), [0] * len(content)), columns
 
 
 def _attribute(path: Path, key: str, name: str, value: Any) -> str:
@@ -75,10 +83,10 @@ def _text(path: Path, place: str, text: str) -> str:
 
 
 def _load(path: Path, shape: str) -> dict[str, Any]:
-    data = read_bytes(path, f"a JSON file of the shape {shape}")
-    check_text(path, data.replace(b"\r", b"\n"), "utf-8")
+    data = read_bytes(path, f"a JSON file of the shape {shape}").replace(b"\r", b"\n")  # between JSON's words alike
+    text = text_of(path, data)
     try:
-        content = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
+        content = strict_json(text)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno} must be JSON of the shape {shape}: {error.msg}.") from error
     except RecursionError as error:
@@ -90,16 +98,3 @@ def _load(path: Path, shape: str) -> dict[str, Any]:
     for key in content:
         _text(path, "a key", key)
     return content
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        seen: set[str] = set()
-        double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"key {double!r} must occur once")
-    return content
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not a JSON number")

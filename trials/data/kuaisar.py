@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions, join_items
-from trials.data.lines import a_number, a_text, csv_columns, shown
+from trials.data.ids import Ids, refuse_alike
+from trials.data.interactions import Interactions
+from trials.data.joined import join_items
+from trials.data.lines import LARGEST_TIME, a_number, a_text, csv_columns, shown
 from trials.data.options import KuaiSAROptions
 
 RECOMMENDED = ("user_id", "item_id", "timestamp", "click")
@@ -28,16 +30,15 @@ class _Log:
     """Interactions in the making."""
 
     def __init__(self) -> None:
-        self.users: dict[str, int] = {}
-        self.items: dict[str, int] = {}
+        self.users, self.items = Ids("user"), Ids("item")
         self.user_codes, self.item_codes, self.times = array("q"), array("q"), array("d")
         self.notes: list[str] = []
 
     def add(self, path: Path, number: int, user: str, item: str, milliseconds: str, note: str) -> None:
         user, item = a_text(path, number, "user_id", user), a_text(path, number, "item_id", item)
-        self.user_codes.append(self.users.setdefault(user, len(self.users)))
-        self.item_codes.append(self.items.setdefault(item, len(self.items)))
-        self.times.append(a_number(path, number, "a timestamp", milliseconds) / 1000)
+        self.user_codes.append(self.users.code(path, number, user))
+        self.item_codes.append(self.items.code(path, number, item))
+        self.times.append(a_number(path, number, "a timestamp", milliseconds, 0.0, 1000 * LARGEST_TIME) / 1000)
         self.notes.append(note)
 
 
@@ -70,34 +71,36 @@ def read_kuaisar(recommended: Path, searched: Path, features: Path, options: Kua
         for number, (user, item, time, clicks, words) in csv_columns(searched, "KuaiSAR's src_inter.csv", SEARCHED):
             if a_number(searched, number, "click_cnt", clicks or "0") > 0:
                 log.add(searched, number, user, item, time, _words(searched, number, "keyword", words))
-    keys, attributes = _features(features, log.items)
-    codes_E, all_keys, attributes = join_items(
-        np.array(log.item_codes, dtype=np.int64), list(log.items), keys, attributes
-    )
+    refuse_alike(log.users)
+    known, attributes = _features(features, log.items)
+    found = join_items(log.items, np.array(log.item_codes, dtype=np.int64), known, attributes, features)
     return Interactions(
         users_E=np.array(log.user_codes, dtype=np.int64),
-        items_E=codes_E,
+        items_E=found.items_E,
         ratings_E=None,
         times_E=np.array(log.times, dtype=np.float64),
-        item_keys=all_keys,
-        attributes=attributes,
+        item_keys=found.keys,
+        attributes=found.attributes,
+        warnings=found.warnings,
         notes_E=np.array(log.notes, dtype=object) if options.requests_from_previous else None,
     )
 
 
-def _features(path: Path, wanted: dict[str, int]) -> tuple[list[str], dict[str, list[str]]]:
-    keys: dict[str, None] = {}
+def _features(path: Path, wanted: Ids) -> tuple[Ids, dict[str, list[str]]]:
+    known = Ids("item")
+    refuse_alike(wanted)
     titles: list[str] = []
     categories: list[str] = []
     for number, (key, caption, *levels) in csv_columns(path, "KuaiSAR's item_features.csv", FEATURES):
         if key not in wanted:
+            wanted.refuse_like(path, number, key)
             continue
-        if key in keys:
-            raise DataError(f"{path}:{number} item {key!r} must stand in one line only.")
-        keys[key] = None
+        if key in known:
+            raise DataError(f"{path}:{number} item {key!r} must stand in one line only, as {known.place(key)}.")
+        known.code(path, number, key)
         titles.append(_words(path, number, "caption", caption))
         categories.append(", ".join(dict.fromkeys(level for level in levels if level not in NOTHING)))
-    return list(keys), {"title": titles, "categories": categories}
+    return known, {"title": titles, "categories": categories}
 
 
 def _words(path: Path, number: int, name: str, value: str) -> str:

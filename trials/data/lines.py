@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from searchplat.errors import DataError
+from trials.data.encoding import text_of, without_mark
 
 LONGEST_LINE = 16 << 20
 """Bytes. The longest line of Amazon's metadata (2023) that its publisher's viewer shows is under 1 MB."""
@@ -24,6 +26,10 @@ LARGEST_RATIO = 60
 
 SMALL = 64 << 20
 """Bytes that any packed file may unpack to: tiny files may well be repetitive."""
+
+LARGEST_RATING = 1e6
+LARGEST_TIME = 1e11
+"""Bounds of what a damaged file may hold: 10^11 seconds are the year 5138, and milliseconds are beyond it."""
 
 Parse = Callable[[str], Any]
 
@@ -59,12 +65,12 @@ def _lines(path: Path, file: IO[bytes] | gzip.GzipFile, largest: int | None) -> 
                 f"{path}:{number} a packed file of this size may unpack to {largest:,} bytes at most, got more; "
                 "if it is what it should be, unpack it and take the plain file."
             )
-        if b"\0" in data:
-            raise DataError(f"{path}:{number} a NUL character may not occur in a text file.")
-        try:
-            yield number, data.decode().rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number} must be utf-8 text, got byte 0x{data[error.start]:02x}.") from error
+        if number == 1:
+            data = without_mark(path, data)
+        line = data.removesuffix(b"\n")
+        if len(line) < len(data):
+            line = line.removesuffix(b"\r")
+        yield number, text_of(path, line, first_line=number)
 
 
 def json_objects(
@@ -97,12 +103,21 @@ def json_objects(
 
 
 def strict_json(line: str) -> Any:
-    """JSON without NaN and infinities.
+    """JSON without NaN and infinities, and without a key that an object has twice.
 
     Raises:
         ValueError: If it is none.
     """
-    return json.loads(line, parse_constant=_refuse)
+    return json.loads(line, parse_constant=_refuse, object_pairs_hook=_unique)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        seen: set[str] = set()
+        double = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"key {double!r} must occur once")
+    return content
 
 
 def _refuse(constant: str) -> Any:
@@ -125,7 +140,6 @@ def csv_columns(path: Path, what: str, columns: Sequence[str]) -> Iterator[tuple
     reader = csv.reader(lines(), strict=True)
     try:
         header = next(reader, [])
-        header = [name.removeprefix("\ufeff") for name in header]
         missing = [name for name in columns if header.count(name) != 1]
         if missing:
             raise DataError(f"{path}:1 header must have {', '.join(missing)} once, got {','.join(header)!r}.")
@@ -149,18 +163,24 @@ def a_text(path: Path, number: int, name: str, value: Any) -> str:
     return storable(path, number, name, str(value))
 
 
-def a_number(path: Path, number: int, name: str, value: Any) -> float:
-    """A finite number, also as text.
+def a_number(path: Path, number: int, name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite number in [low, high], also as text.
 
     Raises:
         DataError: If it is none.
     """
     try:
-        found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        found = float(value) if plain or (isinstance(value, str) and "_" not in value) else None  # 1_0 is Python's 10
     except (ValueError, OverflowError):
         found = None
     if found is None or found != found or abs(found) == float("inf"):
         raise DataError(f"{path}:{number} {name} must be a finite number, got {shown(value)}.")
+    if not low <= found <= high:
+        raise DataError(
+            f"{path}:{number} {name} must lie in [{low:g}, {high:g}], got {shown(value)}; mend the line or leave it "
+            "out."
+        )
     return found
 
 

@@ -9,10 +9,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions, join_items
-from trials.data.table import Table, check_text, read_bytes, read_table
+from trials.data.encoding import read_bytes, text_of
+from trials.data.ids import Ids, refuse_alike
+from trials.data.interactions import Interactions
+from trials.data.joined import join_items
+from trials.data.lines import LARGEST_RATING, LARGEST_TIME
+from trials.data.table import Table, read_table
 
 TITLE_AND_YEAR = re.compile(r"(?P<title>.*\S)\s*\((?P<year>\d{4})(?:[-\u2013]\d{0,4})?\)\s*")
+CONTROL = re.compile("[\x80-\x9f]")
+"""Characters that no Latin-1 text has: quotes and dashes in Windows' own encoding."""
 NO_GENRES = "(no genres listed)"
 
 
@@ -33,7 +39,8 @@ def read_movielens_csv(ratings: Path, movies: Path) -> Interactions:
 def read_movielens_dat(ratings: Path, movies: Path) -> Interactions:
     """Read `ratings.dat` (`UserID::MovieID::Rating::Timestamp`) and `movies.dat` (`MovieID::Title::Genres`).
 
-    `movies.dat` is Latin-1 in 1M and UTF-8 in 10M: UTF-8 is tried first, since Latin-1 fits any bytes.
+    `movies.dat` is Latin-1 in 1M and UTF-8 in 10M. Latin-1 fits any bytes, so that it is taken only where nothing
+    in the file is UTF-8 beyond ASCII: one damaged byte must not turn all titles into other ones.
 
     Raises:
         DataError: If a file breaks the format, with its line.
@@ -46,27 +53,38 @@ Movies = Iterable[tuple[int, list[str]]]
 
 
 def _join(table: Table, movies: Movies, path: Path) -> Interactions:
-    users, items = table.tokens(0), table.tokens(1)
-    keys: dict[str, None] = {}
+    users, items = table.tokens(0, "user"), table.tokens(1)
+    refuse_alike(users.ids)
+    known = Ids("item")
     titles, years, genres = [], [], []
     for line, (key, title, kinds) in movies:
-        if not key or key in keys:
-            raise DataError(f"{path}:{line} movie id must be given and occur once, got {key!r}.")
-        keys[key] = None
+        if key in known:
+            raise DataError(
+                f"{path}:{line} movie id must occur once, got {key!r}, as {known.place(key)}; take one out."
+            )
+        known.code(path, line, key)
         match = TITLE_AND_YEAR.fullmatch(title)
         titles.append(match["title"] if match else title.strip())
         years.append(match["year"] if match else "")
         genres.append("" if kinds == NO_GENRES else kinds.replace("|", " "))
     attributes = {"title": titles, "year": years, "genres": genres}
-    codes_E, all_keys, attributes = join_items(items.codes, items.keys, list(keys), attributes)
-    return Interactions(users.codes, codes_E, table.numbers(2), table.numbers(3), all_keys, attributes)
+    found = join_items(items.ids, items.codes, known, attributes, path)
+    return Interactions(
+        users_E=users.codes,
+        items_E=found.items_E,
+        ratings_E=table.numbers(2, 0.0, LARGEST_RATING),
+        times_E=table.numbers(3, 0.0, LARGEST_TIME),
+        item_keys=found.keys,
+        attributes=found.attributes,
+        warnings=found.warnings,
+        unmet_items=found.unmet,
+    )
 
 
 def _csv_movies(path: Path) -> Movies:
     what = "MovieLens' movies.csv"
     data = read_bytes(path, what)
-    check_text(path, data, "utf-8")
-    reader = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text_of(path, data), newline=""), strict=True)
     try:
         header = next(reader, None)
         if header != ["movieId", "title", "genres"]:
@@ -79,12 +97,21 @@ def _csv_movies(path: Path) -> Movies:
 
 def _dat_movies(path: Path) -> Movies:
     data = read_bytes(path, "MovieLens' movies.dat")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
+    text = text_of(path, data, "utf-8" if _is_utf8(data) else "latin-1")
+    if odd := CONTROL.search(text):
+        line = text.count("\n", 0, odd.start()) + 1
+        raise DataError(f"{path}:{line} must be UTF-8 or Latin-1 text, got byte 0x{ord(odd[0]):02x}; save it as UTF-8.")
     for line, row in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):
         yield line, _three(path, line, row.split("::"))
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Whether bytes are meant as UTF-8: no other text has characters that take several of them in that way."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return not data.decode(errors="ignore").isascii()
+    return True
 
 
 def _three(path: Path, line: int, fields: list[str]) -> list[str]:

@@ -57,7 +57,8 @@ def sample_negatives(data: SearchData | FinalData, count: int, seed: int, by: By
     if count < 1 or (users and left_U.min() < count):
         raise InputError(
             f"data {search.name}: the number of sampled negatives must lie in [1, {int(left_U.min())}], since a user "
-            f"has met all but that many of the {items} items, got {count}; ask for fewer or rank all items."
+            f"has met all but that many of the {items} items, got {count}; ask for fewer or rank all items.",
+            fields=("sampled_negatives",),
         )
     weights_N = np.ones(items) if by == "uniform" else np.maximum(search.popularity_N(), UNSEEN_WEIGHT)
     log_weights_N = np.log(weights_N)

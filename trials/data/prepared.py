@@ -30,7 +30,7 @@ from trials.data.selection import select_users
 from trials.data.source import Source, find_source
 from trials.data.stored import META, open_test, open_users, read_meta, write_folder
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Raise it when the same source files and options would give another prepared folder."""
 
 
@@ -119,6 +119,16 @@ def statistics(name: str, assets: AssetSource, options: Mapping[str, Any]) -> di
         InputError: As `prepare`.
     """
     found: dict[str, Any] = read_meta(prepare(DataRequest(name, options), assets))["statistics"]
+    return found
+
+
+def warnings(name: str, assets: AssetSource, options: Mapping[str, Any]) -> list[str]:
+    """What was let pass in the files when they were read, with counts, a sentence each.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    found: list[str] = read_meta(prepare(DataRequest(name, options), assets))["warnings"]
     return found
 
 

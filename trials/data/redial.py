@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from searchplat.errors import DataError
+from trials.data.ids import Ids, refuse_alike
 from trials.data.interactions import Interactions
-from trials.data.lines import a_text, csv_columns, json_objects, shown, storable, text_lines
+from trials.data.lines import a_text, csv_columns, json_objects, shown, storable, strict_json, text_lines
 from trials.data.movielens import TITLE_AND_YEAR
 from trials.data.options import ReDialOptions
 
@@ -36,13 +38,12 @@ Answers = dict[str, dict[str, int]]
 
 @dataclass
 class _Films:
-    """Titles by number, and the films met so far in order."""
+    """Titles by number, the films met so far in order, and what was called like a film and is none."""
 
     titles: dict[str, str]
-    rows: dict[str, int] = field(default_factory=dict)
-
-    def row(self, key: str) -> int:
-        return self.rows.setdefault(key, len(self.rows))
+    rows: Ids = field(default_factory=lambda: Ids("film"))
+    strangers: Counter[str] = field(default_factory=Counter)
+    first: str = ""
 
 
 def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: ReDialOptions) -> Interactions:
@@ -63,7 +64,9 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
     Source: CRAMER, appendix B.1. Its requests have 112.84 characters on average (Table 4); ours have 301 with all that
     was said before, and 122 with `last_messages` = 3, the number of interactions that it takes elsewhere.
     """
-    known = _Films(_titles(films))
+    listed, titles = _titles(films)
+    known = _Films(titles)
+    conversations: Counter[str] = Counter()
     users: list[int] = []
     items: list[int] = []
     requests: list[str] = []
@@ -71,12 +74,16 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
     for path in dialogues:
         for number, dialogue in json_objects(path, "ReDial's dialogues"):
             names = _mentioned(path, number, dialogue)
+            conversations[str(dialogue.get("conversationId", f"{path}:{number}"))] += 1
             answers = _answers(path, number, dialogue)
-            for key, said in _mentions(path, number, dialogue, {**known.titles, **names}):
+            for key in {**names, **answers}:
+                if key not in listed:
+                    listed.refuse_like(path, number, key)
+            for key, said in _mentions(path, number, dialogue, {**known.titles, **names}, known):
                 if options.mentions == "all" or answers.get(key, {}).get("liked") == 1:
                     known.titles.setdefault(key, names.get(key, ""))
                     users.append(user)
-                    items.append(known.row(key))
+                    items.append(known.rows.code(path, number, key))
                     requests.append("\n".join(said[-(options.last_messages or len(said)) :]).strip())
             user += 1
     return Interactions(
@@ -84,14 +91,26 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
         items_E=np.array(items, dtype=np.int64),
         ratings_E=None,
         times_E=None,
-        item_keys=list(known.rows),
-        attributes=_attributes(known, info),
+        item_keys=known.rows.names,
+        attributes=_attributes(known, listed, info),
         requests_E=np.array(requests, dtype=object),
+        warnings=tuple(_warnings(known, listed, films, conversations)),
     )
 
 
+def _warnings(known: _Films, listed: Ids, films: Path, conversations: Counter[str]) -> Iterator[str]:
+    if known.strangers:
+        count, of = sum(known.strangers.values()), len(known.strangers)
+        yield f"{count:,} mentions of {of:,} numbers that no file calls a film, {known.first} the first, are left out"
+    if strangers := [key for key in known.rows.names if key not in listed]:
+        first = f"{strangers[0]!r} ({known.rows.place(strangers[0])}) the first"
+        yield f"{films.name}: has no line for {len(strangers):,} of {len(known.rows):,} films, {first}; they stay"
+    if again := sum(conversations.values()) - len(conversations):
+        yield f"{again:,} dialogues have the conversationId of another; each counts as a user of its own"
+
+
 def _mentions(
-    path: Path, number: int, dialogue: dict[str, Any], titles: dict[str, str]
+    path: Path, number: int, dialogue: dict[str, Any], titles: dict[str, str], films: _Films
 ) -> Iterator[tuple[str, list[str]]]:
     """Each film at its first mention, and the messages so far, the last up to the mention, films by their titles."""
     messages = dialogue.get("messages")
@@ -105,7 +124,10 @@ def _mentions(
             raise DataError(f"{path}:{number} every message must have a text, got {shown(message)}.")
         text = html.unescape(storable(path, number, "a message", text))
         for match in MENTION.finditer(text):
-            if match[1] in titles and match[1] not in seen:
+            if match[1] not in titles:
+                films.strangers[match[1]] += 1
+                films.first = films.first or f"@{match[1]} ({path}:{number})"
+            elif match[1] not in seen:
                 seen.add(match[1])
                 yield match[1], [*said, _named(text[: match.start()], titles)]
         said.append(_named(text, titles).strip())
@@ -139,34 +161,42 @@ def _answers(path: Path, number: int, dialogue: dict[str, Any]) -> Answers:
     return answers
 
 
-def _titles(path: Path) -> dict[str, str]:
-    rows = csv_columns(path, "ReDial's movies_with_mentions.csv", ("movieId", "movieName"))
-    return {key: _spaced(title) for _, (key, title) in rows}
+def _titles(path: Path) -> tuple[Ids, dict[str, str]]:
+    listed, titles = Ids("film"), {}
+    for number, (key, title) in csv_columns(path, "ReDial's movies_with_mentions.csv", ("movieId", "movieName")):
+        if key in listed:
+            raise DataError(f"{path}:{number} film {key!r} must stand in one line only, as {listed.place(key)}.")
+        listed.code(path, number, key)
+        titles[key] = _spaced(title)
+    refuse_alike(listed)
+    return listed, titles
 
 
 def _spaced(title: str) -> str:
     return " ".join(html.unescape(title).split())
 
 
-def _attributes(films: _Films, info: Path | None) -> dict[str, list[str]]:
-    matches = [TITLE_AND_YEAR.fullmatch(films.titles[key]) for key in films.rows]
+def _attributes(films: _Films, listed: Ids, info: Path | None) -> dict[str, list[str]]:
+    keys = films.rows.names
+    matches = [TITLE_AND_YEAR.fullmatch(films.titles[key]) for key in keys]
     attributes = {
-        "title": [
-            match["title"] if match else films.titles[key] for key, match in zip(films.rows, matches, strict=True)
-        ],
+        "title": [match["title"] if match else films.titles[key] for key, match in zip(keys, matches, strict=True)],
         "year": [match["year"] if match else "" for match in matches],
     }
     if info is not None:
         content = _info(info)
+        for key in content:
+            if key not in listed:
+                listed.refuse_like(info, 0, key)
         for name, theirs in INFO.items():
-            attributes[name] = [_flat(info, key, theirs, content.get(key, {}).get(theirs)) for key in films.rows]
+            attributes[name] = [_flat(info, key, theirs, content.get(key, {}).get(theirs)) for key in keys]
     return attributes
 
 
 def _info(path: Path) -> dict[str, dict[str, Any]]:
     whole = "\n".join(line for _, line in text_lines(path, "a JSON file of films"))
     try:
-        content = json.loads(whole)
+        content = strict_json(whole)
     except json.JSONDecodeError as error:
         raise DataError(f"{path}:{error.lineno} must be JSON of the shape {{film: {{...}}}}: {error.msg}.") from error
     except (ValueError, RecursionError) as error:

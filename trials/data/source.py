@@ -12,6 +12,7 @@ from searchplat.contract import AssetSource, PublishedSize
 from searchplat.errors import AssetError, InputError
 from searchplat.paths import from_environment, resolve
 from trials.data.interactions import Interactions
+from trials.data.joined import looked_over
 from trials.data.options import DataOptions, parse_options
 
 GROUP = "searchplat.datasets"
@@ -82,12 +83,12 @@ class Source:
         return paths
 
     def read(self, files: tuple[Path, ...], options: DataOptions) -> Interactions:
-        """All interactions, unfiltered.
+        """All interactions, unfiltered, with what was let pass.
 
         Raises:
-            DataError: If a file breaks its format.
+            DataError: If a file breaks its format, or the files do not fit together.
         """
-        return self.reader(files, options)
+        return looked_over(self.reader(files, options), files)
 
     def available(self, assets: AssetSource) -> bool:
         """Whether it is on this machine already (no network asked)."""
@@ -107,6 +108,16 @@ class Source:
         from trials.data.prepared import statistics
 
         return statistics(self.name, assets, options)
+
+    def warnings(self, assets: AssetSource, options: Mapping[str, Any]) -> list[str]:
+        """What was let pass in its files, with counts, a sentence each.
+
+        Raises:
+            InputError: If an option is wrong or the data cannot be had or read.
+        """
+        from trials.data.prepared import warnings
+
+        return warnings(self.name, assets, options)
 
     def fingerprint(self, assets: AssetSource, options: Mapping[str, Any]) -> str:
         """Equal for equal files and options, different otherwise; covers all users and all splits.

@@ -28,15 +28,12 @@ from searchplat.contract import TEST_FILE, TEST_REQUESTS
 from searchplat.errors import DataError
 from trials.data.dataset import IntArray, SearchData
 from trials.data.interactions import Floats, Interactions, Ints
+from trials.data.lines import LARGEST_RATING, LARGEST_TIME
 from trials.data.selection import LeftOut, leave_one_out, places_of
 from trials.data.sentences import item_sentences, item_titles, one_line
 from trials.data.texts import TextColumn
 
 META = "meta.json"
-
-LARGEST_RATING = 1e6
-LARGEST_TIME = 1e15
-"""Bounds, for numbers that a damaged file may hold: 10^15 seconds are 30 million years."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +90,7 @@ def write_folder(
         "times": interactions.times_E is not None,
         "requests": interactions.requests_E is not None,
         "content": cut.digest(name),
+        "warnings": interactions.warnings,
         "statistics": _statistics(interactions),
     }
     (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
@@ -223,6 +221,8 @@ def _statistics(interactions: Interactions) -> dict[str, Any]:
         "longest": int(lengths_U.max()),
         "density": round(count / (users * items), 6),
     }
+    if interactions.unmet_items:
+        found["items_without_interactions"] = interactions.unmet_items
     if interactions.requests_E is not None:
         found["request_characters"] = round(sum(map(len, interactions.requests_E)) / count, 2)
     return found

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,21 @@ from typing import Any
 import numpy as np
 
 from searchplat.errors import DataError
+from trials.data.encoding import read_bytes, text_of, without_mark
+from trials.data.ids import Ids
 from trials.data.interactions import Floats, Ints
+
+_ROWS = 1 << 20
+"""Of a column of ids that are held as texts at once."""
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """A column of names: `keys[codes[e]]` is the name in row e."""
+    """A column of ids: `keys[codes[e]]` is the id in row e; `ids` are the same keys with the line of each."""
 
     codes: Ints
     keys: list[str]
+    ids: Ids
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ class Table:
     first_line: int
     encoding: str
 
-    def numbers(self, column: int) -> Floats:
-        """A column of finite numbers.
+    def numbers(self, column: int, low: float = -math.inf, high: float = math.inf) -> Floats:
+        """A column of finite numbers in [low, high].
 
         Raises:
             DataError: With the line of the first text that is none.
@@ -60,21 +67,39 @@ class Table:
         if values is None or not np.isfinite(values).all():
             self._blame(column, values)
         assert values is not None
+        outside = np.flatnonzero((values < low) | (values > high))
+        if len(outside):
+            row = int(outside[0])
+            raise DataError(
+                f"{self.path}:{self.first_line + row} field {column + 1} must lie in [{low:g}, {high:g}], "
+                f"got {values[row]:.15g}; mend the line or leave it out."
+            )
         return np.asarray(values, dtype=np.float64)
 
-    def tokens(self, column: int) -> Tokens:
-        """A column of non-empty names.
+    def tokens(self, column: int, what: str = "item") -> Tokens:
+        """A column of ids, in the order of their numbers, or of the alphabet.
+
+        Args:
+            what: Whose, `user` or `item`.
 
         Raises:
-            DataError: With the line of the first empty name.
+            DataError: With the line of the first that is none.
         """
-        categories = self._column(column, "category").cat
-        keys = [str(key) for key in categories.categories]
-        codes = categories.codes.to_numpy().astype(np.int64)
-        if "" in keys:
-            row = int(np.flatnonzero(codes == keys.index(""))[0])
-            raise DataError(f"{self.path}:{self.first_line + row} field {column + 1} must not be empty.")
-        return Tokens(codes, keys)
+        import pandas as pd
+
+        met: dict[str, int] = {}
+        parts: list[Ints] = [np.zeros(0, dtype=np.int64)]
+        # As texts, some rows at a time: as categories pandas would take 007 and 7, or 1.0 and 1, for one number.
+        for rows in self._columns(column, "str", _ROWS):
+            codes, names = pd.factorize(rows)
+            parts.append(np.array([met.setdefault(str(name), len(met)) for name in names], dtype=np.int64)[codes])
+        keys = sorted(met, key=int) if all(key.isascii() and key.isdigit() for key in met) else sorted(met)
+        places = np.empty(len(keys), dtype=np.int64)
+        places[[met[key] for key in keys]] = np.arange(len(keys))
+        codes = places[np.concatenate(parts)]
+        first = np.zeros(len(keys), dtype=np.int64)
+        first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows the last that is written, the first, stays
+        return Tokens(codes, keys, Ids.of(what, self.path, keys, (first + self.first_line).tolist()))
 
     def texts(self, column: int) -> list[str]:
         """A column of texts."""
@@ -83,10 +108,16 @@ class Table:
     def _column(self, column: int, dtype: str) -> Any:
         import pandas as pd
 
+        return pd.concat([pd.Series([], dtype=dtype), *self._columns(column, dtype, None)])
+
+    def _columns(self, column: int, dtype: str, rows: int | None) -> Iterator[Any]:
+        """A column, so many rows at a time; None for all at once."""
+        import pandas as pd
+
         names = list(range(self.width))
         if not self.data:
-            return pd.Series([], dtype=dtype if dtype != "category" else pd.CategoricalDtype(pd.Index([], dtype="str")))
-        frame = pd.read_csv(
+            return
+        found: Any = pd.read_csv(
             io.BytesIO(self.data),
             sep=self.separator,
             header=None,
@@ -98,8 +129,10 @@ class Table:
             skip_blank_lines=False,
             encoding=self.encoding,
             engine="c",
+            chunksize=rows,
         )
-        return frame[column]
+        for frame in [found] if rows is None else found:
+            yield frame[column]
 
     def _blame(self, column: int, values: Floats | None) -> None:
         texts = self.texts(column)
@@ -113,22 +146,9 @@ class Table:
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        return None if "_" in text else float(text)  # Python takes 1_0 for 10
     except ValueError:
         return None
-
-
-def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a data file, with `\\n` line ends.
-
-    Raises:
-        DataError: If it is missing or cannot be read.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); it must be {what}.") from error
-    return data.replace(b"\r\n", b"\n")
 
 
 def read_table(path: Path, what: str, separator: str, columns: Sequence[str] | int, encoding: str = "utf-8") -> Table:
@@ -145,7 +165,7 @@ def read_table(path: Path, what: str, separator: str, columns: Sequence[str] | i
         DataError: If it cannot be read, or with the line at which a rule is broken.
     """
     data = read_bytes(path, what)
-    check_text(path, data, encoding)
+    text_of(path, data, encoding)
     if data and not data.endswith(b"\n"):
         data += b"\n"
     first_line = 1
@@ -178,25 +198,7 @@ def read_header(path: Path, what: str, separator: str) -> list[str]:
             line = file.readline(1 << 16)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); it must be {what}.") from error
-    check_text(path, line.replace(b"\r\n", b"\n"), "utf-8")
-    return line.decode().rstrip("\r\n").split(separator)
-
-
-def check_text(path: Path, data: bytes, encoding: str) -> None:
-    """Refuse NUL, lone carriage returns, and bytes that are not text in `encoding`.
-
-    Raises:
-        DataError: With the line.
-    """
-    for character, name in ((b"\0", "a NUL character"), (b"\r", "a carriage return within a line")):
-        if (at := data.find(character)) >= 0:
-            line = data.count(b"\n", 0, at) + 1
-            raise DataError(f"{path}:{line} {name} may not occur in a text file.")
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{path}:{line} must be {encoding} text, got byte 0x{data[error.start]:02x}.") from error
+    return text_of(path, without_mark(path, line).replace(b"\r\n", b"\n")).rstrip("\n").split(separator)
 
 
 def _check_widths(path: Path, data: bytes, separator: str, width: int, first_line: int) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.decoder_lm import DecoderLM, load_decoder
+from trials.backbones.decoder_lm import DecoderLM, check_decoder, load_decoder
 from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import digest_texts
 from trials.data.dataset import IntArray, SearchData
@@ -20,6 +20,7 @@ from trials.dual.layout import parse_layout
 from trials.dual.model import DualModel
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
 from trials.nn.ragged import Ragged
+from trials.training.windows import refuse_untrainable
 
 CENTRE_USERS, CENTRE_ITEMS = 16, 64
 """Users and items, evenly spread, whose states centre the item projection: enough for a mean, and quickly done."""
@@ -73,13 +74,18 @@ def build(config: DualConfig, data: SearchData, job: TrialJob, kind: type[DualMo
 
 
 def prepare(config: DualConfig, data: DataRequest, assets: AssetSource) -> None:
-    """Fetch the backbone and, where L_cl needs them, the text encoder and the hard items."""
-    if config.backbone not in RANDOM_DECODERS:
-        assets.fetch(config.backbone)
-    if config.composition.coarse and config.lambda_cl > 0:
-        from trials.data import open_search
+    """Fetch and check the backbone; where L_cl needs them, the text encoder and the hard items.
 
-        load_hard_items(config, open_search(data, assets), assets)
+    Raises:
+        InputError: If the backbone cannot be used, or no user has two training items.
+    """
+    from trials.data import open_search
+
+    opened = open_search(data, assets)
+    refuse_untrainable(opened)
+    check_decoder(config.backbone, assets, lambda: [PROMPT, *opened.sentences])
+    if config.composition.coarse and config.lambda_cl > 0:
+        load_hard_items(config, opened, assets)
 
 
 def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens:
@@ -105,24 +111,22 @@ def check_fit(config: DualConfig, data: SearchData, lm: DecoderLM, sentences: Se
     if config.replace_every > lm.num_layers:
         raise InputError(
             f"replace_every: must not exceed the {lm.num_layers} layers of {config.backbone!r}, "
-            f"got {config.replace_every}; lower it"
+            f"got {config.replace_every}; lower it",
+            fields=("replace_every", "num_layers", "backbone"),
         )
     try:
         parse_layout(config.layout, lm.num_layers // config.replace_every)
     except ValueError as error:
-        raise InputError(f"layout: {error}") from error
+        raise InputError(f"layout: {error}", fields=("layout", "replace_every", "num_layers", "backbone")) from error
     longest = int(sentences.sentences.lengths().max(initial=0))
     needed = max(config.max_items * (longest + 1), len(sentences.prompt) + longest + 1)
     if needed > lm.max_positions:
         raise InputError(
             f"max_items: {config.max_items} items of up to {longest} + 1 tokens need {needed} positions, but "
-            f"{config.backbone!r} has {lm.max_positions}; lower max_items or max_sentence_tokens"
+            f"{config.backbone!r} has {lm.max_positions}; lower max_items or max_sentence_tokens",
+            fields=("max_items", "max_sentence_tokens", "backbone"),
         )
-    if not (np.diff(data.train_offsets) >= 2).any():
-        raise InputError(
-            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
-            f"selected users has them; raise the share of users"
-        )
+    refuse_untrainable(data)
 
 
 def _spread(values: IntArray, count: int) -> IntArray:

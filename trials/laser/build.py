@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.decoder_lm import DecoderLM, load_decoder
+from trials.backbones.decoder_lm import DecoderLM, check_decoder, load_decoder
 from trials.backbones.frozen import (
     BackboneSettings,
     BERT4RecSettings,
@@ -26,6 +24,7 @@ from trials.laser.config import LaserConfig
 from trials.laser.groups import ColdItems
 from trials.laser.instructions import HEADS, NUMBER, Instructions, item_texts
 from trials.laser.model import LaserModel
+from trials.training.windows import refuse_untrainable
 
 
 def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool = False) -> LaserModel:
@@ -43,7 +42,7 @@ def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool =
     try:
         texts = item_texts(data, config.attributes)
     except ValueError as error:
-        raise InputError(str(error)) from error
+        raise InputError(str(error), fields=("attributes",)) from error
     digest = digest_texts(texts)
     random = config.backbone in RANDOM_DECODERS  # a random model's vocabulary is that of its words
     words = [heads for pair in HEADS.values() for heads in (pair.user, pair.item)]
@@ -82,9 +81,16 @@ def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool =
 
 
 def prepare(config: LaserConfig, data: DataRequest, assets: AssetSource) -> None:
-    """Fetch the backbone and train the ID-based recommender, where they are wanted."""
-    if config.backbone not in RANDOM_DECODERS:
-        assets.fetch(config.backbone)
+    """Fetch and check the backbone; train the ID-based recommender where it is wanted.
+
+    Raises:
+        InputError: If the backbone cannot be used, or no user has two training items.
+    """
+    from trials.data import open_search
+
+    opened = open_search(data, assets)
+    refuse_untrainable(opened)
+    check_decoder(config.backbone, assets, lambda: opened.sentences, whole=True)
     if config.has_former:
         prepare_frozen(config.id_recommender, recommender_settings(config), data, config.id_seed, assets)
 
@@ -112,21 +118,28 @@ def check_fit(config: LaserConfig, data: SearchData, lm: DecoderLM, instructions
     if instructions.shortest_budget > config.max_tokens:
         raise InputError(
             f"max_tokens: must hold the longest item, {instructions.shortest_budget} tokens with its number, got "
-            f"{config.max_tokens}; raise it or lower max_item_tokens"
+            f"{config.max_tokens}; raise it or lower max_item_tokens",
+            fields=("max_tokens", "max_item_tokens", "attributes", "template", "backbone"),
         )
     needed = instructions.most_tokens + config.prefix_tokens + config.suffix_tokens
     if needed > lm.max_positions:
         raise InputError(
             f"max_tokens: prefix, instruction and suffix need up to {needed} positions, but {config.backbone!r} has "
-            f"{lm.max_positions}; lower max_tokens or prefix_length"
+            f"{lm.max_positions}; lower max_tokens or prefix_length",
+            fields=(
+                "max_tokens",
+                "max_items",
+                "max_item_tokens",
+                "prefix_length",
+                "num_suffix",
+                "variant",
+                "backbone",
+            ),
         )
     if config.variant == "eos" and lm.end_of_sequence is None and config.backbone not in RANDOM_DECODERS:
         raise InputError(
             f"variant: eos needs a backbone that names its end of sequence, which {config.backbone!r} does not; choose "
-            "another variant"
+            "another variant",
+            fields=("variant", "backbone"),
         )
-    if not (np.diff(data.train_offsets) >= 2).any():
-        raise InputError(
-            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
-            f"selected users has them; raise the share of users"
-        )
+    refuse_untrainable(data)

@@ -37,11 +37,11 @@ class PromptBERT(RecommenderMethod):
     published: ClassVar[tuple[Published, ...]] = papers.PROMPTBERT
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
-        """Fetch data and backbone."""
+        """Fetch data and backbone, and check whether they can be used."""
         from trials.promptbert.build import prepare
 
         super().prepare(config, data, assets)
-        prepare(config, assets)
+        prepare(config, data, assets)
 
     def build(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
         """Make the model around a copy of the process's backbone.

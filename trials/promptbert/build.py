@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from searchplat.contract import AssetSource, TrialJob
+from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.masked_lm import MaskedLM, load_masked_lm
+from trials.backbones.masked_lm import MaskedLM, check_masked_lm, load_masked_lm
 from trials.backbones.names import RANDOM_MASKED
 from trials.backbones.words import digest_texts
 from trials.data.dataset import SearchData
@@ -26,6 +26,7 @@ from trials.promptbert.prompts import (
     vocabulary_texts,
 )
 from trials.promptbert.windows import Windows
+from trials.training.windows import refuse_untrainable
 
 
 def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBERTModel:
@@ -56,10 +57,17 @@ def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBE
     return PromptBERTModel(config, lm, tokens, windows, item_bias(config, data))
 
 
-def prepare(config: PromptBERTConfig, assets: AssetSource) -> None:
-    """Fetch the backbone."""
-    if config.backbone not in RANDOM_MASKED:
-        assets.fetch(config.backbone)
+def prepare(config: PromptBERTConfig, request: DataRequest, assets: AssetSource) -> None:
+    """Fetch and check the backbone.
+
+    Raises:
+        InputError: If the backbone cannot be used, or no user has two training items.
+    """
+    from trials.data import open_search
+
+    data = open_search(request, assets)
+    refuse_untrainable(data)
+    check_masked_lm(config.backbone, assets, lambda: data.titles)
 
 
 def item_bias(config: PromptBERTConfig, data: SearchData) -> Tensor:
@@ -79,23 +87,22 @@ def check_fit(config: PromptBERTConfig, data: SearchData, lm: MaskedLM, tokens: 
     if config.max_tokens > lm.max_positions:
         raise InputError(
             f"max_tokens: backbone {config.backbone!r} reads at most {lm.max_positions} tokens, "
-            f"got {config.max_tokens}; lower it"
+            f"got {config.max_tokens}; lower it",
+            fields=("max_tokens", "backbone"),
         )
     if (needed := tokens.frame + tokens.longest) > config.max_tokens:
         raise InputError(
             f"max_tokens: a prompt with the longest statement of data {data.name!r} has {needed} tokens, "
-            f"got max_tokens={config.max_tokens}; raise it, or set max_genre_tokens"
+            f"got max_tokens={config.max_tokens}; raise it, or set max_genre_tokens",
+            fields=("max_tokens", "max_genre_tokens", "template", "backbone"),
         )
     if lm.hidden_size % config.attention_heads:
         raise InputError(
             f"attention_heads: must divide the width {lm.hidden_size} of {config.backbone!r}, "
-            f"got {config.attention_heads}; choose a divisor"
+            f"got {config.attention_heads}; choose a divisor",
+            fields=("attention_heads", "backbone"),
         )
-    if not (np.diff(data.train_offsets) >= 2).any():
-        raise InputError(
-            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
-            "selected users has them; raise the share of users"
-        )
+    refuse_untrainable(data)
 
 
 def _load(config: PromptBERTConfig, data: SearchData, template: Template, assets: AssetSource) -> MaskedLM:

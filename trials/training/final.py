@@ -130,7 +130,7 @@ class FinalLoop(Loop):
         which name it may be asked for as well; a configuration without them has none of these.
 
         Raises:
-            ValueError: If the best epoch's weights are not there.
+            InputError: If the best epoch's weights are not there.
         """
         self.load_best()
         final = open_final(self._job.trial.data, self._job.trial.assets, permit)
@@ -188,7 +188,7 @@ class FinalLoop(Loop):
         """Load the best epoch's weights.
 
         Raises:
-            ValueError: If they are not there.
+            InputError: If they are not there.
         """
         for path in self._best_folder.glob("epoch-*"):
             # Weights of a later epoch that a crash left there, before the checkpoint that knew of them.
@@ -197,7 +197,7 @@ class FinalLoop(Loop):
         self._meet()
         snapshot = checkpoints.read_newest(self._best_folder)
         if snapshot is None or snapshot.epoch != self._best_epoch:
-            raise ValueError(
+            raise InputError(
                 f"{self._best_folder}: the weights of epoch {self._best_epoch} must be there, undamaged; "
                 "remove the folder above it, and the training is done again"
             )

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from searchplat.contract import SAMPLED
-from searchplat.errors import out_of_memory
+from searchplat.errors import InputError, out_of_memory
 from trials.data.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
 from trials.training.accumulation import MOST_PARTS, backward, release
@@ -204,7 +204,7 @@ class Loop:
         """Load the newest valid checkpoint of the folder, if any; return its epochs completed, else 0.
 
         Raises:
-            ValueError: If the checkpoint is of another model, other data or another seed.
+            InputError: If the checkpoint is of another model, other data or another seed.
         """
         snapshot = checkpoints.read_newest(self.folder)
         if snapshot is None:
@@ -218,7 +218,7 @@ class Loop:
             ("seed", self.seed, snapshot.state["seed"]),
         ):
             if mine != other:
-                raise ValueError(
+                raise InputError(
                     f"{self.folder}: the checkpoint's {what} must be this trial's, {_difference(mine, other)}; "
                     "give every trial a folder of its own"
                 )
@@ -270,8 +270,9 @@ class Loop:
             if self.progress is not None:
                 self.progress("train", batches, in_epoch)
         if not batches:
-            raise ValueError(
-                f"{type(self.model).__name__}.batches gave no batch in epoch {self._epoch}; too few users?"
+            raise InputError(
+                f"data {self.data.name!r}: {type(self.model).__name__} must find something to train on, but got no "
+                f"batch in epoch {self._epoch} from {self.data.num_users} users; raise the share of users"
             )
         means = {name: value / batches for name, value in sums.items()}
         if not all(bool(parameter.isfinite().all()) for parameter in self._trained.values()):

@@ -78,10 +78,16 @@ class RecommenderMethod(ABC):
         return None
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
-        """Fetch and prepare the data; a method that needs weights as well extends this."""
-        from trials.data import prepare
+        """Fetch and prepare the data, and draw sampled negatives; a method that needs weights as well extends this.
+
+        Raises:
+            InputError: If the data cannot be had or read, or some user has met all but fewer items than are sampled.
+        """
+        from trials.data import open_search, prepare
 
         prepare(data, assets)
+        if config.sampled_negatives:
+            sampled(config, open_search(data, assets), assets)
 
     def start(self, job: TrialJob) -> Loop:
         """Seed, open the data, build the model, and return it in a loop that is ready to train.

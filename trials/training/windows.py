@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.data.dataset import Queries
+from searchplat.errors import InputError
+from trials.data.dataset import Queries, SearchData
 
 Ints = NDArray[np.int64]
 
@@ -44,6 +45,19 @@ def windows(
                 break
             end -= stride
     return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+
+def refuse_untrainable(data: SearchData) -> None:
+    """Refuse data in which no selected user has a next item to learn from.
+
+    Raises:
+        InputError: If no user has two training items.
+    """
+    if not (np.diff(data.train_offsets) >= 2).any():
+        raise InputError(
+            f"data {data.name!r}: training needs a user with two training items, but none of the {data.num_users} "
+            "selected users has them; raise the share of users"
+        )
 
 
 def rows_of(items: NDArray[np.integer[Any]], windows_B2: Ints) -> Queries:

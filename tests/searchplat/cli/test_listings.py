@@ -39,6 +39,24 @@ def test_data_sets_are_listed_with_whether_they_are_here(
     assert listed["ml-1m"] is False
 
 
+def test_what_was_let_pass_in_the_files_is_shown_with_the_data_and_told_by_a_run(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
+    rows = [f"{user}::{item}::5::{1000 + item}\n" for user in range(3) for item in range(1, 6)]
+    (tmp_path / "ratings.dat").write_text("".join([*rows, rows[0]]))
+    (tmp_path / "movies.dat").write_text("\ufeff" + "".join(f"{n}::Film {n} (1999)::Drama\n" for n in (1, 2, 3, 4, 8)))
+    words = ("--set", f"folder={tmp_path}")
+    shown = " ".join(cli("data", "ml-1m", *words).stdout.split())
+    assert "warning: movies.dat: has no line for 1 of 5 items with 3 interactions, '5' (" in shown
+    assert "warning: 1 of 16 interactions repeat another of the same user" in shown
+    assert "items without interactions 1" in shown
+    assert len(json.loads(cli("data", "ml-1m", *words, "--json").stdout)["warnings"]) == 2
+    named = ("--set", "data.name=ml-1m", "--set", f"data.folder={tmp_path}")
+    said = cli("run", "mf", "--scale", "smoke", *named, "--json").stderr
+    assert "warning: data ml-1m: movies.dat: has no line for 1 of 5 items" in said
+
+
 def test_statistics_of_a_data_set_take_its_options(cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     document = json.loads(cli("data", "toy", "--set", "users=30", "--json").stdout)

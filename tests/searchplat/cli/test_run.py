@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from typer.testing import Result
 
 Run = Callable[..., Result]
@@ -49,9 +50,36 @@ def test_a_training_that_diverges_fails_the_command(cli: Run, space: Path) -> No
     assert "diverged in epoch 2" in result.stderr
 
 
+@pytest.mark.parametrize("fault", ["input", "unfit"])
+def test_wrong_input_that_only_training_finds_is_a_sentence_and_no_bug(cli: Run, space: Path, fault: str) -> None:
+    result = cli("run", str(space), "--set", f"fault={fault}")
+    assert result.exit_code == 2
+    last = result.stderr.splitlines()[-1]
+    assert last in ("error: data toy: a planted fault of the input; mend it", "error: x: must fit, got 0.5; change it")
+    assert "Traceback" not in result.stderr
+    assert "bug" not in result.stderr
+
+
+def test_more_sampled_items_than_a_user_has_not_met_are_refused_before_training(cli: Run) -> None:
+    words = ("--set", "data.items=8", "--set", "data.length=200", "--set", "data.users=5")
+    result = cli("run", "sasrec", "--scale", "smoke", "--set", "sampled_negatives=10", *words)
+    assert result.exit_code == 2
+    assert "the number of sampled negatives must lie in [1, 1]" in result.stderr
+    assert "epoch 1" not in result.stderr
+
+
 def test_a_folder_keeps_what_was_trained(cli: Run, space: Path, tmp_path: Path) -> None:
     words = ("run", str(space), "--folder", str(tmp_path / "kept"), "--set", f"diary={tmp_path / 'diary'}")
     assert cli(*words, "--set", "epochs=2").exit_code == 0
     assert cli(*words, "--set", "epochs=3").exit_code == 0
     lines = (tmp_path / "diary").read_text().splitlines()
     assert [line.split()[:2] for line in lines] == [["None", "1"], ["None", "2"], ["None", "3"]]
+
+
+def test_a_folder_of_another_training_is_refused(cli: Run, tmp_path: Path) -> None:
+    words = ("run", "mf", "--scale", "smoke", "--folder", str(tmp_path / "kept"))
+    assert cli(*words).exit_code == 0
+    result = cli(*words, "--seed", "9")
+    assert result.exit_code == 2
+    assert "the checkpoint's seed must be this trial's" in result.stderr
+    assert "Traceback" not in result.stderr

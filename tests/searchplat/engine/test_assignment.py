@@ -70,6 +70,25 @@ def test_what_goes_wrong_in_a_race_is_told(tmp_path: Path, fault: str, cause: st
     assert cause in last["cause"]
 
 
+@pytest.mark.parametrize(("fault", "fields"), [("input", ()), ("unfit", ("fault", "x"))])
+def test_wrong_input_is_told_as_such_with_what_it_depends_on(
+    tmp_path: Path, fault: str, fields: tuple[str, ...]
+) -> None:
+    *_, last = race(assignment(tmp_path / "run", "rehearsal", False, fault=fault))
+    assert (last["kind"], last["fields"]) == ("input", fields)
+    assert "Traceback" not in last["cause"]
+
+
+def test_wrong_input_found_in_a_final_run_is_told_and_its_worker_stays(tmp_path: Path) -> None:
+    """With the test item no user of so few items has two left, which validation did not show."""
+    values = {**SASREC, "epochs": 1, "sampled_negatives": 2}
+    order = assignment(tmp_path / "run", "sasrec", True, **values).order
+    few = replace(order, data_options={"items": 8, "length": 6, "users": 20})
+    messages = final(Assignment(("final", "c", 3), few, True, "valid/mrr", True, 5, ("mrr",)))
+    assert [m["kind"] for m in messages][-1] == "input"
+    assert messages[-1]["fields"] == ("sampled_negatives",)
+
+
 def test_a_final_run_tells_its_epochs_then_asks_for_the_test_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

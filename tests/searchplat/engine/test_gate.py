@@ -13,6 +13,7 @@ from searchplat.engine.actor import MESSAGE
 from searchplat.engine.gate import EarlyStopping, Gate
 from searchplat.engine.halt import Halt
 from searchplat.engine.work import Message
+from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SchedulerSpec, SearchSpec
@@ -49,8 +50,11 @@ def gate_on(
     return Gate(spec, ledger, {"search": EPOCHS}, int, lambda trial: None, found.append, halt)
 
 
-def report(gate: Gate, number: int, epoch: int, value: float, kind: str = "report", cause: str | None = None) -> str:
-    message = Message(kind, epoch, EPOCHS, {"valid/mrr": value}, cause)
+def report(
+    gate: Gate, number: int, epoch: int, value: float, kind: str = "report", cause: str | None = None,
+    fields: tuple[str, ...] = (),
+) -> str:  # fmt: skip
+    message = Message(kind, epoch, EPOCHS, {"valid/mrr": value}, cause, fields)
     return gate.on_trial_result(None, TuneTrial(number), {MESSAGE: message.to_json()})
 
 
@@ -186,6 +190,50 @@ def test_a_bug_and_running_out_of_memory_are_told_apart(tmp_path: Path, spec: Se
         assert report(gate, second, 0, 0.0, kind="bug", cause="Traceback ...") == "STOP"
         assert [trial.number for trial in bugs] == [second]
         assert [t.state for t in ledger.trials()] == [TrialState.INFEASIBLE, TrialState.FAILED]
+
+
+def test_input_that_no_searched_value_decides_ends_the_search_and_leaves_the_trial_open(
+    tmp_path: Path, spec: SearchSpec
+) -> None:
+    for fields in ((), ("backbone", "epochs")):  # x is searched
+        with create(tmp_path / f"ledger-{len(fields)}.sqlite", spec) as ledger:
+            halt, bugs = Halt(), list[TrialRecord]()
+            gate = gate_on(spec, ledger, bugs, halt)
+            assert (
+                report(gate, suggest(ledger).number, 0, 0.0, kind="input", cause="a sentence", fields=fields) == "STOP"
+            )
+            assert isinstance(halt.error, InputError)
+            assert str(halt.error) == "a sentence"
+            assert [trial.state for trial in ledger.trials()] == [TrialState.RUNNING]
+            assert bugs == []
+
+
+def test_values_that_do_not_fit_make_their_trial_infeasible_and_the_search_goes_on(
+    tmp_path: Path, spec: SearchSpec
+) -> None:
+    with create(tmp_path / "ledger.sqlite", spec) as ledger:
+        halt = Halt()
+        gate = gate_on(spec, ledger, halt=halt)
+        control = ledger.suggest(
+            stage="controls",
+            control="deep",
+            method="rehearsal",
+            values={"layers": 9},
+            config={},
+            data_fraction=1.0,
+            seed=0,
+        )
+        ledger.start(control.number)
+        trial = suggest(ledger)
+        for number, field in ((control.number, "layers"), (trial.number, "x")):
+            fields = ("backbone", field)
+            assert report(gate, number, 0, 0.0, kind="input", cause=f"{field}: too much", fields=fields) == "STOP"
+        assert not halt.asked
+        assert [(t.state, t.cause) for t in ledger.trials()] == [
+            (TrialState.INFEASIBLE, "wrong input: layers: too much"),
+            (TrialState.INFEASIBLE, "wrong input: x: too much"),
+        ]
+        assert report(gate, suggest(ledger).number, 1, 0.5) == "CONTINUE"
 
 
 def test_an_objective_that_the_method_does_not_report_stops_the_search_and_names_what_is(

@@ -12,7 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
 from searchplat.engine.assignment import Assignment
-from searchplat.errors import TryAgainError
+from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.promotion.candidates import Candidate
 from searchplat.promotion.drive import Drive, Sizes
@@ -85,6 +85,23 @@ def final(drive: Drive, work: Assignment, score: float) -> None:
             "num_users": 60, "parameters": 5, "fingerprint": "f",
         }
     )  # fmt: skip
+
+
+def test_wrong_input_ends_the_promotion_and_leaves_its_runs_open(make: Make, store: PromotionStore) -> None:
+    drive = make()
+    work = ask(drive)
+    with pytest.raises(InputError, match="no tokenizer; fetch it"):
+        drive.answer({"kind": "input", "key": work.key, "cause": "no tokenizer; fetch it", "fields": ("backbone",)})
+    assert "failed" not in {run.state for run in store.load(1).runs}
+
+
+def test_a_candidate_whose_values_do_not_fit_is_out_and_the_others_go_on(make: Make, store: PromotionStore) -> None:
+    drive = make()
+    work = ask(drive)
+    drive.answer({"kind": "input", "key": work.key, "cause": "x: too much", "fields": ("x",)})  # x is searched
+    failed = [run for run in store.load(1).runs if run.state == "failed"]
+    assert [(run.key, run.cause) for run in failed] == [(work.key, "wrong input: x: too much")]
+    assert isinstance(ask(drive), Assignment)
 
 
 def play(drive: Drive, scores: dict[str, float], stop_after: int = 1000) -> list[tuple[str, str]]:

@@ -82,5 +82,5 @@ def test_loads_a_folder(tmp_path: Path) -> None:
 
 def test_folder_without_weights(tmp_path: Path) -> None:
     BertConfig().save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="needs safetensors weights and tokenizer files"):
+    with pytest.raises(InputError, match="needs its weights as safetensors"):
         load_text_encoder(str(tmp_path), Disk(tmp_path))

@@ -131,7 +131,7 @@ def test_movielens_of_10m_and_20m_in_half_stars(tmp_path: Path) -> None:
 
 def test_movielens_dat_of_10m_is_utf8(tmp_path: Path) -> None:
     movies = "1::Misérables, Les (1995)::Drama\n".encode()
-    assert _read(tmp_path, "dat", None, movies).attributes["title"][0] == "Misérables, Les"
+    assert _read(tmp_path, "dat", b"1::1::5::978300760\n", movies).attributes["title"][0] == "Misérables, Les"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_movielens_dat_of_10m_is_utf8(tmp_path: Path) -> None:
         ("csv", b"userId,movieId,rating\n", None, "one:1 header must be"),
         ("csv", CSV[0] + b"1,2,x,4\n", None, "one:5 field 3 must be a finite number, got 'x'"),
         ("csv", None, CSV[1] + b'9,"open\n', "two:5"),
-        ("csv", None, CSV[1] + b"31,Again (1995),Drama\n", "two:5 movie id must be given and occur once, got '31'"),
+        ("csv", None, CSV[1] + b"31,Again (1995),Drama\n", "two:5 movie id must occur once, got '31', as "),
         ("csv", None, b"movieId,title\n", "two:1 header must be 'movieId,title,genres'"),
         ("dat", b"1::2::3\n", None, "one:1 must have 4 fields"),
         ("dat", None, DAT[1] + b"7::Se7en (1995)\n", "two:3 must have the 3 fields id, title and genres, got 2"),

@@ -49,7 +49,7 @@ def test_a_file_without_rows_is_empty(tmp_path: Path) -> None:
         (b"id,value\na,1\nb,nan\n", "t:3 field 2 must be a finite number, got 'nan'"),
         (b"id,value\na,1\nb,-inf\n", "t:3 field 2 must be a finite number, got '-inf'"),
         (b"id,value\na,1\nb,\n", "t:3 field 2 must be a finite number, got ''"),
-        (b"id,value\na,1\n,2\n", "t:3 field 1 must not be empty"),
+        (b"id,value\na,1\n,2\n", "t:3 item id must not be empty, got ''"),
         (b"id,value\na,1\n\xff,2\n", "t:3 must be utf-8 text, got byte 0xff"),
         (b"id,value\na\0,1\n", "t:2 a NUL character may not occur"),
         (b"id,value\na\rb,1\n", "t:2 a carriage return within a line"),

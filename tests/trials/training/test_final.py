@@ -88,7 +88,7 @@ def test_damaged_weights_are_refused(start: Start) -> None:
     drive(loop)
     path = loop.folder / "best" / "epoch-0001" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="the weights of epoch 1 must be there, undamaged"):
+    with pytest.raises(InputError, match="the weights of epoch 1 must be there, undamaged"):
         loop.test(PERMIT, ["mrr"])
 
 

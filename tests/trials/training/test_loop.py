@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from searchplat.contract import Training
+from searchplat.errors import InputError
 from trials.data.dataset import SearchData
 from trials.training.loop import Loop
 from trials.training.recommender import Losses
@@ -114,7 +115,7 @@ def test_another_trials_checkpoint_is_refused(make_loop: MakeLoop, change: dict[
     loop = make_loop()
     loop.run_epoch()
     loop.save()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         make_loop(**change).restore()
 
 
@@ -217,7 +218,7 @@ def test_a_part_named_loss_and_an_epoch_without_batches_are_refused(make_loop: M
         return iter(())
 
     loop.model.batches = none
-    with pytest.raises(ValueError, match="gave no batch in epoch 0"):
+    with pytest.raises(InputError, match="must find something to train on, but got no batch in epoch 0"):
         loop.run_epoch()
 
 
