@@ -14,6 +14,7 @@ from searchplat.ledger import TrialRecord
 from searchplat.report.facts import Facts
 from searchplat.report.figure import MOST, Figure, axis, label, thin, thinned_note
 from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.scale import share_of
 
 _LINES = 500
 """Of parallel coordinates, where more cover each other, and points of a slice."""
@@ -34,12 +35,15 @@ class StageFigures:
 
 
 def parameter_figures(facts: Facts) -> list[StageFigures]:
-    """For each stage that searched anything but a layout, and has two scored trials."""
+    """For each stage that searched anything but a layout, and has two scored trials.
+
+    A parameter of one value has no figure: it tells no trials apart.
+    """
     found = []
     for stage in facts.snapshot.spec.stages:
         domains = [d for d in facts.snapshot.spec.space.domains if d.name in stage.over and not isinstance(d, Layout)]
         trials = facts.snapshot.ranking.of_stage(stage.name)  # the best first
-        domains = [d for d in domains if any(_known(d, t) for t in trials)]
+        domains = [d for d in domains if d.size() > 1 and any(_known(d, t) for t in trials)]
         if domains and len(trials) >= 2:
             wide = [*importance(facts, trials, domains), *parallel(facts, trials, domains)]
             found.append(StageFigures(stage.name, wide, [slice_of(facts, trials, domain) for domain in domains]))
@@ -188,11 +192,7 @@ def _place(domain: Domain, value: Any) -> float:
     """Where a value stands on its axis, 0 to 1."""
     match domain:
         case Float(low=low, high=high, log=log) | Int(low=low, high=high, log=log):
-            if low == high:
-                return 0.5
-            if log:
-                return math.log(value / low) / math.log(high / low)
-            return float((value - low) / (high - low))
+            return share_of(value, low, high, log)
         case Bool():
             return float(value)
         case Categorical(choices=choices):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,10 +12,12 @@ from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.searchers.contract import History, Suggestion
 from searchplat.searchers.options import GridOptions
-from searchplat.searchers.points import Key, enumerate_points, key, levels, seed_of, snap, tried
-from searchplat.spec.model import Categorical, Domain, Float, Int, Layout, Space
+from searchplat.searchers.points import Key, enumerate_points, key, seed_of, snap, tried
+from searchplat.spec.model import Categorical, Domain, Float, Int, Space
+from searchplat.spec.scale import at_share
 
-_MOST = 100_000  # ten times the trials of a large search; a list of these points takes a second
+MOST = 100_000
+"""Points of a grid: ten times the trials of a large search; a list of these takes a second."""
 
 
 class GridSearcher:
@@ -33,10 +36,10 @@ class GridSearcher:
 
     def __init__(self, space: Space, seed: int, given: Mapping[str, Any], options: GridOptions) -> None:
         self._space, self._seed, self._given, self._options = space, seed, given, options
-        self._gridded = Space(tuple(_gridded(domain, options.points) for domain in space.domains))
-        if self._gridded.size() > _MOST:
+        self._gridded = gridded(space, options.points)
+        if self._gridded.size() > MOST:
             raise InputError(
-                f"searcher grid: a grid may have at most {_MOST:,} points, got {self._gridded.size():.3g}; "
+                f"searcher grid: a grid may have at most {MOST:,} points, got {self._gridded.size():.3g}; "
                 "narrow the axes or take another searcher, such as random"
             )
         self._order: list[tuple[Key, Values]] | None = None
@@ -64,17 +67,24 @@ class GridSearcher:
         return {name: snap(self._space[name], value) for name, value in point.items()}
 
 
+def gridded(space: Space, points: int) -> Space:
+    """The space that the grid of a space enumerates; see `GridSearcher`."""
+    return Space(tuple(_gridded(domain, min(points, MOST + 1)) for domain in space.domains))
+
+
 def _gridded(domain: Domain, points: int) -> Domain:
     """A finite axis with the grid's values: a float axis becomes an ordered choice of numbers."""
-    if isinstance(domain, Layout) or (levels(domain) is not None and not (isinstance(domain, Int) and domain.log)):
+    if math.isfinite(domain.size()) and not (isinstance(domain, Int) and domain.log):
         return domain
     assert isinstance(domain, Float | Int)
     if points == 1:
         values = [(domain.low * domain.high) ** 0.5 if domain.log else (domain.low + domain.high) / 2]
     elif domain.log:
         values = np.geomspace(domain.low, domain.high, points).tolist()
-    else:
+    elif math.isfinite(domain.high - domain.low):
         values = np.linspace(domain.low, domain.high, points).tolist()
+    else:  # a width beyond the largest float
+        values = [at_share(i / (points - 1), domain.low, domain.high) for i in range(points)]
     return Categorical(
         domain.name, tuple(dict.fromkeys(snap(domain, v) for v in values)), ordered=True, when=domain.when
     )

@@ -15,7 +15,7 @@ from searchplat.spec.model import Space
 def importance(
     space: Space, points: Sequence[Mapping[str, Any]], values: Sequence[float], maximize: bool
 ) -> dict[str, float]:
-    """Importance of each parameter, the greatest first, 1 in all.
+    """Importance of each parameter that can vary, the greatest first, 1 in all.
 
     Args:
         space: The axes; what else points have is left out.

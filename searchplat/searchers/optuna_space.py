@@ -1,7 +1,7 @@
 """A space as Optuna sees it: named distributions, and values to Optuna's parameters and back.
 
 A layout becomes one parameter a bit, `<layout>.layer<l>.<role>`; a choice, and a step of a
-float axis, are known to Optuna by their index.
+float axis, are known to Optuna by their index. An axis of one value is not known to it at all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 
 from searchplat.contract import Values
-from searchplat.searchers.points import snap
+from searchplat.searchers.points import constant, snap
 from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, Space
 
 Params = dict[str, Any]
@@ -34,13 +34,12 @@ class OptunaSpace:
         self._distributions = {domain.name: self._of(domain) for domain in space.domains}
 
     def always(self) -> dict[str, BaseDistribution]:
-        """Distributions of the parameters that every point has, without those of a single value."""
+        """Distributions of the parameters that every point has."""
         return {
             name: distribution
             for domain in self.space.domains
             if not any(c.parameter in self.space for c in domain.when) and self.space.active(domain, self._given)
             for name, distribution in self._distributions[domain.name].items()
-            if not distribution.single()
         }
 
     def ask(self, trial: Trial) -> Values:
@@ -58,13 +57,15 @@ class OptunaSpace:
         params: Params = {}
         distributions: dict[str, BaseDistribution] = {}
         for domain in self.space.domains:
-            if domain.name in values:
-                own = self._distributions[domain.name]
+            own = self._distributions[domain.name]
+            if domain.name in values and own:
                 params.update(zip(own, self._encode(domain, values[domain.name]), strict=True))
                 distributions.update(own)
         return params, distributions
 
     def _of(self, domain: Domain) -> dict[str, BaseDistribution]:
+        if domain.size() == 1:
+            return {}
         bit = IntDistribution(0, 1) if self._bits_as_ints else CategoricalDistribution((0, 1))
         match domain:
             case Float(low=low, high=high, log=log, step=None):
@@ -97,6 +98,8 @@ class OptunaSpace:
         return [snap(domain, value)]
 
     def _decode(self, domain: Domain, drawn: list[Any]) -> Any:
+        if not drawn:
+            return constant(domain)
         match domain:
             case Layout():
                 return snap(domain, domain.encode(np.array(drawn, dtype=np.int8)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,20 +29,28 @@ def seed_of(seed: int, *parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def levels(domain: Domain) -> list[Any] | None:
+def levels(domain: Domain) -> Sequence[Any] | None:
     """All values of an axis in order; None if it has no end or is a layout (see `layouts`)."""
     match domain:
         case Bool():
             return [False, True]
         case Categorical():
-            return list(domain.choices)
+            return domain.choices
         case Int():
-            return list(range(domain.low, domain.high + 1, domain.step))
+            return range(domain.low, domain.high + 1, domain.step)  # as many as there are, without a list of them
         case Float() if domain.low == domain.high:
             return [float(domain.low)]
         case Float() if domain.step is not None:
             return [float(domain.low + domain.step * i) for i in range(int(domain.size()))]
     return None
+
+
+def constant(domain: Domain) -> Any:
+    """The value of an axis that has only one."""
+    values = list(layouts(domain)) if isinstance(domain, Layout) else levels(domain)
+    assert values is not None, domain
+    (value,) = values
+    return value
 
 
 def snap(domain: Domain, value: Any) -> Any:
@@ -152,6 +160,6 @@ def untried(space: Space, rng: np.random.Generator, given: Mapping[str, Any], kn
         point = space.sample(rng, given)
         if key(space, point) not in known:
             return point
-    if endless:  # thousands of equal draws from a continuum: its axes have no width, or are all inactive
+    if endless:  # thousands of equal draws from a continuum: its axes have next to no width, or are inactive
         return None
     return next((point for point in enumerate_points(space, given, rng) if key(space, point) not in known), None)

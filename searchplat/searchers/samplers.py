@@ -1,8 +1,12 @@
-"""Optuna's samplers with our options: one function each, named by the table in `searchplat.searchers`."""
+"""Optuna's samplers with our options: one function each, named by the table in `searchplat.searchers`.
+
+What builds a sampler is a function of this module, as searchers are pickled.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -61,42 +65,42 @@ def tpe(
     space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: TPEOptions
 ) -> OptunaSearcher:
     """Tree-structured Parzen estimator."""
+    jointly = options.multivariate if options.multivariate is not None else len(maximize) == 1
+    return OptunaSearcher(space, maximize, seed, given, partial(_make_tpe, options, jointly))
 
-    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
-        arguments: dict[str, Any] = {
-            "seed": sampler_seed,
-            "n_startup_trials": options.startup,
-            "n_ei_candidates": options.candidates,
-            "multivariate": options.multivariate,
-            "constant_liar": options.constant_liar,
-        }
-        if options.group:  # then Optuna must find the groups itself
-            return TPESampler(group=True, **arguments)
-        sampler = _TPE(**arguments)
-        jointly = options.multivariate if options.multivariate is not None else len(maximize) == 1
-        sampler.joint = always if jointly else {}
-        return sampler
 
-    return OptunaSearcher(space, maximize, seed, given, make)
+def _make_tpe(options: TPEOptions, jointly: bool, seed: int, always: Distributions) -> BaseSampler:
+    arguments: dict[str, Any] = {
+        "seed": seed,
+        "n_startup_trials": options.startup,
+        "n_ei_candidates": options.candidates,
+        "multivariate": options.multivariate,
+        "constant_liar": options.constant_liar,
+    }
+    if options.group:  # then Optuna must find the groups itself
+        return TPESampler(group=True, **arguments)
+    sampler = _TPE(**arguments)
+    sampler.joint = always if jointly else {}
+    return sampler
 
 
 def gp(
     space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: GPOptions
 ) -> OptunaSearcher:
     """Gaussian process with Matérn 5/2 kernel and log expected improvement; conditional axes are drawn at random."""
+    return OptunaSearcher(space, maximize, seed, given, partial(_make_gp, options))
 
-    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
-        sampler = _GP(
-            seed=sampler_seed,
-            n_startup_trials=options.startup,
-            deterministic_objective=options.deterministic,
-            independent_sampler=_independent(sampler_seed),
-            warn_independent_sampling=False,
-        )
-        sampler.joint = always
-        return sampler
 
-    return OptunaSearcher(space, maximize, seed, given, make)
+def _make_gp(options: GPOptions, seed: int, always: Distributions) -> BaseSampler:
+    sampler = _GP(
+        seed=seed,
+        n_startup_trials=options.startup,
+        deterministic_objective=options.deterministic,
+        independent_sampler=_independent(seed),
+        warn_independent_sampling=False,
+    )
+    sampler.joint = always
+    return sampler
 
 
 def cmaes(
@@ -107,39 +111,39 @@ def cmaes(
         raise InputError(
             f"searcher cmaes: takes one objective, got {len(maximize)}; take nsga2, tpe, gp or pr for several"
         )
+    return OptunaSearcher(space, maximize, seed, given, partial(_make_cmaes, options), stateful=True, bits_as_ints=True)
 
-    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
-        numeric = {n: d for n, d in always.items() if hasattr(d, "low")}
-        whole = any(isinstance(d, IntDistribution) or getattr(d, "step", None) for d in numeric.values())
-        sampler = _CMAES(
-            seed=sampler_seed,
-            n_startup_trials=options.startup,
-            popsize=options.population,
-            independent_sampler=_independent(sampler_seed),
-            with_margin=whole if options.margin is None else options.margin,
-            warn_independent_sampling=False,
-        )
-        # One axis is too few for CMA-ES: Optuna's own independent sampler draws it.
-        sampler.joint = numeric if len(numeric) > 1 else {}
-        return sampler
 
-    return OptunaSearcher(space, maximize, seed, given, make, stateful=True, bits_as_ints=True)
+def _make_cmaes(options: CMAESOptions, seed: int, always: Distributions) -> BaseSampler:
+    numeric = {n: d for n, d in always.items() if hasattr(d, "low")}
+    whole = any(isinstance(d, IntDistribution) or getattr(d, "step", None) for d in numeric.values())
+    sampler = _CMAES(
+        seed=seed,
+        n_startup_trials=options.startup,
+        popsize=options.population,
+        independent_sampler=_independent(seed),
+        with_margin=whole if options.margin is None else options.margin,
+        warn_independent_sampling=False,
+    )
+    # One axis is too few for CMA-ES: Optuna's own independent sampler draws it.
+    sampler.joint = numeric if len(numeric) > 1 else {}
+    return sampler
 
 
 def nsga2(
     space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: NSGA2Options
 ) -> OptunaSearcher:
     """Non-dominated sorting genetic algorithm II."""
+    return OptunaSearcher(space, maximize, seed, given, partial(_make_nsga2, options), stateful=True)
 
-    def make(sampler_seed: int, always: Distributions) -> BaseSampler:
-        sampler = _NSGA2(
-            seed=sampler_seed,
-            population_size=options.population,
-            crossover_prob=options.crossover,
-            mutation_prob=options.mutation,
-            swapping_prob=options.swap,
-        )
-        sampler.joint, sampler.independent = always, _independent(sampler_seed)
-        return sampler
 
-    return OptunaSearcher(space, maximize, seed, given, make, stateful=True)
+def _make_nsga2(options: NSGA2Options, seed: int, always: Distributions) -> BaseSampler:
+    sampler = _NSGA2(
+        seed=seed,
+        population_size=options.population,
+        crossover_prob=options.crossover,
+        mutation_prob=options.mutation,
+        swapping_prob=options.swap,
+    )
+    sampler.joint, sampler.independent = always, _independent(seed)
+    return sampler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -122,10 +123,15 @@ def _params(domain: Domain, value: Any) -> Iterator[tuple[str, Any, BaseDistribu
                 yield f"{domain.name}.{name}", domain.choices[int(bit)], two
         case Float(low=low, high=high, log=log):
             yield domain.name, value, FloatDistribution(low, high, log=log)
+        case Int(low=low, high=high, log=log) if max(abs(low), abs(high)) > 2**53:  # Optuna keeps numbers as floats
+            yield domain.name, float(value), FloatDistribution(float(low), float(high), log=log)
         case Int(low=low, high=high, log=log):
             yield domain.name, value, IntDistribution(low, high, log=log)
         case Bool():
             yield domain.name, value, CategoricalDistribution((False, True))
+        case Categorical(choices=choices) if len(set(choices)) < len(choices):
+            # To Optuna 1, 1.0 and true are one choice: as texts they stay three.
+            yield domain.name, json.dumps(value), CategoricalDistribution([json.dumps(choice) for choice in choices])
         case Categorical(choices=choices):
             yield domain.name, value, CategoricalDistribution(choices)
 

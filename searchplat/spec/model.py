@@ -45,7 +45,9 @@ class Float:
         return None if self.low <= value <= self.high else f"must lie in [{self.low}, {self.high}]"
 
     def size(self) -> float:
-        """Number of distinct values; infinite without a step."""
+        """Number of distinct values; infinite without a step, unless the ends are one value."""
+        if self.low == self.high:
+            return 1
         return math.inf if self.step is None else math.floor((self.high - self.low) / self.step + 1e-9) + 1
 
     def sample(self, rng: np.random.Generator) -> float:

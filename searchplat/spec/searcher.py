@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.model import Categorical, Domain, Int, StageSpec
+from searchplat.spec.model import Categorical, Domain, Space, StageSpec
 from searchplat.spec.nodes import Node
 from searchplat.spec.stages import stage_key
 from searchplat.spec.typed import check_names, check_values
-
-_LARGEST_GRID = 100_000
 
 
 def check_searchers(
@@ -60,15 +57,13 @@ def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int
             if isinstance(axis, Categorical) and len(axis.choices) > 2:
                 return f"cmaes needs axes with an order, which {axis.name} with {len(axis.choices)} choices is not"
     if name == "grid":
-        points = stage.searcher.options.get("points", 5)
-        points = points if isinstance(points, int) else 5
-        size = math.prod(_gridded(axis, points) for axis in own)
-        if size > _LARGEST_GRID:
-            return f"a grid has at most {_LARGEST_GRID:,} points, not {size:.3g}"
+        from searchplat.searchers.grid import MOST, gridded  # it imports `spec.model` itself
+        from searchplat.searchers.options import GridOptions
+
+        points = stage.searcher.options.get("points")
+        if not isinstance(points, int) or points < 1:  # not given, or noted already
+            points = GridOptions().points
+        size = gridded(Space(tuple(own)), points).size()
+        if size > MOST:
+            return f"a grid has at most {MOST:,} points, not {size:.3g}"
     return ""
-
-
-def _gridded(axis: Domain, points: int) -> float:
-    """Values of the axis on the grid; one without a step, or on a log scale, gets `points`."""
-    size = axis.size()
-    return min(size, points) if math.isinf(size) or (isinstance(axis, Int) and axis.log) else size

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import zlib
@@ -185,6 +187,18 @@ def test_another_seed_gives_other_points(name: str) -> None:
     one, two = ([s.values for s in search(build(name, SPACES["mixed"], seed).suggest, 3, 1)[1] if s] for seed in (1, 2))
 
     assert one != two
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_a_searcher_is_pickled_and_copied_with_all_that_it_knows(name: str) -> None:
+    histories, suggestions = searched(name, "conditional")
+    searcher = build(name, SPACES["conditional"])
+    searcher.suggest(histories[4], 4)
+
+    for other in (pickle.loads(pickle.dumps(searcher)), copy.deepcopy(searcher)):
+        answer = other.suggest(histories[5], 5)
+        assert answer is not None
+        assert answer.values == suggestions[5].values  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="module")

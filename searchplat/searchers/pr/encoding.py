@@ -192,6 +192,13 @@ class Encoding:
         rest_MA = uniform_MA * levels_A - cut_MA
         return self.canonical(torch.where(self.discrete, cut_MA, uniform_MA), rest_MA)
 
+    def completed(self, codes_MA: Tensor, generator: torch.Generator) -> Tensor:
+        """The points with random codes where they lack one (NaN)."""
+        lacking_MA = codes_MA.isnan()
+        if not bool(lacking_MA.any()):
+            return codes_MA
+        return self.canonical(torch.where(lacking_MA, self.random(len(codes_MA), generator), codes_MA))
+
 
 def sobol(width: int, count: int, seed: int) -> Tensor:
     """The first scrambled Sobol points `[count, width]` in [0, 1)."""

@@ -175,13 +175,15 @@ def _by_model(
     acquisition = _acquisition(known, encoding, features_ND, models_J, factors, seed, options, generator)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     order = mean_N.argsort(descending=True)
-    region = TrustRegion.from_values(encoding, known.scored_NA, mean_N, known.values_NJ) if bounded else None
+    # Whatever begins at an observed point begins at a whole one: no step leads out of NaN.
+    scored_NA = encoding.completed(known.scored_NA, generator)
+    region = TrustRegion.from_values(encoding, scored_NA, mean_N, known.values_NJ) if bounded else None
     tried_NA = known.tried
     found: Found | None = None
     for _ in range(3):  # more than once only where rounding makes new codes of old points
         values = Values(encoding, acquisition, tried_NA, region)
         budget = Budget(options.restarts, options.samples, options.steps)
-        found = maximise(values, known.scored_NA[order[:_INCUMBENTS]], budget, generator)
+        found = maximise(values, scored_NA[order[:_INCUMBENTS]], budget, generator)
         if found is None or accept(found.code_A):
             break
         tried_NA = torch.cat([tried_NA, found.code_A[None]])
@@ -201,7 +203,7 @@ def _by_model(
     proposals = [Proposal(found.code_A, info)]
     if count > 1:
         values = Values(encoding, acquisition, torch.cat([tried_NA, found.code_A[None]]))
-        promising = torch.cat([known.scored_NA[order[:_INCUMBENTS]], found.code_A[None]])
+        promising = torch.cat([scored_NA[order[:_INCUMBENTS]], found.code_A[None]])
         for code_A in drawn(encoding, values, models_J, promising, count - 1, factors, accept, generator):
             proposals.append(Proposal(code_A, {"route": "batch"}))
     return proposals

@@ -13,10 +13,11 @@ from torch import Tensor
 from searchplat.contract import Values
 from searchplat.searchers.contract import History, Suggestion, TrialState
 from searchplat.searchers.options import PROptions
-from searchplat.searchers.points import key, levels, seed_of, snap, tried, untried
+from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
 from searchplat.searchers.pr.proposal import Known, propose_many
 from searchplat.spec.model import Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.scale import at_share, share_of
 
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
 
@@ -100,7 +101,7 @@ class Codec:
                 any(type(given.get(c.parameter)) is type(v) and given.get(c.parameter) == v for v in c.values)
                 for c in always
             )
-            if not active or _constant(domain):
+            if not active or domain.size() == 1:
                 continue
             self._first[domain.name] = len(axes)
             when = self._when(domain)
@@ -140,13 +141,11 @@ class Codec:
             if not self._space.active(domain, {**self._given, **point}):
                 continue
             first = self._first.get(domain.name)
-            if isinstance(domain, Layout):
-                bits = code_A[first : first + domain.bits] if first is not None else torch.zeros(domain.bits)
+            if first is None:
+                point[domain.name] = constant(domain)
+            elif isinstance(domain, Layout):
+                bits = code_A[first : first + domain.bits]
                 point[domain.name] = snap(domain, domain.encode(bits.numpy().astype(np.int8)))
-            elif first is None:
-                values = levels(domain)
-                assert values is not None, "only an axis of one value has no code"
-                point[domain.name] = values[0]
             else:
                 point[domain.name] = self._value(domain, self.encoding.axes[first], float(code_A[first]))
         return point
@@ -178,10 +177,7 @@ class Codec:
                 return float(values.index(snap(domain, value)))
             return float(next(i for i, v in enumerate(values) if type(v) is type(value) and v == value))
         assert isinstance(domain, Int | Float)
-        number = min(max(float(value), domain.low), domain.high)
-        if domain.log:
-            return math.log(number / domain.low) / math.log(domain.high / domain.low)
-        return (number - domain.low) / (domain.high - domain.low)
+        return share_of(float(value), domain.low, domain.high, domain.log)
 
     def _value(self, domain: Domain, axis: Axis, code: float) -> Any:
         if axis.kind is not Kind.REAL:
@@ -189,14 +185,7 @@ class Codec:
             assert values is not None
             return values[int(code)]
         assert isinstance(domain, Int | Float)
-        if domain.log:
-            return snap(domain, domain.low * (domain.high / domain.low) ** code)
-        return snap(domain, domain.low + code * (domain.high - domain.low))
-
-
-def _constant(domain: Domain) -> bool:
-    """Whether an axis has only one value."""
-    return domain.size() == 1 or (isinstance(domain, Float) and domain.low == domain.high)
+        return snap(domain, at_share(code, domain.low, domain.high, domain.log))
 
 
 def _kind(domain: Domain) -> tuple[Kind, int]:

@@ -63,7 +63,7 @@ def test_no_value_of_a_search_is_lost_or_broken(half_done: tuple[SearchFolder, L
     snapshot = take("first", folder.path, ledger)
     screens = {
         "trials": trials._table(snapshot, list(snapshot.trials)),
-        "best": best.screen(snapshot, snapshot.comparable[:3], None),
+        "best": best.screen(snapshot, snapshot.ranking.best(3), None),
         "status": standing.one_screen(standing.standing(folder)),
     }
     for name, made in screens.items():

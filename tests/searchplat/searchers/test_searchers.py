@@ -9,7 +9,7 @@ import pytest
 from searchplat.errors import InputError
 from searchplat.searchers import SEARCHERS, History, check_options, make_searcher
 from searchplat.searchers.options import PROptions
-from searchplat.spec.model import Bool, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import Bool, Condition, Domain, Float, Int, Layout, SearcherSpec, Space
 
 SPACE = Space((Bool("a"), Int("b", 0, 3)))
 
@@ -42,6 +42,34 @@ def test_a_grid_too_large_is_refused_with_its_size() -> None:
 
     with pytest.raises(InputError, match=r"at most 100,000 points, got 6\.87e\+10; narrow"):
         make_searcher(SearcherSpec("grid"), space, (True,), 0)
+
+
+def test_the_values_of_a_wide_axis_are_never_listed() -> None:
+    """A list of 2^40 numbers would take all memory."""
+    wide = Int("n", 0, 2**40)
+    space = Space((wide, Bool("a", when=(Condition("n", (1, 2)),))))
+
+    assert make_searcher(SearcherSpec("pr"), space, (True,), 0).suggest(History(), 0) is not None
+    with pytest.raises(InputError, match="at most 100,000 points"):
+        make_searcher(SearcherSpec("grid"), space, (True,), 0)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        (Float("x", -1.7e308, 1.7e308), [-1.7e308, 0.0, 1.7e308]),
+        (Float("x", 0.0, 1e-300), [0.0, 5e-301, 1e-300]),
+        (Float("x", 1.0, 1.0000000000000002), [1.0, 1.0000000000000002]),
+        (Float("x", 0.001, 0.001), [0.001]),
+        (Int("n", 7, 8, log=True), [7, 8]),
+    ],
+)
+def test_a_grid_of_extreme_ends_keeps_them(axis: Domain, values: list[float]) -> None:
+    searcher = make_searcher(SearcherSpec("grid", {"points": 3, "shuffle": False}), Space((axis,)), (True,), 0)
+
+    points = [point[axis.name] for _, point in searcher._points()]  # type: ignore[attr-defined]
+
+    assert points == values
 
 
 def test_options_are_typed() -> None:

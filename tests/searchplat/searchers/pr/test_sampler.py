@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 
+import joblib
+import numpy as np
 import optuna
 import pytest
 
@@ -39,6 +43,87 @@ def test_optimises_a_mixed_conditional_objective() -> None:
 
     assert searched.best_value > at_random.best_value
     assert searched.trials[-1].system_attrs["pr:info"]["route"] == "pr"
+
+
+def branches(trial: optuna.Trial) -> float:
+    """Switches with a number each: asked for only where the switch is on, worth it only near one value."""
+    value = 0.0
+    for i in range(4):
+        if trial.suggest_categorical(f"on{i}", [False, True]):
+            value += (1.0 if i % 2 else -0.3) - 2 * (trial.suggest_float(f"x{i}", -1, 1) - (i - 2) / 4) ** 2
+    return value
+
+
+def test_parameters_of_some_trials_are_found_sooner_than_at_random() -> None:
+    """Four seeds; the best possible value is 2."""
+    best: dict[str, list[float]] = {"pr": [], "random": []}
+    for seed in range(4):
+        for name, sampler in (
+            ("pr", PRSampler(seed=seed, options=QUICK)),
+            ("random", optuna.samplers.RandomSampler(seed=seed)),
+        ):
+            searched = optuna.create_study(direction="maximize", sampler=sampler)
+            searched.optimize(branches, n_trials=14)
+            best[name].append(searched.best_value)
+
+    assert np.mean(best["pr"]) > np.mean(best["random"]) + 0.3
+
+
+def test_all_parameters_are_returned_once_every_point_was_tried() -> None:
+    s = study()
+    s.optimize(lambda t: float(t.suggest_int("a", 0, 1) + t.suggest_int("b", 0, 1) + t.suggest_int("c", 5, 5)), 8)
+    space = {**s.trials[0].distributions, "new": optuna.distributions.FloatDistribution(0, 1)}
+
+    trial = s.ask()
+    params = s.sampler.sample_relative(s, s.trials[trial.number], space)
+
+    assert list(params) == list(space)
+    assert params["c"] == 5
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy", "joblib"])
+def test_a_study_goes_on_alike_in_a_copy(how: str, tmp_path: object) -> None:
+    one = study()
+    one.optimize(objective, n_trials=6)
+    path = f"{tmp_path}/study"
+    two: optuna.Study
+    if how == "joblib":
+        joblib.dump(one, path)
+        two = joblib.load(path)
+    else:
+        two = pickle.loads(pickle.dumps(one)) if how == "pickle" else copy.deepcopy(one)
+
+    for s in (one, two):
+        s.optimize(objective, n_trials=1)
+    assert one.trials[-1].params == two.trials[-1].params
+    assert len(two.trials) == 7
+
+
+def test_threads_see_each_others_points() -> None:
+    s = study()
+    s.optimize(lambda t: float(sum(t.suggest_int(f"b{i}", 0, 1) for i in range(5))), n_trials=20, n_jobs=4)
+
+    points = [tuple(sorted(t.params.items())) for t in s.trials]
+    assert len(points) == 20
+    # The first of each thread may be random: the study had no parameters yet.
+    assert len(set(points)) >= 17
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_study_in_a_database(tmp_path: object) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    s = optuna.create_study(storage=storage, study_name="s", sampler=PRSampler(seed=0, options=QUICK))
+    s.optimize(branches, n_trials=2)
+    code = (
+        f"import sys; sys.path.insert(0, {str(__file__.rsplit('/', 1)[0])!r}); import test_sampler as t;"
+        f"s = t.optuna.load_study(study_name='s', storage={storage!r}, sampler=t.PRSampler(seed=0, options=t.QUICK));"
+        "s.optimize(t.branches, n_trials=8)"
+    )
+    both = [subprocess.Popen([sys.executable, "-W", "ignore", "-c", code]) for _ in range(2)]
+
+    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    assert [t.state.name for t in s.trials] == ["COMPLETE"] * 18
+    assert len({tuple(sorted(t.params.items())) for t in s.trials}) == 18
 
 
 def test_ask_and_tell_equals_optimize() -> None:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import Any
+
+import optuna
+import pytest
+
+from searchplat.searchers.studies import _params
+from searchplat.spec.model import Categorical, Domain, Float, Int
+
+
+@pytest.mark.parametrize(
+    ("domain", "told"),
+    [
+        (Categorical("c", (1, True, 1.0, "1")), {1: "1", "1": '"1"'}),
+        (Categorical("c", (False, 0)), {0: "0"}),
+        (Categorical("c", (None, "null", 2)), {None: None, "null": "null", 2: 2}),
+        (Int("n", 2**53 + 1, 2**60, log=True), {2**60: 2.0**60}),
+        (Int("n", -(2**62), 5), {5: 5.0, -(2**62): -(2.0**62)}),
+        (Int("n", -(2**53), 2**53), {2**53: 2**53}),
+        (Float("x", 1e-300, 1e-300, log=True), {1e-300: 1e-300}),
+    ],
+)
+def test_values_come_back_from_a_study_as_they_went_in(domain: Domain, told: dict[Any, Any]) -> None:
+    study = optuna.create_study(direction="maximize")
+    for value, expected in told.items():
+        ((name, param, distribution),) = _params(domain, value)
+        study.add_trial(optuna.create_trial(params={name: param}, distributions={name: distribution}, value=1.0))
+
+        back = study.trials[-1].params[name]
+        assert (type(back), back) == (type(expected), expected)
+        assert distribution.to_external_repr(distribution.to_internal_repr(back)) == expected
