@@ -116,6 +116,11 @@ class DualConfig(LoopConfig):
     )
 
     # Collaborative filtering
+    injection: Literal["or", "and"] = Field(
+        "or",
+        description="whose vectors the second branch sees in a sequence: `or`, the user's alone (the item's is for "
+        "L_align; DARec), or `and`, the user's and each item's own besides (MixRec)",
+    )
     cf_model: Literal["ncf", "mf"] = Field("ncf", description="ncf (the paper's default) or mf with BPR")
     cf_training: Literal["joint", "frozen"] = Field(
         "joint", description="joint with the language model (the paper's default), or trained before and frozen"

@@ -36,6 +36,7 @@ class Tokens:
         special: `ALIGN` or `SEQ`.
         special_M: Index of each special token: one at the end of every item.
         owner_M: Sequence of each item.
+        items_M: Row of each item; -1 for the lone special token of an empty sequence.
         sequences: Blocks by sequence.
         items: Blocks by item; an item's block includes its special token, and the prompt in front of it.
         read_R: Index of the special tokens that are read out: all of them, or the last of each sequence.
@@ -48,6 +49,7 @@ class Tokens:
     special: int
     special_M: Tensor
     owner_M: Tensor
+    items_M: Tensor
     sequences: Blocks
     items: Blocks
     read_R: Tensor
@@ -91,7 +93,9 @@ class SentenceTokens:
         counts_B = np.maximum(histories.lengths(), 1)
         owner_M = np.repeat(np.arange(len(histories)), counts_B)
         words_M = np.zeros(len(owner_M), dtype=np.int64)
+        items_M = np.full(len(owner_M), -1, dtype=np.int64)
         real_M = np.repeat(histories.lengths() > 0, counts_B)
+        items_M[real_M] = histories.values
         sentences = self.sentences.take(histories.values)
         words_M[real_M] = sentences.lengths()
         lengths_M = len(prefix) + words_M + 1
@@ -121,6 +125,7 @@ class SentenceTokens:
             special=special,
             special_M=tensor(ends_M - 1),
             owner_M=tensor(owner_M),
+            items_M=tensor(items_M),
             sequences=Blocks.of(lengths_B, device),
             items=Blocks.of(lengths_M, device),
             read_R=tensor(ends_M[read_items_R] - 1),

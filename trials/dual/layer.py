@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
@@ -44,6 +45,7 @@ class Scene:
         rotation_R: Rotary positions of these.
         collaborative_BW: `e_user` or `e_item` of each sequence.
         source: Which of the two.
+        items_MW: `e_item` of each item besides, or None.
     """
 
     rotation: Rotation | None
@@ -53,6 +55,7 @@ class Scene:
     rotation_R: Rotation | None
     collaborative_BW: Tensor | None
     source: Source
+    items_MW: Tensor | None = None
 
     def select(self, x_SD: Tensor) -> Tensor:
         """The rows whose output is wanted."""
@@ -65,35 +68,70 @@ def scenes(
     second: Literal["context", "causal"] | None,
     collaborative_BW: Tensor | None,
     source: Source,
+    items_MW: Tensor | None = None,
 ) -> tuple[Scene, Scene]:
     """Scenes of all layers but the last, and of the last, where only read-out tokens need queries and outputs.
 
     Nothing after the last layer looks at the other tokens, so leaving them out changes no result; it saves the
     last layer's query, output and feed-forward work on all words.
+
+    Args:
+        tokens: The batch.
+        parts: The backbone, for its rotary positions.
+        second: Mask of the second branch; None in layers without one.
+        collaborative_BW: The vector that all tokens of a sequence see in the second branch; None for none.
+        source: Whose it is.
+        items_MW: `e_item` of each item, which the item's own tokens see besides; None for none.
     """
     device = tokens.ids_S.device
     rotation = parts.rotation(tokens.positions_S)
-    owner_M = tokens.owner_M if collaborative_BW is not None else None
-    slot = collaborative_BW is not None
     full: Plan | None = None
     read: Plan | None = None
     if second == "context":
-        full = context_plan(tokens.items, owner_M)
+        slots_MK = None if collaborative_BW is None else _slots_of_items(tokens, len(collaborative_BW), items_MW)
+        full = context_plan(tokens.items, slots_MK)
         all_items = len(tokens.read_R) == len(tokens.special_M)
         items = tokens.items if all_items else tokens.items.rows(tokens.read_items_R)
-        owners = None if owner_M is None else owner_M[tokens.read_items_R]
-        read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), owners)
+        read_slots = None if slots_MK is None else slots_MK[tokens.read_items_R]
+        read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), read_slots)
     causal, causal_read = causal_plan(tokens.sequences), causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R)
-    if second == "causal" and slot:
-        full = causal_slot_plan(tokens.sequences)
-        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slot=True)
+    if second == "causal" and collaborative_BW is not None:
+        slots_BK, seen_SK = _slots_of_sequences(tokens, len(collaborative_BW), items_MW)
+        full = causal_slot_plan(tokens.sequences, slots_BK, seen_SK)
+        seen_RK = seen_SK[tokens.read_R]
+        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slots_BK, seen_RK)
     elif second == "causal":
         full, read = causal, causal_read
     rotation_R = None if rotation is None else (rotation[0][tokens.read_R], rotation[1][tokens.read_R])
     return (
-        Scene(rotation, causal, full, None, rotation, collaborative_BW, source),
-        Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source),
+        Scene(rotation, causal, full, None, rotation, collaborative_BW, source, items_MW),
+        Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source, items_MW),
     )
+
+
+def _slots_of_items(tokens: Tokens, count: int, items_MW: Tensor | None) -> Tensor:
+    """`[M, K]`: the vector of each item's sequence and, behind the `count` vectors of sequences, the item's own."""
+    if items_MW is None:
+        return tokens.owner_M.unsqueeze(1)
+    own_M = count + torch.arange(len(items_MW), device=tokens.owner_M.device)
+    return torch.stack([tokens.owner_M, own_M], dim=1)
+
+
+def _slots_of_sequences(tokens: Tokens, count: int, items_MW: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`[B, K]` the vectors of each sequence and of its items; `[S, K]` those a token sees: as under MASK_context."""
+    device = tokens.owner_M.device
+    slots_B1 = torch.arange(count, device=device).unsqueeze(1)
+    seen_S1 = torch.ones(len(tokens.ids_S), 1, dtype=torch.bool, device=device)
+    if items_MW is None:
+        return slots_B1, seen_S1
+    items_B = torch.bincount(tokens.owner_M, minlength=count)
+    first_B = items_B.cumsum(0) - items_B
+    place_K = torch.arange(int(items_B.max()), device=device)
+    # A shorter sequence has slots to spare; none of its tokens sees them, whatever they hold.
+    slots_BK = count + (first_B.unsqueeze(1) + place_K).clamp(max=len(items_MW) - 1)
+    place_M = torch.arange(len(items_MW), device=device) - first_B[tokens.owner_M]
+    seen_SK = place_M.repeat_interleave(tokens.items.lengths_M).unsqueeze(1) == place_K
+    return torch.cat([slots_B1, slots_BK], dim=1), torch.cat([seen_S1, seen_SK], dim=1)
 
 
 class FrozenLayer(nn.Module):
@@ -206,11 +244,13 @@ class DALayer(nn.Module):
         return parts.after_feed_forward(h_RD + inner_RD)
 
     def slot(self, scene: Scene) -> Slot | None:
-        """Key and value of each sequence's collaborative vector under this layer's own projections."""
+        """Keys and values of the collaborative vectors under this layer's own projections; sequences' before items'."""
         if scene.collaborative_BW is None:
             return None
-        c_BD = self.inject[scene.source](scene.collaborative_BW)
-        return Slot(*self.parts.keys_values(self.parts.before_attention(c_BD), None))
+        c_VD = self.inject[scene.source](scene.collaborative_BW)
+        if scene.items_MW is not None:
+            c_VD = torch.cat([c_VD, self.inject["item"](scene.items_MW)])
+        return Slot(*self.parts.keys_values(self.parts.before_attention(c_VD), None))
 
     def causal_share(self) -> float | None:
         """Mean β1 over the tokens of the evaluation so far, in [0, 1]; None before any."""

@@ -6,7 +6,7 @@ model, `W` width of a collaborative vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,13 @@ class DualModel(Recommender):
         self.items.centre(h_RD, self._aligned(items_A))
 
     def hidden(self, tokens: Tokens, collaborative_BW: Tensor | None, source: Source) -> Tensor:
-        """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm."""
+        """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm.
+
+        Args:
+            tokens: Histories or items.
+            collaborative_BW: `e_user` or `e_item` of each sequence; None without a CF model.
+            source: Which of the two.
+        """
         parts = self.lm.parts
         device = self.special_2D.device
         mixed = self.config.precision == "bfloat16"
@@ -132,7 +138,9 @@ class DualModel(Recommender):
             special_MD = self.special_2D[tokens.special].expand(len(tokens.special_M), -1)
             states_SD = states_SD.index_copy(0, tokens.special_M, special_MD)
             states_SD = parts.add_positions(states_SD, tokens.positions_S)
-            inner, last = scenes(tokens, parts, self.config.composition.second, collaborative_BW, source)
+            both = source == "user" and collaborative_BW is not None and self.config.injection == "and"
+            items_MW = self._items(tokens.items_M) if both else None
+            inner, last = scenes(tokens, parts, self.config.composition.second, collaborative_BW, source, items_MW)
             for i, layer in enumerate(self.layers):
                 states_SD = layer(states_SD, last if i == len(self.layers) - 1 else inner)
             return parts.final_norm(states_SD).float()
@@ -168,11 +176,12 @@ class DualModel(Recommender):
         """`e_user`, `[B, W]`; the mean over all users where a user is unknown (negative row)."""
         if self.cf is None:
             return None
-        e_BW = self.cf.user_vectors(users_B.clamp(min=0))
-        unknown_B = users_B < 0
-        if not bool(unknown_B.any()):
-            return e_BW
-        return torch.where(unknown_B.unsqueeze(1), self.cf.all_user_vectors().mean(0), e_BW)
+        return _or_mean(self.cf.user_vectors, self.cf.all_user_vectors, users_B)
+
+    def _items(self, items_M: Tensor) -> Tensor:
+        """`e_item`, `[M, W]`; the mean over all items where a sequence has none (negative row)."""
+        assert self.cf is not None
+        return _or_mean(self.cf.item_vectors, self.cf.all_item_vectors, items_M)
 
     def dalayers(self) -> list[DALayer]:
         """The layers of two branches, from the input to the output; none in variants without them."""
@@ -198,6 +207,15 @@ class DualModel(Recommender):
                     collaborative_width=None if self.cf is None else self.cf.width,
                     hard_routing=config.hard_routing,
                 )
+
+
+def _or_mean(rows_of: Callable[[Tensor], Tensor], every: Callable[[], Tensor], rows: Tensor) -> Tensor:
+    """The vectors of some rows, and the mean of all vectors where a row is negative."""
+    vectors = rows_of(rows.clamp(min=0))
+    unknown = rows < 0
+    if not bool(unknown.any()):
+        return vectors
+    return torch.where(unknown.unsqueeze(1), every().mean(0), vectors)
 
 
 def _special_tokens(lm: DecoderLM) -> Tensor:
