@@ -20,11 +20,13 @@ class DualConfig(LoopConfig):
     """What each value of `variant` is made of; a method names its own."""
 
     # Training
-    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users, >= 1; the paper: 40")
+    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users' sequences, >= 1; the paper: 40")
     learning_rate: float = Field(
         5e-5, gt=0, le=1, description="peak learning rate of AdamW, in (0, 1]; the paper: 5e-5"
     )
-    batch_size: int = Field(8, ge=1, le=4096, description="user sequences a step, >= 1; the paper: 5 to 8")
+    batch_size: int = Field(
+        8, ge=1, le=4096, description="user sequences, or windows of them, a step, >= 1; the paper: 5 to 8"
+    )
     align_batch_size: int = Field(
         8,
         ge=1,
@@ -35,10 +37,11 @@ class DualConfig(LoopConfig):
     max_items: int = Field(
         20, ge=1, le=1000, description="items of a history that the language model reads, the latest, >= 1"
     )
-    windows: Literal["last", "random"] = Field(
-        "last",
-        description="which part of a training sequence longer than max_items + 1 an epoch reads: the last, or one "
-        "drawn anew each epoch (ours; the paper's sequences are short)",
+    windows: Literal["all", "last", "random"] = Field(
+        "all",
+        description="what an epoch reads of a training sequence longer than max_items + 1: all of it, in windows that "
+        "have every next item as a target once (ours; the papers' sequences are short), the last part alone, or one "
+        "part drawn anew each epoch",
     )
     max_sentence_tokens: int = Field(
         30, ge=1, le=512, description="tokens kept of an item sentence, without [SEQ] or [ALIGN], >= 1; the paper: 30"

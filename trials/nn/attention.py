@@ -131,9 +131,9 @@ def attend(q_RHC: Tensor, k_SGC: Tensor, v_SGC: Tensor, plan: Plan, scale: float
     q_MTHC, k_MTGC, v_MTGC = plan.queries.spread(q_RHC), plan.keys.spread(k_SGC), plan.keys.spread(v_SGC)
     if plan.slots_MK is not None:
         assert slot is not None
-        rows, shape = plan.slots_MK.flatten(), plan.slots_MK.shape
-        k_MTGC = torch.cat([slot.keys_VGC.index_select(0, rows).unflatten(0, shape), k_MTGC], dim=1)
-        v_MTGC = torch.cat([slot.values_VGC.index_select(0, rows).unflatten(0, shape), v_MTGC], dim=1)
+        rows, shape = plan.slots_MK.flatten(), (*plan.slots_MK.shape, groups, -1)
+        k_MTGC = torch.cat([slot.keys_VGC.index_select(0, rows).view(shape), k_MTGC], dim=1)
+        v_MTGC = torch.cat([slot.values_VGC.index_select(0, rows).view(shape), v_MTGC], dim=1)
     out_MHTC = F.scaled_dot_product_attention(
         q_MTHC.transpose(1, 2),
         k_MTGC.transpose(1, 2),
