@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
 from trials.dual.inputs import Tokens
@@ -193,6 +194,8 @@ class DALayer(nn.Module):
         designs: Which of the three adapters are parallel.
         collaborative_width: W, or None if no collaborative vector is injected.
         hard_routing: See `Router`.
+        router_floor: Likewise.
+        collaborative_norm: Inject vectors at unit length, through projections that start without a bias.
 
     Source: DARec, section 2.3.3 and Fig. 4; in MixRec it is the DAMoE layer. `c^k = W^k e + b^k` enters as a key and
     a value of the second branch: it passes the layer's own norm and projections like any state of the layer's input
@@ -208,17 +211,24 @@ class DALayer(nn.Module):
         *,
         collaborative_width: int | None,
         hard_routing: bool = False,
+        router_floor: float = 0.0,
+        collaborative_norm: bool = False,
     ) -> None:
         super().__init__()
         self.parts = parts
         self.causal_adapter = AttachedAdapter(width, bottleneck, parallel=designs.causal)
         self.context_adapter = AttachedAdapter(width, bottleneck, parallel=designs.context)
         self.recommend_adapter = AttachedAdapter(width, bottleneck, parallel=designs.recommend)
-        self.router = Router(width, hard=hard_routing)
+        self.router = Router(width, hard=hard_routing, floor=router_floor)
+        self.collaborative_norm = collaborative_norm
         self.inject = nn.ModuleDict()
         if collaborative_width is not None:
             self.inject["user"] = nn.Linear(collaborative_width, width)
             self.inject["item"] = nn.Linear(collaborative_width, width)
+            if collaborative_norm:
+                for projection in (self.inject["user"], self.inject["item"]):
+                    assert isinstance(projection, nn.Linear)
+                    nn.init.zeros_(projection.bias)
         self._use: tuple[Tensor, Tensor, int] | None = None
 
     def forward(self, h_SD: Tensor, scene: Scene) -> Tensor:
@@ -247,10 +257,14 @@ class DALayer(nn.Module):
         """Keys and values of the collaborative vectors under this layer's own projections; sequences' before items'."""
         if scene.collaborative_BW is None:
             return None
-        c_VD = self.inject[scene.source](scene.collaborative_BW)
+        c_VD = self._injected(scene.source, scene.collaborative_BW)
         if scene.items_MW is not None:
-            c_VD = torch.cat([c_VD, self.inject["item"](scene.items_MW)])
+            c_VD = torch.cat([c_VD, self._injected("item", scene.items_MW)])
         return Slot(*self.parts.keys_values(self.parts.before_attention(c_VD), None))
+
+    def _injected(self, source: Source, e_VW: Tensor) -> Tensor:
+        c_VD: Tensor = self.inject[source](F.normalize(e_VW, dim=-1) if self.collaborative_norm else e_VW)
+        return c_VD
 
     def causal_share(self) -> float | None:
         """Mean β1 over the tokens of the evaluation so far, in [0, 1]; None before any."""

@@ -50,6 +50,20 @@ def test_alignments_begin_with_the_prompt() -> None:
     assert tokens.items.lengths_M.tolist() == tokens.sequences.lengths_M.tolist() == [4, 6]
 
 
+def test_special_tokens_that_join_the_last_word() -> None:
+    joined = SentenceTokens(Ragged.of([[11, 12, 13], [], [31, 32]]), np.array([7, 8]), join=True)
+    tokens = joined.sequences(Ragged.of([np.array([2, 0, 1]), np.zeros(0, int)]), "cpu")
+    assert tokens.ids_S.tolist() == [31, 32, 11, 12, 13, 0, 0]
+    assert tokens.positions_S.tolist() == [0, 1, 2, 3, 4, 5, 0]
+    assert tokens.special_M.tolist() == [1, 4, 5, 6]
+    assert tokens.worded_M is not None
+    assert tokens.worded_M.tolist() == [True, True, False, False]
+    assert tokens.items.lengths_M.tolist() == [2, 3, 1, 1]
+    aligned = joined.alignments(np.array([0, 1]), "cpu")
+    assert aligned.ids_S.tolist() == [7, 8, 11, 12, 13, 7, 8, 0]
+    assert aligned.read_R.tolist() == [4, 7]
+
+
 def test_sentence_without_tokens() -> None:
     sentences = SentenceTokens(Ragged.of([[], [5]]), np.array([7]))
     assert sentences.alignments(np.array([0, 1]), "cpu").ids_S.tolist() == [7, 0, 7, 5, 0]
