@@ -136,6 +136,13 @@ class DualConfig(LoopConfig):
     input_dropout: float = Field(
         0.0, ge=0, lt=1, description="dropout of the words' embeddings, or of the states of items read once, in [0, 1)"
     )
+    user_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training sequences that have the mean user's vector, as users who were not in "
+        "training do, in [0, 1): a vector of one's own is the shortest way to learn one's few items by heart",
+    )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="share of each target of L_seq that is spread over all items, in [0, 1)"
     )

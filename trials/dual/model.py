@@ -90,6 +90,8 @@ class DualModel(Recommender):
         """
         config, device = self.config, self.special_2D.device
         users_B = torch.from_numpy(batch.users_B).to(device)
+        if self.training and config.user_dropout:
+            users_B = users_B.masked_fill(torch.rand(len(users_B), device=device) < config.user_dropout, -1)
         h_RD = self.hidden(self.sentences.sequences(batch.histories, device), self._users(users_B), "user")
         targets_R = torch.from_numpy(batch.targets_R).to(device)
         logits_RN = self.items(h_RD, SEQ, self._head_vectors())

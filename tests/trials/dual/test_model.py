@@ -155,7 +155,14 @@ OPTIONS: list[dict[str, Any]] = [
     {"head": "collaborative", "collaborative_norm": True, "injection": "and"},
     {"join_special": True},
     {"num_layers": 1, "item_layers": 1, "item_pooling": "mean", "join_special": True, "lambda_align": 0.5},
-    {"head_dropout": 0.3, "input_dropout": 0.1, "router_floor": 0.1, "head_rate": 0.5, "cf_decay": 3.0},
+    {
+        "head_dropout": 0.3,
+        "input_dropout": 0.1,
+        "user_dropout": 0.5,
+        "router_floor": 0.1,
+        "head_rate": 0.5,
+        "cf_decay": 3.0,
+    },
 ]
 
 
@@ -171,7 +178,7 @@ def test_options_train_everything_of_theirs_and_save(make_model: Any, data: Sear
 
 
 def test_dropout_is_of_training_alone(make_model: Any, data: SearchData) -> None:
-    dropped, plain = make_model(head_dropout=0.5, input_dropout=0.5), make_model()
+    dropped, plain = make_model(head_dropout=0.5, input_dropout=0.5, user_dropout=0.5), make_model()
     shake(dropped)
     shake(plain)
     assert torch.equal(scores(dropped, data.valid_queries()), scores(plain, data.valid_queries()))
