@@ -1,6 +1,6 @@
 """Training batches: which users, items, hard items and interactions each step sees.
 
-All random choices are made here, in NumPy, from the epoch's generator; the model itself draws nothing.
+All choices are made here, in NumPy, from the epoch's generator; the model itself draws nothing but its dropout.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ class DualMethod(RecommenderMethod):
     def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
         """Likewise, without hard items, conditioning, or training of a frozen CF model: the weights hold all that.
 
-        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly.
+        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly. With
+        `item_layers` the items are read first, where this machine's cache has not got them: packages hold no states.
         """
         assert isinstance(config, DualConfig)
         precision = "float32" if job.device == "cpu" else config.precision
