@@ -113,7 +113,7 @@ def stored_item_states(lm: DecoderLM, texts: Ragged, layers: int, pooling: Pooli
     """As `read_items`, from the cache where these weights have read these tokens before.
 
     They are kept as `prepared/item-states/<digest>.safetensors`. Several processes may ask at once: one reads, the
-    others wait. Files are mapped into memory, not loaded.
+    others wait. Files are mapped into memory, not loaded; one that is not what was written is made again.
 
     Raises:
         InputError: As `read_items`.
@@ -121,13 +121,15 @@ def stored_item_states(lm: DecoderLM, texts: Ragged, layers: int, pooling: Pooli
     folder = assets.folder("prepared", "item-states")
     digest = _digest(lm, texts, layers, pooling, assets)
     path = folder / f"{digest}.safetensors"
-    if not path.exists():
-        with FileLock(folder / f"{digest}.lock"):
-            if not path.exists():  # another process was faster
-                made = read_items(lm, texts, layers, pooling)
-                tensors = {"states": made.states_TD, "offsets": torch.from_numpy(made.offsets)}
-                write_atomically(path, lambda file: file.write(safetensors.torch.save(tensors)))
-    return _mapped(path)
+    if (found := _mapped(path)) is not None:
+        return found
+    with FileLock(folder / f"{digest}.lock"):
+        if (found := _mapped(path)) is not None:  # another process was faster
+            return found
+        made = read_items(lm, texts, layers, pooling)
+        tensors = {"states": made.states_TD, "offsets": torch.from_numpy(made.offsets)}
+        write_atomically(path, lambda file: file.write(safetensors.torch.save(tensors)))
+        return _mapped(path) or made  # the file's pages, which are shared, rather than this process's own
 
 
 def later_layers(lm: DecoderLM, items: ItemStates, layers: int) -> DecoderLM:
@@ -183,6 +185,12 @@ def _digest(lm: DecoderLM, texts: Ragged, layers: int, pooling: Pooling, assets:
     return total.hexdigest()[:32]
 
 
-def _mapped(path: Path) -> ItemStates:
-    with safetensors.safe_open(path, framework="pt", device="cpu") as file:
-        return ItemStates(file.get_tensor("states"), file.get_tensor("offsets").numpy())
+def _mapped(path: Path) -> ItemStates | None:
+    """What the file holds; None if there is none, or not a whole one."""
+    if not path.exists():
+        return None
+    try:
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            return ItemStates(file.get_tensor("states"), file.get_tensor("offsets").numpy())
+    except safetensors.SafetensorError:
+        return None

@@ -116,6 +116,17 @@ def test_states_are_read_once_and_mapped(tmp_path: Path, monkeypatch: pytest.Mon
     assert str(path) in Path("/proc/self/maps").read_text()
 
 
+def test_half_a_file_is_made_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    lm = decoder("random-llama", tmp_path)
+    first = stored_item_states(lm, texts(lm), 1, "tokens", folder)
+    path = next((tmp_path / "prepared" / "item-states").glob("*.safetensors"))
+    whole_file = path.read_bytes()
+    path.write_bytes(whole_file[: len(whole_file) // 2])
+    assert torch.equal(stored_item_states(lm, texts(lm), 1, "tokens", folder).states_TD, first.states_TD)
+    assert path.read_bytes() == whole_file
+
+
 def test_other_texts_layers_or_pooling_are_other_states(tmp_path: Path) -> None:
     folder, lm = Folder(tmp_path), decoder("random-llama", tmp_path)
     rows = texts(lm)
