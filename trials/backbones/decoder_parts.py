@@ -91,6 +91,16 @@ class DecoderParts(ABC):
     def final_norm(self, states_RD: Tensor) -> Tensor:
         """What the model does after its last layer."""
 
+    def forget_first(self, count: int) -> None:
+        """Leave the first `count` layers out from now on, in the model as well, whose memory they take."""
+        del self.layers[:count]
+        del self.blocks[:count]
+
+    @property
+    def blocks(self) -> Any:
+        """The model's own list of its layers."""
+        return self.model.layers
+
 
 class _LlamaLayer(LayerParts):
     """Pre-norm RMSNorm, rotary positions, grouped key/value heads, gated feed-forward."""
@@ -127,7 +137,7 @@ class LlamaParts(DecoderParts):
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
-        self.layers = [_LlamaLayer(layer) for layer in model.layers]
+        self.layers = [_LlamaLayer(layer) for layer in self.blocks]
 
     def embed(self, ids_S: Tensor) -> Tensor:
         return _tensor(self.model.embed_tokens(ids_S))
@@ -182,7 +192,7 @@ class OptParts(DecoderParts):
 
     def __init__(self, model: Any) -> None:
         super().__init__(model.decoder)
-        self.layers = [_OptLayer(layer) for layer in self.model.layers]
+        self.layers = [_OptLayer(layer) for layer in self.blocks]
 
     def embed(self, ids_S: Tensor) -> Tensor:
         states_SD = self.model.embed_tokens(ids_S)
@@ -240,7 +250,11 @@ class Gpt2Parts(DecoderParts):
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
-        self.layers = [_Gpt2Layer(block) for block in model.h]
+        self.layers = [_Gpt2Layer(block) for block in self.blocks]
+
+    @property
+    def blocks(self) -> Any:
+        return self.model.h
 
     def embed(self, ids_S: Tensor) -> Tensor:
         return _tensor(self.model.wte(ids_S))

@@ -38,12 +38,36 @@ def run_decoder(lm: DecoderLM, states_SD: Tensor, lengths_B: IntArray, read_R: I
     return _run_parts(lm.parts, states_SD, lengths_B, sequences, rows_R, Blocks.of(reads_B, device))
 
 
+def run_first_layers(lm: DecoderLM, ids_S: IntArray, lengths_B: IntArray, count: int) -> Tensor:
+    """States `[S, D]` of all tokens behind the first `count` layers, without the final norm.
+
+    Args:
+        lm: Frozen, of an architecture in `ARCHITECTURES`.
+        ids_S: Token ids, sequences one after the other, without padding.
+        lengths_B: Tokens of each sequence, >= 1.
+        count: >= 1.
+    """
+    parts = lm.parts
+    positions_S = _positions(lengths_B, lm.device)
+    h_SD = parts.embed(torch.from_numpy(np.asarray(ids_S, dtype=np.int64)).to(lm.device)).float()
+    h_SD = parts.add_positions(h_SD, positions_S)
+    rotation, plan = parts.rotation(positions_S), causal_plan(Blocks.of(lengths_B, lm.device))
+    for layer in parts.layers[:count]:
+        h_SD = _layer(layer, h_SD, h_SD, plan, rotation, rotation, None)
+    return h_SD
+
+
+def _positions(lengths_B: IntArray, device: torch.device) -> Tensor:
+    """Position of each token in its sequence, from 0."""
+    starts_B = np.cumsum(lengths_B) - lengths_B
+    places_S = np.arange(int(lengths_B.sum())) - np.repeat(starts_B, lengths_B)
+    return torch.from_numpy(places_S.astype(np.int64)).to(device)
+
+
 def _run_parts(
     parts: DecoderParts, states_SD: Tensor, lengths_B: IntArray, sequences: Blocks, rows_R: Tensor, reads: Blocks
 ) -> Tensor:
-    starts_B = np.cumsum(lengths_B) - lengths_B
-    places_S = np.arange(int(lengths_B.sum())) - np.repeat(starts_B, lengths_B)
-    positions_S = torch.from_numpy(places_S.astype(np.int64)).to(states_SD.device)
+    positions_S = _positions(lengths_B, states_SD.device)
     rotation = parts.rotation(positions_S)
     h_SD = parts.add_positions(states_SD, positions_S)
     plan = causal_plan(sequences)

@@ -1,6 +1,6 @@
 """Training batches: which users, items, hard items and interactions each step sees.
 
-All random choices are made here, in NumPy, from the epoch's generator; the model itself draws nothing.
+All choices are made here, in NumPy, from the epoch's generator; the model itself draws nothing but its dropout.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from trials.data.dataset import IntArray, SearchData
 from trials.dual.config import DualConfig
 from trials.nn.cf import Interactions, Pairs
 from trials.nn.ragged import Ragged
+from trials.training.windows import windows
 
 _POOL = 16
 """Batches that are sorted by length together: long enough to save padding, short enough to stay random."""
@@ -39,7 +40,7 @@ class Batch:
     """One step.
 
     Args:
-        users_B: User rows.
+        users_B: User row of each window.
         histories: Items 1 to n - 1 of each window. The n-th is a target only: reading it could change nothing.
         targets_R: The item after each of them, one after the other.
         align_A: Items of L_align.
@@ -100,7 +101,7 @@ def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, dict[str, float
 class Batcher:
     """Makes the batches of an epoch.
 
-    An epoch is one pass over the users with at least two training items. Step s of it also sees the next
+    An epoch is one pass over the windows of the users with at least two training items. Step s of it also sees the next
     `align_batch_size` items of a shuffled list of all items, and the next share of all users' interactions, so
     that an epoch of L_cf is one pass over the interaction matrix.
 
@@ -130,48 +131,52 @@ class Batcher:
         self.interactions = interactions
         self.align = align
         self.users = np.flatnonzero(np.diff(data.train_offsets) >= 2)
+        # Stride = inputs of a window: each next item is a target once. Without "all", the last windows alone.
+        every_W2 = windows(data.train_offsets, config.max_items, config.max_items)
+        last_W = np.isin(every_W2[:, 1], data.train_offsets[1:])
+        self._windows_W2 = every_W2 if config.windows == "all" else every_W2[last_W]
 
     def __len__(self) -> int:
-        return -(-len(self.users) // self.config.batch_size)
+        return -(-len(self._windows_W2) // self.config.batch_size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """The batches of one epoch, all drawn from `rng`."""
         size = self.config.align_batch_size
-        users = rng.permutation(self.users)
-        starts = self._starts(users, rng)
+        windows_W2 = self._drawn(rng)
+        offsets = self.data.train_offsets
+        users_W = np.searchsorted(offsets, windows_W2[:, 0], side="right") - 1
         items = rng.permutation(self.data.num_items)
         shares = np.array_split(rng.permutation(self.data.num_users), len(self))
-        for step, rows in enumerate(self._grouped(users, starts, rng)):
-            windows = [self._window(user, start) for user, start in zip(users[rows], starts[rows], strict=True)]
-            histories = Ragged.of([window[:-1] for window in windows])
+        for step, rows in enumerate(self._grouped(windows_W2, rng)):
+            cut = [self.data.train_items[first:stop] for first, stop in windows_W2[rows]]
+            histories = Ragged.of([window[:-1] for window in cut])
             yield Batch(
-                users_B=users[rows],
+                users_B=users_W[rows],
                 histories=histories,
-                targets_R=np.concatenate([window[1:] for window in windows]).astype(np.int64),
+                targets_R=np.concatenate([window[1:] for window in cut]).astype(np.int64),
                 align_A=items.take(np.arange(step * size, (step + 1) * size), mode="wrap") if self.align else items[:0],
-                contrast=self._contrast(windows, histories, rng),
+                contrast=self._contrast(cut, histories, rng),
                 pairs=self._pairs(shares[step], rng),
             )
 
-    def _starts(self, users: IntArray, rng: np.random.Generator) -> IntArray:
-        """First item of each user's window."""
-        spare: IntArray = np.maximum(np.diff(self.data.train_offsets)[users] - (self.config.max_items + 1), 0)
-        starts: IntArray = spare if self.config.windows == "last" else rng.integers(spare + 1)
-        return starts
+    def _drawn(self, rng: np.random.Generator) -> IntArray:
+        """`[W, 2]` first and stop, among all training items, of an epoch's windows, in random order."""
+        windows_W2: IntArray = rng.permutation(self._windows_W2)
+        if self.config.windows != "random":
+            return windows_W2
+        firsts = self.data.train_offsets[np.searchsorted(self.data.train_offsets, windows_W2[:, 0], side="right") - 1]
+        spare = windows_W2[:, 0] - firsts
+        moved: IntArray = windows_W2 - (spare - rng.integers(spare + 1))[:, None]
+        return moved
 
-    def _window(self, user: int, start: int) -> IntArray:
-        window: IntArray = self.data.history(user)[start : start + self.config.max_items + 1]
-        return window
-
-    def _grouped(self, users: IntArray, starts: IntArray, rng: np.random.Generator) -> list[IntArray]:
-        """Rows of `users` batch by batch, of similar length in tokens."""
-        tokens = np.array(
-            [self.words_N[self._window(u, s)].sum() for u, s in zip(users, starts, strict=True)], dtype=np.int64
-        )
+    def _grouped(self, windows_W2: IntArray, rng: np.random.Generator) -> list[IntArray]:
+        """Rows of the windows batch by batch, of similar length in tokens."""
+        before = np.concatenate([[0], np.cumsum(self.words_N[self.data.train_items])])
+        tokens = before[windows_W2[:, 1]] - before[windows_W2[:, 0]]
         size = self.config.batch_size
         batches: list[IntArray] = []
-        for start in range(0, len(users), size * _POOL):
-            pool = np.arange(start, min(start + size * _POOL, len(users)))
+        for start in range(0, len(windows_W2), size * _POOL):
+            pool = np.arange(start, min(start + size * _POOL, len(windows_W2)))
             pool = pool[np.argsort(tokens[pool], kind="stable")]
             batches += [pool[i : i + size] for i in range(0, len(pool), size)]
         return [batches[i] for i in rng.permutation(len(batches))]

@@ -9,6 +9,7 @@ from torch import Tensor
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
 from trials.backbones.decoder_lm import DecoderLM, check_decoder, load_decoder
+from trials.backbones.item_states import ItemStates, later_layers, stored_item_states
 from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import digest_texts
 from trials.data.dataset import IntArray, SearchData
@@ -22,35 +23,31 @@ from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, tr
 from trials.nn.ragged import Ragged
 from trials.training.windows import refuse_untrainable
 
-CENTRE_USERS, CENTRE_ITEMS = 16, 64
-"""Users and items, evenly spread, whose states centre the item projection: enough for a mean, and quickly done."""
+CONDITION_ON = {"centre": (16, 64), "whiten": (512, 256)}
+"""Users and items, evenly spread, whose states condition the item projection: enough for a mean, and quickly done; of a
+covariance of 576 channels, which takes more states than channels, about as much as is needed."""
 
 
-def build(config: DualConfig, data: SearchData, job: TrialJob, kind: type[DualModel]) -> DualModel:
+def build(
+    config: DualConfig, data: SearchData, job: TrialJob, kind: type[DualModel], *, blank: bool = False
+) -> DualModel:
     """Make the model of a trial, a `kind`; frozen parts come from, or go into, `job.warm`.
 
     What is kept there depends on no method, so that trials of both share it.
 
+    Args:
+        config: Settings.
+        data: Training sequences.
+        job: For assets, the device and what is kept warm.
+        kind: The method's model.
+        blank: Leave the item projection as it is made: trained weights will be loaded, which hold what fits it.
+
     Raises:
         InputError: If layout, layers or lengths do not fit the backbone, or no user has two training items.
     """
-    texts = digest_texts(data.sentences)
-    words = texts if config.backbone in RANDOM_DECODERS else None  # a random model's vocabulary is the data's
-    lm = job.warm.get(
-        ("decoder", config.backbone, config.num_layers, job.device, config.precision, words),
-        lambda: load_decoder(
-            config.backbone,
-            job.assets,
-            num_layers=config.num_layers,
-            device=job.device,
-            dtype=config.precision,
-            texts=[PROMPT, *data.sentences],
-        ),
-    )
-    sentences = job.warm.get(
-        ("dual-sentences", config.backbone, config.max_sentence_tokens, texts),
-        lambda: tokenise(lm, data, config.max_sentence_tokens),
-    )
+    lm, sentences = _frozen(config, data, job)
+    if config.join_special:
+        sentences = SentenceTokens(sentences.sentences, sentences.prompt, join=True)
     check_fit(config, data, lm, sentences)
     hard = None
     if config.composition.coarse and config.lambda_cl > 0:
@@ -66,15 +63,20 @@ def build(config: DualConfig, data: SearchData, job: TrialJob, kind: type[DualMo
         align=config.composition.coarse and config.lambda_align > 0,
     )
     model = kind(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
-    if config.centre_states:
-        users = _spread(batcher.users, CENTRE_USERS)
+    if not blank and config.condition_states != "none":
+        num_users, num_items = CONDITION_ON[config.condition_states]
+        users = _spread(batcher.users, num_users)
         histories = Ragged.of([data.history(user)[-config.max_items :] for user in users])
-        model.centre(users, histories, _spread(np.arange(data.num_items), CENTRE_ITEMS))
+        model.condition(users, histories, _spread(np.arange(data.num_items), num_items))
+    if not blank and config.item_start == "text" and config.head != "collaborative":
+        model.start_from_texts()
     return model
 
 
 def prepare(config: DualConfig, data: DataRequest, assets: AssetSource) -> None:
-    """Fetch and check the backbone; where L_cl needs them, the text encoder and the hard items.
+    """Fetch and check the backbone, read the items with it and, where L_cl needs them, find hard items.
+
+    Items are read on the GPU where there is one. A CPU's states and a GPU's differ by rounding: who is first decides.
 
     Raises:
         InputError: If the backbone cannot be used, or no user has two training items.
@@ -84,8 +86,55 @@ def prepare(config: DualConfig, data: DataRequest, assets: AssetSource) -> None:
     opened = open_search(data, assets)
     refuse_untrainable(opened)
     check_decoder(config.backbone, assets, lambda: [PROMPT, *opened.sentences])
+    if config.item_layers:
+        lm = _load(config, opened, assets, "cuda" if torch.cuda.is_available() else "cpu")
+        _read(config, lm, tokenise(lm, opened, config.max_sentence_tokens), assets)
     if config.composition.coarse and config.lambda_cl > 0:
         load_hard_items(config, opened, assets)
+
+
+def _frozen(config: DualConfig, data: SearchData, job: TrialJob) -> tuple[DecoderLM, SentenceTokens]:
+    """The frozen layers that a trial runs, and the items as tokens of them; kept warm."""
+    texts = digest_texts(data.sentences)
+    words = texts if config.backbone in RANDOM_DECODERS else None  # a random model's vocabulary is the data's
+    if not config.item_layers:
+        lm = job.warm.get(
+            ("decoder", config.backbone, config.num_layers, job.device, config.precision, words),
+            lambda: _load(config, data, job.assets, job.device),
+        )
+        sentences = job.warm.get(
+            ("dual-sentences", config.backbone, config.max_sentence_tokens, texts),
+            lambda: tokenise(lm, data, config.max_sentence_tokens),
+        )
+        return lm, sentences
+
+    def read() -> tuple[DecoderLM, SentenceTokens]:
+        lm = _load(config, data, job.assets, job.device)
+        items = _read(config, lm, tokenise(lm, data, config.max_sentence_tokens), job.assets)
+        rows, num_items = np.arange(items.offsets[-1]), data.num_items
+        sentences = Ragged(rows[: items.offsets[num_items]], items.offsets[: num_items + 1])
+        prompt = rows[items.offsets[num_items] :]
+        return later_layers(lm, items, config.item_layers), SentenceTokens(sentences, prompt)
+
+    shape = (config.num_layers, config.item_layers, config.item_pooling, config.max_sentence_tokens)
+    return job.warm.get(("dual-items", config.backbone, *shape, job.device, config.precision, texts), read)
+
+
+def _load(config: DualConfig, data: SearchData, assets: AssetSource, device: str) -> DecoderLM:
+    return load_decoder(
+        config.backbone,
+        assets,
+        num_layers=config.loaded_layers,
+        device=device,
+        dtype=config.precision,
+        texts=[PROMPT, *data.sentences],
+    )
+
+
+def _read(config: DualConfig, lm: DecoderLM, sentences: SentenceTokens, assets: AssetSource) -> ItemStates:
+    """Every item as the first layers read it and, behind them, the prompt of L_align, read alone like an item."""
+    texts = Ragged.of([*map(sentences.sentences.row, range(len(sentences.sentences))), sentences.prompt])
+    return stored_item_states(lm, texts, config.item_layers, config.item_pooling, assets)
 
 
 def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens:

@@ -20,11 +20,13 @@ class DualConfig(LoopConfig):
     """What each value of `variant` is made of; a method names its own."""
 
     # Training
-    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users, >= 1; the paper: 40")
+    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users' sequences, >= 1; the paper: 40")
     learning_rate: float = Field(
         5e-5, gt=0, le=1, description="peak learning rate of AdamW, in (0, 1]; the paper: 5e-5"
     )
-    batch_size: int = Field(8, ge=1, le=4096, description="user sequences a step, >= 1; the paper: 5 to 8")
+    batch_size: int = Field(
+        8, ge=1, le=4096, description="user sequences, or windows of them, a step, >= 1; the paper: 5 to 8"
+    )
     align_batch_size: int = Field(
         8,
         ge=1,
@@ -35,10 +37,11 @@ class DualConfig(LoopConfig):
     max_items: int = Field(
         20, ge=1, le=1000, description="items of a history that the language model reads, the latest, >= 1"
     )
-    windows: Literal["last", "random"] = Field(
-        "last",
-        description="which part of a training sequence longer than max_items + 1 an epoch reads: the last, or one "
-        "drawn anew each epoch (ours; the paper's sequences are short)",
+    windows: Literal["all", "last", "random"] = Field(
+        "all",
+        description="what an epoch reads of a training sequence longer than max_items + 1: all of it, in windows that "
+        "have every next item as a target once (ours; the papers' sequences are short), the last part alone, or one "
+        "part drawn anew each epoch",
     )
     max_sentence_tokens: int = Field(
         30, ge=1, le=512, description="tokens kept of an item sentence, without [SEQ] or [ALIGN], >= 1; the paper: 30"
@@ -52,7 +55,27 @@ class DualConfig(LoopConfig):
         "random-llama, random-opt, random-gpt2 (tiny, for tests)",
     )
     num_layers: int | None = Field(
-        None, ge=1, le=1000, description="first layers of the backbone to keep, >= 1; null keeps all"
+        None,
+        ge=1,
+        le=1000,
+        description="layers of the backbone to keep, >= 1, the first or those behind item_layers; null keeps all",
+    )
+    item_layers: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="layers of the backbone that read each item by itself, once, ahead of all trials, >= 0; the "
+        "`num_layers` behind them are adapted and see those states in place of words (ours; 0 is the papers' form)",
+    )
+    item_pooling: Literal["tokens", "last", "mean"] = Field(
+        "tokens",
+        description="with item_layers: what the adapted layers see of an item, the state of each of its tokens, of "
+        "its last one, or their mean; a sequence of single states is several times as short (ours)",
+    )
+    join_special: bool = Field(
+        False,
+        description="add [SEQ] and [ALIGN] to the state of their item's last token, where they are then read, rather "
+        "than put them behind it: with single states, half the tokens again (ours)",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="type of the frozen weights and of their products; bfloat16 is for CUDA"
@@ -79,11 +102,66 @@ class DualConfig(LoopConfig):
         "(ours: training then starts at the popularity ranking)",
     )
 
-    centre_states: bool = Field(
-        True,
-        description="read W_item h + b_item as W (h - m) / s + b, with m the mean of a special token's states before "
-        "training and s the spread of [SEQ]'s, which Adam learns several times faster (ours)",
+    condition_states: Literal["none", "centre", "whiten"] = Field(
+        "centre",
+        description="what the item projection reads of a state h: h itself (none, the papers); (h - m) / s, with m the "
+        "mean of a special token's states before training and s the spread of [SEQ]'s, which Adam learns several times "
+        "faster (centre, ours); or P (h - m), with P the whitening of [SEQ]'s states: most of their spread lies in a "
+        "few directions, in which items hardly differ (whiten, ours)",
     )
+    whiten_ridge: float = Field(
+        0.1,
+        gt=0,
+        le=1000,
+        description="with whiten: what is added to each variance, as a multiple of their mean, > 0: the smaller, the "
+        "more of the weak directions is heard, with their noise",
+    )
+    item_start: Literal["noise", "text"] = Field(
+        "noise",
+        description="W_item at the start: near zero, or each item's own conditioned [SEQ] state, so that items with "
+        "like texts begin with like scores (ours)",
+    )
+    head: Literal["free", "low-rank", "collaborative"] = Field(
+        "free",
+        description="W_item: one free matrix (the papers), whose items x hidden numbers learn small data by heart; "
+        "item vectors of width head_rank times one matrix (ours); or the CF model's e_item times one matrix: what an "
+        "item is as an input it is as an output too, as in SASRec (ours)",
+    )
+    head_rank: int = Field(64, ge=1, le=8192, description="low-rank: width of the item vectors, >= 1")
+
+    # Against learning by heart (ours; the papers have none)
+    head_dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout of the states that the item projection reads, in [0, 1)"
+    )
+    input_dropout: float = Field(
+        0.0, ge=0, lt=1, description="dropout of the words' embeddings, or of the states of items read once, in [0, 1)"
+    )
+    user_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the training sequences that have the mean user's vector, as users who were not in "
+        "training do, in [0, 1): a vector of one's own is the shortest way to learn one's few items by heart",
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="share of each target of L_seq that is spread over all items, in [0, 1)"
+    )
+    router_floor: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="least weight of either branch, in [0, 0.5): a branch that the router has given up learns no more",
+    )
+    head_rate: float = Field(1.0, gt=0, le=1000, description="factor on the learning rate of the item projection, > 0")
+    cf_rate: float = Field(
+        1.0, gt=0, le=1000, description="factor on the rate of the CF model and of its injection into layers, > 0"
+    )
+    router_rate: float = Field(1.0, gt=0, le=1000, description="factor on the learning rate of the routers, > 0")
+    head_decay: float = Field(1.0, ge=0, le=1000, description="factor on the weight decay of the item projection, >= 0")
+    cf_decay: float = Field(
+        1.0, ge=0, le=1000, description="factor on the decay of the CF model and of its injection into layers, >= 0"
+    )
+    router_decay: float = Field(1.0, ge=0, le=1000, description="factor on the weight decay of the routers, >= 0")
 
     # Losses
     lambda_align: float = Field(0.1, ge=0, le=100, description="λ1, weight of L_align, >= 0; Table 3: 0.05 to 0.2")
@@ -91,6 +169,11 @@ class DualConfig(LoopConfig):
         1e-3, ge=0, le=100, description="λ2, weight of L_cl, >= 0, 0 skips its forward pass; Table 3: 1e-6 to 1e-3"
     )
     lambda_cf: float = Field(0.01, ge=0, le=100, description="λ3, weight of L_cf, >= 0; Table 3: 0.001 to 0.1")
+    condition_contrast: bool = Field(
+        False,
+        description="L_cl on the states as the item projection reads them: all raw states point the same way, and "
+        "their cosines hardly differ (ours)",
+    )
     temperature: float = Field(1.0, gt=0, le=100, description="τ of L_cl, > 0; the paper: 1.0")
     num_samples: int = Field(
         1, ge=1, le=100, description="n_s, positions drawn a sequence for L_cl, >= 1; the paper: 1"
@@ -116,9 +199,19 @@ class DualConfig(LoopConfig):
     )
 
     # Collaborative filtering
+    injection: Literal["or", "and"] = Field(
+        "or",
+        description="whose vectors the second branch sees in a sequence: `or`, the user's alone (the item's is for "
+        "L_align; DARec), or `and`, the user's and each item's own besides (MixRec)",
+    )
     cf_model: Literal["ncf", "mf"] = Field("ncf", description="ncf (the paper's default) or mf with BPR")
     cf_training: Literal["joint", "frozen"] = Field(
         "joint", description="joint with the language model (the paper's default), or trained before and frozen"
+    )
+    collaborative_norm: bool = Field(
+        False,
+        description="inject e / |e|, through projections without a bias at the start: the bias is otherwise nearly all "
+        "of what a layer sees, the same for all users and items (ours)",
     )
     cf_width: int = Field(
         64, ge=2, le=4096, multiple_of=2, description="width of each user and item embedding, even, >= 2"
@@ -147,6 +240,20 @@ class DualConfig(LoopConfig):
             parse_layout(self.layout, dalayers(self.num_layers, self.replace_every))
         return self
 
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.item_pooling != "tokens" and not self.item_layers:
+            raise ValueError(
+                f"item_pooling must be tokens without item_layers, got item_pooling={self.item_pooling}; "
+                "set item_layers to the number of layers that read items by themselves"
+            )
+        if self.head == "collaborative" and not self.composition.collaborative:
+            raise ValueError(
+                f"head must be free or low-rank in a variant without a CF model, got head={self.head}, "
+                f"variant={self.variant}; choose another head"
+            )
+        return self
+
     @property
     def composition(self) -> Composition:
         """What the variant is made of."""
@@ -159,8 +266,14 @@ class DualConfig(LoopConfig):
         Raises:
             InputError: If `num_layers` is not set and the backbone's depth is not known before fetching it.
         """
-        layers = self.num_layers if self.num_layers is not None else decoder_layers(self.backbone)
-        return dalayers(layers, self.replace_every)
+        if self.num_layers is not None:
+            return dalayers(self.num_layers, self.replace_every)
+        return dalayers(max(decoder_layers(self.backbone) - self.item_layers, 0), self.replace_every)
+
+    @property
+    def loaded_layers(self) -> int | None:
+        """First layers of the backbone that are loaded: those that read items and those behind; None for all."""
+        return None if self.num_layers is None else self.item_layers + self.num_layers
 
 
 def dalayers(num_layers: int, replace_every: int) -> int:

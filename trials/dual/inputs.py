@@ -35,7 +35,10 @@ class Tokens:
         positions_S: Position of each token in its sequence, from 0.
         special: `ALIGN` or `SEQ`.
         special_M: Index of each special token: one at the end of every item.
+        worded_M: With `join`, whether the special token stands on a word; None where special tokens have places of
+            their own.
         owner_M: Sequence of each item.
+        items_M: Row of each item; -1 for the lone special token of an empty sequence.
         sequences: Blocks by sequence.
         items: Blocks by item; an item's block includes its special token, and the prompt in front of it.
         read_R: Index of the special tokens that are read out: all of them, or the last of each sequence.
@@ -47,7 +50,9 @@ class Tokens:
     positions_S: Tensor
     special: int
     special_M: Tensor
+    worded_M: Tensor | None
     owner_M: Tensor
+    items_M: Tensor
     sequences: Blocks
     items: Blocks
     read_R: Tensor
@@ -61,11 +66,13 @@ class SentenceTokens:
     Args:
         sentences: `[N]` rows of ids, each cut to the longest allowed.
         prompt: Ids of the alignment prompt.
+        join: Whether a special token is added to its item's last word rather than put behind it.
     """
 
-    def __init__(self, sentences: Ragged, prompt: IntArray) -> None:
+    def __init__(self, sentences: Ragged, prompt: IntArray, *, join: bool = False) -> None:
         self.sentences = sentences
         self.prompt = prompt
+        self.join = join
 
     def sequences(self, histories: Ragged, device: torch.device | str, *, last: bool = False) -> Tokens:
         """`X_u = T_1 [SEQ] T_2 [SEQ] ...` of each history (section 2.2.3); an empty one becomes a lone [SEQ].
@@ -91,16 +98,19 @@ class SentenceTokens:
         counts_B = np.maximum(histories.lengths(), 1)
         owner_M = np.repeat(np.arange(len(histories)), counts_B)
         words_M = np.zeros(len(owner_M), dtype=np.int64)
+        items_M = np.full(len(owner_M), -1, dtype=np.int64)
         real_M = np.repeat(histories.lengths() > 0, counts_B)
+        items_M[real_M] = histories.values
         sentences = self.sentences.take(histories.values)
         words_M[real_M] = sentences.lengths()
-        lengths_M = len(prefix) + words_M + 1
+        worded_M = words_M > 0
+        lengths_M = len(prefix) + (np.maximum(words_M, 1) if self.join else words_M + 1)
         ends_M = np.cumsum(lengths_M)
         starts_M = ends_M - lengths_M
 
         ids_S = np.zeros(int(lengths_M.sum()), dtype=np.int64)
         is_word_S = np.ones(len(ids_S), dtype=bool)
-        is_word_S[ends_M - 1] = False
+        is_word_S[ends_M[~worded_M] - 1 if self.join else ends_M - 1] = False
         if len(prefix):
             places = starts_M[:, None] + np.arange(len(prefix))
             ids_S[places] = prefix
@@ -120,7 +130,9 @@ class SentenceTokens:
             positions_S=tensor(positions_S),
             special=special,
             special_M=tensor(ends_M - 1),
+            worded_M=torch.from_numpy(worded_M).to(device) if self.join else None,
             owner_M=tensor(owner_M),
+            items_M=tensor(items_M),
             sequences=Blocks.of(lengths_B, device),
             items=Blocks.of(lengths_M, device),
             read_R=tensor(ends_M[read_items_R] - 1),

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
 from trials.dual.inputs import Tokens
@@ -44,6 +46,7 @@ class Scene:
         rotation_R: Rotary positions of these.
         collaborative_BW: `e_user` or `e_item` of each sequence.
         source: Which of the two.
+        items_MW: `e_item` of each item besides, or None.
     """
 
     rotation: Rotation | None
@@ -53,6 +56,7 @@ class Scene:
     rotation_R: Rotation | None
     collaborative_BW: Tensor | None
     source: Source
+    items_MW: Tensor | None = None
 
     def select(self, x_SD: Tensor) -> Tensor:
         """The rows whose output is wanted."""
@@ -65,35 +69,70 @@ def scenes(
     second: Literal["context", "causal"] | None,
     collaborative_BW: Tensor | None,
     source: Source,
+    items_MW: Tensor | None = None,
 ) -> tuple[Scene, Scene]:
     """Scenes of all layers but the last, and of the last, where only read-out tokens need queries and outputs.
 
     Nothing after the last layer looks at the other tokens, so leaving them out changes no result; it saves the
     last layer's query, output and feed-forward work on all words.
+
+    Args:
+        tokens: The batch.
+        parts: The backbone, for its rotary positions.
+        second: Mask of the second branch; None in layers without one.
+        collaborative_BW: The vector that all tokens of a sequence see in the second branch; None for none.
+        source: Whose it is.
+        items_MW: `e_item` of each item, which the item's own tokens see besides; None for none.
     """
     device = tokens.ids_S.device
     rotation = parts.rotation(tokens.positions_S)
-    owner_M = tokens.owner_M if collaborative_BW is not None else None
-    slot = collaborative_BW is not None
     full: Plan | None = None
     read: Plan | None = None
     if second == "context":
-        full = context_plan(tokens.items, owner_M)
+        slots_MK = None if collaborative_BW is None else _slots_of_items(tokens, len(collaborative_BW), items_MW)
+        full = context_plan(tokens.items, slots_MK)
         all_items = len(tokens.read_R) == len(tokens.special_M)
         items = tokens.items if all_items else tokens.items.rows(tokens.read_items_R)
-        owners = None if owner_M is None else owner_M[tokens.read_items_R]
-        read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), owners)
+        read_slots = None if slots_MK is None else slots_MK[tokens.read_items_R]
+        read = context_read_plan(items, Blocks.singles(len(tokens.read_R), device), read_slots)
     causal, causal_read = causal_plan(tokens.sequences), causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R)
-    if second == "causal" and slot:
-        full = causal_slot_plan(tokens.sequences)
-        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slot=True)
+    if second == "causal" and collaborative_BW is not None:
+        slots_BK, seen_SK = _slots_of_sequences(tokens, len(collaborative_BW), items_MW)
+        full = causal_slot_plan(tokens.sequences, slots_BK, seen_SK)
+        seen_RK = seen_SK[tokens.read_R]
+        read = causal_read_plan(tokens.sequences, tokens.reads, tokens.read_R, slots_BK, seen_RK)
     elif second == "causal":
         full, read = causal, causal_read
     rotation_R = None if rotation is None else (rotation[0][tokens.read_R], rotation[1][tokens.read_R])
     return (
-        Scene(rotation, causal, full, None, rotation, collaborative_BW, source),
-        Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source),
+        Scene(rotation, causal, full, None, rotation, collaborative_BW, source, items_MW),
+        Scene(rotation, causal_read, read, tokens.read_R, rotation_R, collaborative_BW, source, items_MW),
     )
+
+
+def _slots_of_items(tokens: Tokens, count: int, items_MW: Tensor | None) -> Tensor:
+    """`[M, K]`: the vector of each item's sequence and, behind the `count` vectors of sequences, the item's own."""
+    if items_MW is None:
+        return tokens.owner_M.unsqueeze(1)
+    own_M = count + torch.arange(len(items_MW), device=tokens.owner_M.device)
+    return torch.stack([tokens.owner_M, own_M], dim=1)
+
+
+def _slots_of_sequences(tokens: Tokens, count: int, items_MW: Tensor | None) -> tuple[Tensor, Tensor]:
+    """`[B, K]` the vectors of each sequence and of its items; `[S, K]` those a token sees: as under MASK_context."""
+    device = tokens.owner_M.device
+    slots_B1 = torch.arange(count, device=device).unsqueeze(1)
+    seen_S1 = torch.ones(len(tokens.ids_S), 1, dtype=torch.bool, device=device)
+    if items_MW is None:
+        return slots_B1, seen_S1
+    items_B = torch.bincount(tokens.owner_M, minlength=count)
+    first_B = items_B.cumsum(0) - items_B
+    place_K = torch.arange(int(items_B.max()), device=device)
+    # A shorter sequence has slots to spare; none of its tokens sees them, whatever they hold.
+    slots_BK = count + (first_B.unsqueeze(1) + place_K).clamp(max=len(items_MW) - 1)
+    place_M = torch.arange(len(items_MW), device=device) - first_B[tokens.owner_M]
+    seen_SK = place_M.repeat_interleave(tokens.items.lengths_M).unsqueeze(1) == place_K
+    return torch.cat([slots_B1, slots_BK], dim=1), torch.cat([seen_S1, seen_SK], dim=1)
 
 
 class FrozenLayer(nn.Module):
@@ -155,6 +194,8 @@ class DALayer(nn.Module):
         designs: Which of the three adapters are parallel.
         collaborative_width: W, or None if no collaborative vector is injected.
         hard_routing: See `Router`.
+        router_floor: Likewise.
+        collaborative_norm: Inject vectors at unit length, through projections that start without a bias.
 
     Source: DARec, section 2.3.3 and Fig. 4; in MixRec it is the DAMoE layer. `c^k = W^k e + b^k` enters as a key and
     a value of the second branch: it passes the layer's own norm and projections like any state of the layer's input
@@ -170,17 +211,24 @@ class DALayer(nn.Module):
         *,
         collaborative_width: int | None,
         hard_routing: bool = False,
+        router_floor: float = 0.0,
+        collaborative_norm: bool = False,
     ) -> None:
         super().__init__()
         self.parts = parts
         self.causal_adapter = AttachedAdapter(width, bottleneck, parallel=designs.causal)
         self.context_adapter = AttachedAdapter(width, bottleneck, parallel=designs.context)
         self.recommend_adapter = AttachedAdapter(width, bottleneck, parallel=designs.recommend)
-        self.router = Router(width, hard=hard_routing)
+        self.router = Router(width, hard=hard_routing, floor=router_floor)
+        self.collaborative_norm = collaborative_norm
         self.inject = nn.ModuleDict()
         if collaborative_width is not None:
             self.inject["user"] = nn.Linear(collaborative_width, width)
             self.inject["item"] = nn.Linear(collaborative_width, width)
+            if collaborative_norm:
+                for projection in (self.inject["user"], self.inject["item"]):
+                    assert isinstance(projection, nn.Linear)
+                    nn.init.zeros_(projection.bias)
         self._use: tuple[Tensor, Tensor, int] | None = None
 
     def forward(self, h_SD: Tensor, scene: Scene) -> Tensor:
@@ -206,11 +254,17 @@ class DALayer(nn.Module):
         return parts.after_feed_forward(h_RD + inner_RD)
 
     def slot(self, scene: Scene) -> Slot | None:
-        """Key and value of each sequence's collaborative vector under this layer's own projections."""
+        """Keys and values of the collaborative vectors under this layer's own projections; sequences' before items'."""
         if scene.collaborative_BW is None:
             return None
-        c_BD = self.inject[scene.source](scene.collaborative_BW)
-        return Slot(*self.parts.keys_values(self.parts.before_attention(c_BD), None))
+        c_VD = self._injected(scene.source, scene.collaborative_BW)
+        if scene.items_MW is not None:
+            c_VD = torch.cat([c_VD, self._injected("item", scene.items_MW)])
+        return Slot(*self.parts.keys_values(self.parts.before_attention(c_VD), None))
+
+    def _injected(self, source: Source, e_VW: Tensor) -> Tensor:
+        c_VD: Tensor = self.inject[source](F.normalize(e_VW, dim=-1) if self.collaborative_norm else e_VW)
+        return c_VD
 
     def causal_share(self) -> float | None:
         """Mean β1 over the tokens of the evaluation so far, in [0, 1]; None before any."""

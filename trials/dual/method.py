@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trials.dual.model import DualModel
     from trials.training.recommender import Recommender
 
-ANSWERING = {"lambda_cl": 0.0, "centre_states": False, "cf_epochs": 0}
+ANSWERING = {"lambda_cl": 0.0, "cf_epochs": 0}
 """What `build` need not look for when a model only answers. Past validation on purpose: 0 epochs train nothing."""
 
 
@@ -52,10 +52,14 @@ class DualMethod(RecommenderMethod):
         return build(config, data, job, self.model())
 
     def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
-        """Likewise, without hard items, centring, or training of a frozen CF model: the weights hold what they gave.
+        """Likewise, without hard items, conditioning, or training of a frozen CF model: the weights hold all that.
 
-        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly.
+        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly. With
+        `item_layers` the items are read first, where this machine's cache has not got them: packages hold no states.
         """
         assert isinstance(config, DualConfig)
         precision = "float32" if job.device == "cpu" else config.precision
-        return self.build(config.model_copy(update={**ANSWERING, "precision": precision}), data, job)
+        from trials.dual.build import build
+
+        answering = config.model_copy(update={**ANSWERING, "precision": precision})
+        return build(answering, data, job, self.model(), blank=True)

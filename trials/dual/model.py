@@ -6,7 +6,7 @@ model, `W` width of a collaborative vector.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -63,8 +63,17 @@ class DualModel(Recommender):
         self.batcher = batcher
         self.cf = cf
         self.layers = nn.ModuleList(self._layers())
-        self.special_2D = nn.Parameter(_special_tokens(lm))
-        self.items = ItemProjection(lm.hidden_size, item_bias_N)
+        self.special_2D = nn.Parameter(_special_tokens(lm, added=sentences.join))
+        self.items = ItemProjection(
+            lm.hidden_size,
+            item_bias_N,
+            dropout=config.head_dropout,
+            rank=_rank(config, cf),
+            own_vectors=config.head != "collaborative",
+            whitening=config.condition_states == "whiten",
+        )
+        self.input_dropout = nn.Dropout(config.input_dropout)
+        self.input_dropout.eval()  # until training begins: `condition` reads states
 
     def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
         """One pass over the users; see `Batcher`."""
@@ -81,9 +90,12 @@ class DualModel(Recommender):
         """
         config, device = self.config, self.special_2D.device
         users_B = torch.from_numpy(batch.users_B).to(device)
+        if self.training and config.user_dropout:
+            users_B = users_B.masked_fill(torch.rand(len(users_B), device=device) < config.user_dropout, -1)
         h_RD = self.hidden(self.sentences.sequences(batch.histories, device), self._users(users_B), "user")
         targets_R = torch.from_numpy(batch.targets_R).to(device)
-        losses = {"seq": F.cross_entropy(self.items(h_RD, SEQ), targets_R)}
+        logits_RN = self.items(h_RD, SEQ, self._head_vectors())
+        losses = {"seq": F.cross_entropy(logits_RN, targets_R, label_smoothing=config.label_smoothing)}
 
         contrast = batch.contrast
         wanted = [batch.align_A]
@@ -97,10 +109,12 @@ class DualModel(Recommender):
             count = len(batch.align_A)
             if count:
                 targets_A = torch.from_numpy(batch.align_A).to(device)
-                logits_AN = self.items(h_AD[rows_A[:count]], ALIGN)
+                logits_AN = self.items(h_AD[rows_A[:count]], ALIGN, self._head_vectors())
                 losses["align"] = config.lambda_align * F.cross_entropy(logits_AN, targets_A)
             if contrast is not None:
                 pairs = len(contrast.positive_P)
+                if config.condition_contrast:
+                    h_RD, h_AD = self.items.condition(h_RD, SEQ), self.items.condition(h_AD, ALIGN)
                 anchors_PD = h_RD[torch.from_numpy(contrast.read_P).to(device)]
                 positives_PD = h_AD[rows_A[count : count + pairs]]
                 negatives_PKD = h_AD[rows_A[count + pairs :].view(pairs, -1)]
@@ -114,25 +128,74 @@ class DualModel(Recommender):
         """One worker's part of a batch; see `batches.share`."""
         return share(batch, rank, workers)
 
+    def rate_factors(self) -> dict[str, float]:
+        """By the names of trained parameters, factors on the learning rate."""
+        return {name: self._of_part(name, "rate") for name, _ in self.named_parameters()}
+
+    def decay_factors(self) -> dict[str, float]:
+        """By the names of trained parameters, factors on the weight decay."""
+        return {name: self._of_part(name, "decay") for name, _ in self.named_parameters()}
+
+    def _of_part(self, name: str, what: str) -> float:
+        """The config's factor for the part that a parameter belongs to; 1 for adapters and special tokens."""
+        if name.startswith("items."):
+            part = "head"
+        elif ".router." in name:
+            part = "router"
+        elif name.startswith("cf.") or ".inject." in name:
+            part = "cf"
+        else:
+            return 1.0
+        return float(getattr(self.config, f"{part}_{what}"))
+
     @torch.no_grad()
-    def centre(self, users_B: IntArray, histories: Ragged, items_A: IntArray) -> None:
-        """Centre the item projection on the states of some histories and items; before training, on the device."""
+    def condition(self, users_B: IntArray, histories: Ragged, items_A: IntArray) -> None:
+        """Fit the item projection's constants to the states of some histories and items; before training."""
         device = self.special_2D.device
-        e_BW = self._users(torch.from_numpy(users_B).to(device))
-        h_RD = self.hidden(self.sentences.sequences(histories, device), e_BW, "user")
-        self.items.centre(h_RD, self._aligned(items_A))
+        states = []
+        for rows in np.array_split(np.arange(len(users_B)), -(-len(users_B) // 64)):
+            e_BW = self._users(torch.from_numpy(users_B[rows]).to(device))
+            states.append(self.hidden(self.sentences.sequences(histories.take(rows), device), e_BW, "user"))
+        align_AD = torch.cat([self._aligned(part) for part in np.array_split(items_A, -(-len(items_A) // 64))])
+        if self.config.condition_states == "whiten":
+            self.items.whiten(torch.cat(states), align_AD, self.config.whiten_ridge)
+        else:
+            self.items.centre(torch.cat(states), align_AD)
+
+    @torch.no_grad()
+    def start_from_texts(self) -> None:
+        """Let each item's output vector begin at the conditioned state of a history that is the item alone."""
+        device = self.special_2D.device
+        items_N = np.arange(self.items.num_items)
+        parts = []
+        for part in np.array_split(items_N, -(-len(items_N) // 64)):
+            alone = Ragged(part, np.arange(len(part) + 1))
+            unknown_B = torch.full((len(part),), -1, device=device)
+            h_BD = self.hidden(self.sentences.sequences(alone, device), self._users(unknown_B), "user")
+            parts.append(self.items.condition(h_BD, SEQ))
+        self.items.start_from(torch.cat(parts))
 
     def hidden(self, tokens: Tokens, collaborative_BW: Tensor | None, source: Source) -> Tensor:
-        """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm."""
+        """Last hidden states `[R, D]` of the read-out tokens, `h_SEQ` or `h_ALIGN`, after the final norm.
+
+        Args:
+            tokens: Histories or items.
+            collaborative_BW: `e_user` or `e_item` of each sequence; None without a CF model.
+            source: Which of the two.
+        """
         parts = self.lm.parts
         device = self.special_2D.device
         mixed = self.config.precision == "bfloat16"
         with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            states_SD = parts.embed(tokens.ids_S).float()
+            states_SD = self.input_dropout(parts.embed(tokens.ids_S).float())
             special_MD = self.special_2D[tokens.special].expand(len(tokens.special_M), -1)
+            if tokens.worded_M is not None:
+                special_MD = special_MD + states_SD[tokens.special_M] * tokens.worded_M.unsqueeze(1)
             states_SD = states_SD.index_copy(0, tokens.special_M, special_MD)
             states_SD = parts.add_positions(states_SD, tokens.positions_S)
-            inner, last = scenes(tokens, parts, self.config.composition.second, collaborative_BW, source)
+            both = source == "user" and collaborative_BW is not None and self.config.injection == "and"
+            items_MW = self._items(tokens.items_M) if both else None
+            inner, last = scenes(tokens, parts, self.config.composition.second, collaborative_BW, source, items_MW)
             for i, layer in enumerate(self.layers):
                 states_SD = layer(states_SD, last if i == len(self.layers) - 1 else inner)
             return parts.final_norm(states_SD).float()
@@ -144,19 +207,31 @@ class DualModel(Recommender):
         """
         device = self.special_2D.device
         histories = [queries.history(b)[-self.config.max_items :] for b in range(len(queries))]
-        lengths = np.array([self.batcher.words_N[items].sum() + len(items) for items in histories], dtype=np.int64)
+        lengths = self._tokens(Ragged.of(histories))
         users_B = torch.from_numpy(np.asarray(queries.users_B, dtype=np.int64)).to(device)
         scores_BN = torch.empty(len(queries), self.items.num_items, device=device)
         for rows in _chunks(lengths, _EVAL_TOKENS):
             tokens = self.sentences.sequences(Ragged.of([histories[b] for b in rows]), device, last=True)
             rows_C = torch.from_numpy(rows).to(device)
-            scores_BN[rows_C] = self.items(self.hidden(tokens, self._users(users_B[rows_C]), "user"), SEQ)
+            h_CD = self.hidden(tokens, self._users(users_B[rows_C]), "user")
+            scores_BN[rows_C] = self.items(h_CD, SEQ, self._head_vectors())
         return scores_BN
 
     def start_evaluation(self) -> None:
         """Count what the routers do in this round only."""
         for layer in self.dalayers():
             layer.forget_share()
+
+    def _tokens(self, histories: Ragged) -> IntArray:
+        """Tokens of each history."""
+        own_place = 0 if self.sentences.join else 1
+        before = np.concatenate([[0], np.cumsum(self.batcher.words_N[histories.values] + own_place)])
+        lengths: IntArray = before[histories.offsets[1:]] - before[histories.offsets[:-1]]
+        return lengths
+
+    def _head_vectors(self) -> Tensor | None:
+        """`e_item` of all items, if they are the item projection's vectors."""
+        return self.cf.all_item_vectors() if self.cf is not None and self.config.head == "collaborative" else None
 
     def _aligned(self, items_A: IntArray) -> Tensor:
         """`h_ALIGN`, `[A, D]`."""
@@ -168,11 +243,12 @@ class DualModel(Recommender):
         """`e_user`, `[B, W]`; the mean over all users where a user is unknown (negative row)."""
         if self.cf is None:
             return None
-        e_BW = self.cf.user_vectors(users_B.clamp(min=0))
-        unknown_B = users_B < 0
-        if not bool(unknown_B.any()):
-            return e_BW
-        return torch.where(unknown_B.unsqueeze(1), self.cf.all_user_vectors().mean(0), e_BW)
+        return _or_mean(self.cf.user_vectors, self.cf.all_user_vectors, users_B)
+
+    def _items(self, items_M: Tensor) -> Tensor:
+        """`e_item`, `[M, W]`; the mean over all items where a sequence has none (negative row)."""
+        assert self.cf is not None
+        return _or_mean(self.cf.item_vectors, self.cf.all_item_vectors, items_M)
 
     def dalayers(self) -> list[DALayer]:
         """The layers of two branches, from the input to the output; none in variants without them."""
@@ -197,15 +273,38 @@ class DualModel(Recommender):
                     layout[k // every - 1],
                     collaborative_width=None if self.cf is None else self.cf.width,
                     hard_routing=config.hard_routing,
+                    router_floor=config.router_floor,
+                    collaborative_norm=config.collaborative_norm,
                 )
 
 
-def _special_tokens(lm: DecoderLM) -> Tensor:
-    """Initial embeddings of [ALIGN] and [SEQ]: normal, with the mean and spread of the vocabulary's channels."""
+def _or_mean(rows_of: Callable[[Tensor], Tensor], every: Callable[[], Tensor], rows: Tensor) -> Tensor:
+    """The vectors of some rows, and the mean of all vectors where a row is negative."""
+    vectors = rows_of(rows.clamp(min=0))
+    unknown = rows < 0
+    if not bool(unknown.any()):
+        return vectors
+    return torch.where(unknown.unsqueeze(1), every().mean(0), vectors)
+
+
+def _rank(config: DualConfig, cf: CFModel | FrozenVectors | None) -> int | None:
+    """Width of the item vectors that the item projection is a product with; None for a free matrix."""
+    if config.head == "collaborative":
+        assert cf is not None
+        return cf.width
+    return config.head_rank if config.head == "low-rank" else None
+
+
+def _special_tokens(lm: DecoderLM, *, added: bool) -> Tensor:
+    """Initial embeddings of [ALIGN] and [SEQ]: normal, with the mean and spread of the vocabulary's channels.
+
+    What is added to a word begins with no mean and a tenth of the spread: near the word.
+    """
     step = max(1, lm.vocab_size // 1024)
     with torch.no_grad():
         sample_VD = lm.parts.embed(torch.arange(0, lm.vocab_size, step, device=lm.device)).float().cpu()
-    return sample_VD.mean(0) + sample_VD.std(0) * torch.randn(2, lm.hidden_size)
+    drawn_2D = sample_VD.std(0) * torch.randn(2, lm.hidden_size)
+    return 0.1 * drawn_2D if added else sample_VD.mean(0) + drawn_2D
 
 
 def _chunks(lengths: Any, budget: int) -> Iterator[Any]:

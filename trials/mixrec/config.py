@@ -31,6 +31,11 @@ class MixRecConfig(DualConfig):
         "vector, so there is no CF model either); same-mask-injected (both causal, the second expert still sees the "
         "collaborative vector)",
     )
+    injection: Literal["or", "and"] = Field(
+        "and",
+        description="whose vectors the second expert sees in a sequence: `and`, the user's and each item's own (the "
+        "paper), or `or`, the user's alone, as DARec has it",
+    )
     hard_routing: bool = Field(
         False,
         description="the gate sends each token to its likelier expert alone (top-1, ours) instead of mixing both as "

@@ -68,6 +68,10 @@ class CFModel(nn.Module):
         """`[U, width]`."""
 
     @abstractmethod
+    def all_item_vectors(self) -> Tensor:
+        """`[N, width]`."""
+
+    @abstractmethod
     def scores(self, users_B: Tensor, items_BK: Tensor) -> Tensor:
         """Scores `[B, K]` of K items for each user; higher is better."""
 
@@ -101,6 +105,9 @@ class MF(CFModel):
 
     def all_user_vectors(self) -> Tensor:
         return self.users.weight
+
+    def all_item_vectors(self) -> Tensor:
+        return self.items.weight
 
     def scores(self, users_B: Tensor, items_BK: Tensor) -> Tensor:
         products_BK = torch.einsum("bw,bkw->bk", self.users(users_B), self.items(items_BK))
@@ -157,6 +164,9 @@ class NCF(CFModel):
     def all_user_vectors(self) -> Tensor:
         return torch.cat([self.users_gmf.weight, self.users_mlp.weight], dim=-1)
 
+    def all_item_vectors(self) -> Tensor:
+        return torch.cat([self.items_gmf.weight, self.items_mlp.weight], dim=-1)
+
     def scores(self, users_B: Tensor, items_BK: Tensor) -> Tensor:
         gmf_BKW = self.users_gmf(users_B).unsqueeze(1) * self.items_gmf(items_BK)
         users_BKW = self.users_mlp(users_B).unsqueeze(1).expand(-1, items_BK.shape[1], -1)
@@ -210,6 +220,10 @@ class FrozenVectors(nn.Module):
     def all_user_vectors(self) -> Tensor:
         """`[U, width]`."""
         return self.users_UW
+
+    def all_item_vectors(self) -> Tensor:
+        """`[N, width]`."""
+        return self.items_NW
 
 
 def make_cf_model(name: Literal["ncf", "mf"], num_users: int, num_items: int, width: int) -> CFModel:
@@ -278,8 +292,7 @@ def train_cf(
             model.loss(pairs).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     with torch.no_grad():
-        items_N = torch.arange(interactions.num_items)
-        return FrozenVectors(model.all_user_vectors().clone(), model.item_vectors(items_N).clone())
+        return FrozenVectors(model.all_user_vectors().clone(), model.all_item_vectors().clone())
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:

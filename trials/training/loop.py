@@ -65,13 +65,21 @@ class Loop:
         self.folder = folder
         self.negatives_UM = negatives_UM
         self.progress = progress
-        factors = model.rate_factors()
+        rates, decays = model.rate_factors(), model.decay_factors()
+
+        def factors(name: str) -> tuple[float, float]:
+            return rates.get(name, 1.0), decays.get(name, 1.0)
+
         trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        # Those of one factor side by side, as their groups number them; the order is the model's if there is but one.
-        self._trained = dict(sorted(trained, key=lambda named: factors.get(named[0], 1.0)))
+        # Those of the same factors side by side, as their groups number them; the model's order if all have the same.
+        self._trained = dict(sorted(trained, key=lambda named: factors(named[0])))
         groups = [
-            {"params": [self._trained[name] for name in names], "factor": factor}
-            for factor, names in itertools.groupby(self._trained, lambda name: factors.get(name, 1.0))
+            {
+                "params": [self._trained[name] for name in names],
+                "factor": rate,
+                "weight_decay": config.weight_decay * decay,
+            }
+            for (rate, decay), names in itertools.groupby(self._trained, factors)
         ]
         self._optimizer = (
             torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay) if groups else None

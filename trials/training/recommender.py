@@ -61,6 +61,10 @@ class Recommender(nn.Module):
         """
         return {}
 
+    def decay_factors(self) -> Mapping[str, float]:
+        """By the names of trained parameters, factors on the weight decay; those without a factor have 1."""
+        return {}
+
     def start_evaluation(self) -> None:
         """Called once before a round of `scores`: the place to encode all items once, say."""
 

@@ -34,6 +34,11 @@ def test_round_trip() -> None:
         ({"num_layers": 2, "replace_every": 3}, "replace_every must not exceed num_layers"),
         ({"bottleneck": 0}, "greater than or equal to 1"),
         ({"cf_width": 5}, "multiple of 2"),
+        ({"item_pooling": "mean"}, "item_pooling must be tokens without item_layers, got item_pooling=mean"),
+        (
+            {"head": "collaborative", "variant": "llmrec"},
+            "head must be free or low-rank in a variant without a CF model",
+        ),
         ({"variant": "other"}, "darec-base"),
         ({"botleneck": 4}, "Extra inputs are not permitted"),
     ],
@@ -50,6 +55,8 @@ def test_refusals(settings: dict[str, object], message: str) -> None:
         ({"backbone": "facebook/opt-125m", "replace_every": 5}, 2),
         ({"backbone": "someone/else", "num_layers": 7, "replace_every": 2}, 3),
         ({"backbone": "random-gpt2"}, 2),
+        ({"backbone": "facebook/opt-125m", "item_layers": 9}, 3),
+        ({"backbone": "facebook/opt-125m", "item_layers": 9, "num_layers": 2}, 2),
     ],
 )
 def test_adapted_layers(settings: dict[str, object], layers: int) -> None:

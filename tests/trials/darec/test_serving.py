@@ -11,6 +11,7 @@ from method_cases import CASES, Bench, Case
 from searchplat.contract import FinalJob, TestPermit
 from searchplat.firewall import ISSUER
 
+READ_ONCE = {"item_layers": 1, "item_pooling": "mean", "join_special": True}
 SMALL = CASES["darec-llama"].values
 
 
@@ -19,8 +20,8 @@ SMALL = CASES["darec-llama"].values
     [
         {"cf_training": "frozen", "cf_epochs": 1, "cf_model": "mf"},
         {"variant": "llmrec"},
-        {"variant": "darec-base", "item_bias": "popularity"},
-        {"variant": "variation-2", "centre_states": True},
+        {"variant": "darec-base", "item_bias": "popularity", "num_layers": 1, "layout": "serial", **READ_ONCE},
+        {"variant": "variation-2", "condition_states": "whiten", "item_start": "text"},
         {"precision": "bfloat16"},
     ],
     ids=str,

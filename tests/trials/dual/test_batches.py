@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from trials.nn.ragged import Ragged
 
 
 def batcher(data: SearchData, **settings: Any) -> Batcher:
-    config = DARecConfig(batch_size=4, align_batch_size=6, **{"max_items": 4, **settings})
+    config = DARecConfig(batch_size=4, align_batch_size=6, **{"max_items": 4, "windows": "last", **settings})
     hard = Ragged.of([np.array([(i + 1) % data.num_items, (i + 2) % data.num_items]) for i in range(data.num_items)])
     interactions = Interactions(data.train_items, data.train_offsets, data.num_items)
     words = np.arange(data.num_items) % 5 + 1
@@ -36,6 +37,26 @@ def test_histories_and_targets_are_one_step_apart(data: SearchData) -> None:
             np.testing.assert_array_equal(batch.histories.row(b), window[:-1])
             start, stop = batch.histories.offsets[b : b + 2]
             np.testing.assert_array_equal(batch.targets_R[start:stop], window[1:])
+
+
+def test_all_windows_have_every_next_item_as_a_target_once(data: SearchData) -> None:
+    made = batcher(data, windows="all", max_items=2)
+    batches = list(made.epoch(np.random.default_rng(0)))
+    assert len(batches) == len(made)
+    seen = []
+    for batch in batches:
+        for b, user in enumerate(batch.users_B):
+            start, stop = batch.histories.offsets[b : b + 2]
+            assert stop - start <= 2
+            row, whole = (
+                batch.histories.row(b),
+                data.history(int(user)).tolist(),
+            )  # an item comes once in these histories
+            assert batch.targets_R[start:stop].tolist() == [whole[whole.index(item) + 1] for item in row]
+            seen += list(zip(row.tolist(), batch.targets_R[start:stop].tolist(), [int(user)] * len(row), strict=True))
+    histories = [data.history(user).tolist() for user in range(data.num_users)]
+    expected = [(*pair, user) for user, whole in enumerate(histories) for pair in itertools.pairwise(whole)]
+    assert sorted(seen) == sorted(expected)
 
 
 def test_random_windows_move(data: SearchData) -> None:

@@ -48,6 +48,10 @@ def test_warm_start_draws_the_same_weights_as_a_cold_one(make_model: Any) -> Non
             {"num_layers": None, "layout": "000-000-000"},
             "layout: layout must have one group .* 2 adapted layers, got 3",
         ),
+        (
+            {"num_layers": None, "item_layers": 2},
+            "item_layers: must be less than the 2 layers of 'random-llama', got 2",
+        ),
         ({"max_items": 400}, r"max_items: 400 items of up to \d \+ 1 tokens need \d+ positions, but .* has 1024"),
     ],
 )
@@ -81,6 +85,16 @@ def test_prepare_on_the_toy_data(make_job: Any, tmp_path: Any) -> None:
     metrics = training.run_epoch()
     assert {"valid/mrr", "train/loss", "router/layer0"} <= set(metrics)
     assert sorted(path.name for path in (tmp_path / "prepared" / "hard-items").iterdir()) == made
+
+
+def test_prepare_reads_the_items_and_trials_share_what_it_read(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = make_job(item_layers=1, num_layers=1, lambda_cl=0)
+    DARec().prepare(job.config, DataRequest("toy"), job.assets)
+    monkeypatch.setattr("trials.backbones.item_states.read_items", None)
+    one, other = DARec().start(job), DARec().start(job)
+    assert one.model.lm is other.model.lm
+    assert one.model.sentences is other.model.sentences
+    assert "valid/mrr" in one.run_epoch()
 
 
 def test_prepare_fetches_a_named_backbone(make_job: Any) -> None:

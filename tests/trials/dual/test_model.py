@@ -14,6 +14,7 @@ from torch import Tensor
 from trials.data.dataset import UNKNOWN_USER, Queries, SearchData
 from trials.dual.batches import Batch
 from trials.dual.inputs import SEQ
+from trials.dual.layer import scenes
 from trials.dual.model import DualModel
 from trials.nn.cf import CFModel
 from trials.nn.ragged import Ragged
@@ -104,8 +105,118 @@ def test_losses_against_the_equations(make_model: Any, backbone: str) -> None:
     assert got["cf"] == pytest.approx(0.2 * cf, rel=1e-4)
 
 
-def test_without_centring_the_projection_is_the_papers(make_model: Any) -> None:
-    model = make_model(centre_states=False)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_items_read_once_are_the_same_model_where_a_history_is_one_item(make_model: Any, backbone: str) -> None:
+    """Two frozen layers: the first reads each item once, or both read the sequence. They agree until a second item."""
+    frozen = {"variant": "llmrec", "backbone": backbone, "condition_states": "none"}
+    whole = make_model(num_layers=2, **frozen)
+    parted = make_model(num_layers=1, item_layers=1, **frozen)
+    assert len(parted.lm.parts.layers) == 1
+    shake(whole)
+
+    def states(model: DualModel, items: list[int]) -> Tensor:
+        """The last layer's states of all words of a history, read out as if they were special tokens."""
+        tokens = model.sentences.sequences(Ragged.of([items]), "cpu")
+        words = torch.ones(len(tokens.ids_S), dtype=torch.bool)
+        words[tokens.special_M] = False
+        parts = model.lm.parts
+        h = parts.add_positions(parts.embed(tokens.ids_S), tokens.positions_S)
+        inner, _ = scenes(tokens, parts, None, None, "user")
+        with torch.no_grad():
+            for layer in model.layers:
+                h = layer(h, inner)
+        return h[words]
+
+    for item in range(5):  # causal: no word sees the [SEQ] behind it
+        torch.testing.assert_close(states(parted, [item]), states(whole, [item]), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(states(parted, [0, 1])[-1], states(whole, [0, 1])[-1], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "pooling"), [("random-llama", "mean"), ("random-opt", "tokens"), ("random-gpt2", "last")]
+)
+def test_items_read_once_train_and_score(make_model: Any, data: SearchData, backbone: str, pooling: str) -> None:
+    settings = {"num_layers": 1, "item_layers": 1, "item_pooling": pooling, "backbone": backbone}
+    model = make_model(**settings, lambda_cl=0.1)
+    if pooling != "tokens":
+        assert (model.batcher.words_N <= 1).all()
+    losses = train(model, 12, 0.02)
+    assert np.mean(losses[-3:]) < 0.9 * np.mean(losses[:3])
+    saved = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert not any("states" in name or "parts" in name for name in saved)
+    other = make_model(seed=1, **settings)
+    other.load_state_dict(saved)
+    assert torch.equal(scores(other, data.valid_queries()), scores(model, data.valid_queries()))
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"condition_states": "whiten"},
+    {"condition_states": "whiten", "item_start": "text", "label_smoothing": 0.1},
+    {"head": "low-rank", "head_rank": 3, "item_start": "text", "condition_contrast": True},
+    {"head": "collaborative", "collaborative_norm": True, "injection": "and"},
+    {"join_special": True},
+    {"num_layers": 1, "item_layers": 1, "item_pooling": "mean", "join_special": True, "lambda_align": 0.5},
+    {
+        "head_dropout": 0.3,
+        "input_dropout": 0.1,
+        "user_dropout": 0.5,
+        "router_floor": 0.1,
+        "head_rate": 0.5,
+        "cf_decay": 3.0,
+    },
+]
+
+
+@pytest.mark.parametrize("settings", OPTIONS)
+def test_options_train_everything_of_theirs_and_save(make_model: Any, data: SearchData, settings: Any) -> None:
+    model = make_model(lambda_cl=0.1, **settings)
+    losses = train(model, 12, 0.02)
+    assert np.mean(losses[-3:]) < 0.95 * np.mean(losses[:3])
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+    other = make_model(seed=1, **settings)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(scores(other, data.valid_queries()), scores(model, data.valid_queries()))
+
+
+def test_dropout_is_of_training_alone(make_model: Any, data: SearchData) -> None:
+    dropped, plain = make_model(head_dropout=0.5, input_dropout=0.5, user_dropout=0.5), make_model()
+    shake(dropped)
+    shake(plain)
+    assert torch.equal(scores(dropped, data.valid_queries()), scores(plain, data.valid_queries()))
+    batch = first_batch(plain)
+    assert dropped.train().loss(batch)["seq"] != plain.train().loss(batch)["seq"]
+
+
+def test_users_differ_in_what_is_injected(make_model: Any) -> None:
+    """A fresh projection's bias is otherwise most of the slot."""
+
+    def likeness(**settings: Any) -> float:
+        model = make_model(cf_width=32, **settings)
+        slots = model.dalayers()[0]._injected("user", model._users(torch.arange(12))).detach()
+        slots = torch.nn.functional.normalize(slots, dim=-1)
+        return float((slots @ slots.T)[~torch.eye(12, dtype=torch.bool)].mean())
+
+    assert likeness() > 0.8
+    assert abs(likeness(collaborative_norm=True)) < 0.2
+
+
+def test_each_part_has_a_rate_and_a_decay_of_its_own(make_model: Any) -> None:
+    model = make_model(head_rate=2, cf_rate=3, router_rate=4, head_decay=5, cf_decay=6, router_decay=7)
+    rates, decays = model.rate_factors(), model.decay_factors()
+    assert set(rates) == {name for name, _ in model.named_parameters()}
+    for part, rate, decay in (
+        ("items.linear.weight", 2, 5),
+        ("cf.users_gmf.weight", 3, 6),
+        ("layers.0.inject.user.weight", 3, 6),
+        ("layers.1.router.gate.bias", 4, 7),
+        ("layers.0.causal_adapter.up.weight", 1, 1),
+        ("special_2D", 1, 1),
+    ):
+        assert (rates[part], decays[part]) == (rate, decay), part
+
+
+def test_without_conditioning_the_projection_is_the_papers(make_model: Any) -> None:
+    model = make_model(condition_states="none")
     shake(model)
     h = torch.randn(3, model.lm.hidden_size)
     expected = h @ model.items.linear.weight.T + model.items.linear.bias
@@ -242,6 +353,18 @@ def test_save_and_load_give_equal_scores(make_model: Any, data: SearchData, sett
     assert not torch.equal(scores(other, data.valid_queries()), scores(model, data.valid_queries()))
     other.load_state_dict(saved)
     assert torch.equal(scores(other, data.valid_queries()), scores(model, data.valid_queries()))
+
+
+def test_scores_with_joined_special_tokens_are_the_last_positions(make_model: Any) -> None:
+    model = make_model(join_special=True)
+    shake(model)
+    got = scores(model, queries_of([[4, 8, 1, 0], [], [7]], [2, 3, 1]))
+    with torch.no_grad():
+        for row, (history, user) in enumerate((([4, 8, 1, 0], 2), ([], 3), ([7], 1))):
+            tokens = model.sentences.sequences(Ragged.of([np.array(history, int)]), "cpu")
+            e = model.cf.user_vectors(torch.tensor([user]))
+            expected = model.items(model.hidden(tokens, e, "user"), SEQ)[-1]
+            torch.testing.assert_close(got[row], expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -24,8 +24,8 @@ def test_defaults_are_the_papers() -> None:
     assert not config.hard_routing
 
 
-def test_settings_are_darecs_but_for_the_variants() -> None:
-    ours, theirs = (config().model_dump(exclude={"variant"}) for config in (MixRecConfig, DARecConfig))
+def test_settings_are_darecs_but_for_the_variants_and_what_is_injected() -> None:
+    ours, theirs = (config().model_dump(exclude={"variant", "injection"}) for config in (MixRecConfig, DARecConfig))
     assert ours == theirs
 
 

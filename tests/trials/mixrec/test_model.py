@@ -155,6 +155,42 @@ def test_same_mask_with_equal_experts_needs_no_gate(make_model: Any, data: Searc
     torch.testing.assert_close(scores(model, data.valid_queries()), before, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("variant", ["mixrec", "same-mask-injected"])
+def test_an_items_own_vector_reaches_its_own_tokens_and_what_comes_after(make_model: Any, variant: str) -> None:
+    """The paper: user and item vectors both join a sequence. A later item's vector is out of sight."""
+    model = make_model(variant=variant)
+    shake(model)
+    model.eval()
+
+    def states() -> Tensor:
+        tokens = model.sentences.sequences(Ragged.of([[2, 5, 9], [1]]), "cpu")
+        with torch.no_grad():
+            return model.hidden(tokens, model.cf.user_vectors(torch.tensor([3, 4])), "user")
+
+    before = states()
+    for table in (model.cf.items_gmf, model.cf.items_mlp):
+        table.weight.data[5] += 1.0
+    changed = (states() - before).abs().amax(1)
+    assert changed[0] == changed[3] == 0
+    assert (changed[1:3] > 1e-4).all()
+
+
+def test_injection_of_users_alone_is_darecs(make_model: Any, data: SearchData) -> None:
+    model = make_model(injection="or")
+    shake(model)
+    before = scores(model, data.valid_queries())
+    for table in (model.cf.items_gmf, model.cf.items_mlp):
+        torch.nn.init.normal_(table.weight)
+    assert torch.equal(scores(model, data.valid_queries()), before)
+
+
+def test_a_history_without_items_has_the_mean_items_vector(make_model: Any) -> None:
+    model = make_model(cf_model="mf", cf_width=4)
+    vectors = model._items(torch.tensor([1, -1]))
+    torch.testing.assert_close(vectors[0], model.cf.items.weight[1])
+    torch.testing.assert_close(vectors[1], model.cf.items.weight.mean(0))
+
+
 def test_same_mask_injected_still_sees_the_collaborative_vector(make_model: Any) -> None:
     model = make_model(variant="same-mask-injected")
     shake(model)

@@ -12,7 +12,7 @@ SPACE = Path(__file__).resolve().parents[3] / "spaces" / "mixrec.yaml"
 CONTROLS = ["popularity", "default", "all-serial", "mixrec-base", "same-mask", "frozen-cf", "random"]
 
 
-@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("scale", ["smoke", "quick", "evening", "paper"])
 def test_every_sampled_point_is_a_config(scale: str) -> None:
     spec = load(SPACE, scale=scale)
     rng = np.random.default_rng(0)

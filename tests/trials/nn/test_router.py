@@ -50,3 +50,14 @@ def test_hard_routing_sends_each_token_one_way_and_keeps_the_soft_gradient() -> 
 def test_weights_sum_to_one(hard: bool) -> None:
     beta = random_router(6, hard=hard).weights(torch.randn(8, 6), torch.randn(8, 6))
     torch.testing.assert_close(beta.sum(-1), torch.ones(8))
+
+
+def test_a_floor_keeps_both_branches() -> None:
+    torch.manual_seed(0)
+    router = Router(4, floor=0.1)
+    torch.nn.init.normal_(router.gate.weight, std=100)
+    q, p = torch.randn(50, 4), torch.randn(50, 4)
+    _, beta = router(q, p)
+    torch.testing.assert_close(beta.sum(1), torch.ones(50))
+    assert beta.min() >= 0.1 - 1e-6
+    assert beta.min() < 0.11

@@ -224,9 +224,12 @@ def test_a_part_named_loss_and_an_epoch_without_batches_are_refused(make_loop: M
 
 def test_parts_of_a_model_learn_at_rates_of_their_own(make_loop: MakeLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(make_loop().model), "rate_factors", lambda _: {"head.weight": 0.25})
+    monkeypatch.setattr(type(make_loop().model), "decay_factors", lambda _: {"head.weight": 2.0})
     whole = make_loop("whole")
     groups = whole._optimizer.param_groups
     assert {group["factor"]: len(group["params"]) for group in groups} == {0.25: 1, 1.0: 1}
+    decayed = make_loop("decayed", weight_decay=0.1)._optimizer.param_groups
+    assert {group["factor"]: group["weight_decay"] for group in decayed} == {0.25: 0.2, 1.0: 0.1}
     whole.run_epoch()
     rates = {group["factor"]: group["lr"] for group in groups}
     assert rates[0.25] == pytest.approx(rates[1.0] / 4)
