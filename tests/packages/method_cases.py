@@ -83,6 +83,9 @@ def promptbert(backbone: str, **more: Any) -> Case:
 
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
+    "markov": Case("markov", {"successors": 8}),
+    "itemknn": Case("itemknn", {"neighbours": 8}),
+    "ease": Case("ease", {"l2": 20.0}),
     "sasrec": Case(
         "sasrec", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
