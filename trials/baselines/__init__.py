@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from searchplat.contract import TrialJob
-from trials.baselines.config import CountedConfig
+from trials.counted.config import CountedConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:

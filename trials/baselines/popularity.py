@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from trials.baselines.counted import Counted
+from trials.counted.model import Counted
 from trials.data.dataset import IntArray, Queries
 
 

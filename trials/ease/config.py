@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trials.baselines.config import CountedConfig
+from trials.counted.config import CountedConfig
 
 
 class EASEConfig(CountedConfig):

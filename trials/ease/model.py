@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from searchplat.errors import InputError
-from trials.baselines.counted import Counted, met
+from trials.counted.matrix import met
+from trials.counted.model import Counted
 from trials.data.dataset import Queries, SearchData
 from trials.ease.config import EASEConfig
 
@@ -30,7 +31,7 @@ class EASEModel(Counted):
         self.register_buffer("weights_NN", weights_NN)
 
     def scores(self, queries: Queries) -> Tensor:
-        """`x B` with x the items of each history, `[B, N]`: section 3.1. An item that was met repeatedly counts once."""
+        """`x B` with x the items of each history, each once, `[B, N]` (section 3.1)."""
         device, num_items = self.weights_NN.device, self.weights_NN.shape[0]
         rows_E = np.repeat(np.arange(len(queries)), np.diff(queries.offsets))
         rows, items = np.divmod(np.unique(rows_E * num_items + queries.items), num_items)

@@ -7,7 +7,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from trials.baselines.counted import Counted, heaviest, met
+from trials.counted.matrix import heaviest, met
+from trials.counted.model import Counted
 from trials.data.dataset import Queries, SearchData
 from trials.itemknn.config import ItemKNNConfig
 

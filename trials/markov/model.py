@@ -10,7 +10,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from trials.baselines.counted import Counted, heaviest
+from trials.counted.matrix import heaviest
+from trials.counted.model import Counted
 from trials.data.dataset import Queries, SearchData
 from trials.markov.config import MarkovConfig
 

@@ -1,37 +1,18 @@
-"""What models share that are counted or solved from the training interactions at once, and the counting itself.
+"""Who met what as a sparse matrix, and the heaviest columns of its rows.
 
-Shape letters: `U` users, `N` items, `K` neighbours kept of an item, `E` interactions.
+Shape letters: `U` users, `N` items, `R` rows, `K` columns kept of a row, `E` interactions.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from trials.data.dataset import SearchData
-from trials.training.recommender import Losses, Recommender
 
 Kept = tuple[NDArray[np.int32], NDArray[np.float32]]
-"""Columns `[N, K]` and their weights `[N, K]`, the heaviest first; weight 0 where a row has fewer than `K`."""
-
-
-class Counted(Recommender):
-    """A recommender that is complete when it is built; what it counted are persistent buffers, no parameters."""
-
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[None]:
-        """No batches: there is nothing to train."""
-        return iter(())
-
-    def num_batches(self) -> int:
-        """0."""
-        return 0
-
-    def loss(self, batch: None) -> Losses:
-        """Never asked for: the loop trains nothing without parameters."""
-        return {}
+"""Columns `[R, K]` and their weights `[R, K]`, the heaviest first; weight 0 where a row has fewer than `K`."""
 
 
 def met(data: SearchData) -> sparse.csr_array:

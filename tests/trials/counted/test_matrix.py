@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from trials.baselines.counted import heaviest
+from trials.counted.matrix import heaviest
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
