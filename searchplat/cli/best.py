@@ -103,6 +103,9 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None) -> 
         names = ", ".join(dict.fromkeys(t.stage for t in snapshot.ranking if t not in snapshot.comparable))
         share = f"{text.plural(left_out, 'trial')} of {names} on another share of the users left out"
         parts.append(line((f"{share}; see --stage", "dim")))
+    if snapshot.not_beaten and stage is None:
+        parts.append(line((f"the best is {snapshot.not_beaten}", "bold red")))
+    parts += [line(("ranked  ", "dim"), snapshot.ranked)] if snapshot.ranked else []
     first = ranked[0]
     parts += ["", line((f"configuration of trial {first.number}", "bold"), f"  {first.method}, seed {first.seed}")]
     searched = searched_values(snapshot, first)

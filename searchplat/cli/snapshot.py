@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchplat import protocol, rivals
 from searchplat.engine.plan import CONTROLS, Plan
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
@@ -79,6 +80,21 @@ class Snapshot:
     def better(self, new: float, old: float) -> bool:
         """Whether one value of the first objective is better than another."""
         return new > old if self.spec.objectives[0].maximize else new < old
+
+    @property
+    def not_beaten(self) -> str:
+        """Which controls the best trial does not beat, such as `below the control markov (0.0491)`; else empty."""
+        return rivals.standing(self.best, self.controls, self.spec.data.options, self.spec.objectives[0].maximize)
+
+    @property
+    def ranked(self) -> str:
+        """Which items targets are ranked among, in words; empty where it is not known."""
+        config = self.best.config if self.best is not None else {}
+        return protocol.words(protocol.rank_met(self.spec.data.options, config))
+
+    def compares(self, control: TrialRecord) -> bool:
+        """Whether a control's metrics compare with the best trial's."""
+        return self.best is not None and rivals.compare(self.best, control, self.spec.data.options)
 
     @property
     def states(self) -> Mapping[TrialState, int]:

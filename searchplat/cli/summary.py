@@ -54,6 +54,9 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
     parts: list[RenderableType] = [
         line(("best    ", "dim"), (values, "bold green"), f"  trial {best.number}, epoch {best.best_epoch}{share}")
     ]
+    parts += [line((f"        {snapshot.not_beaten}", "bold red"))] if snapshot.not_beaten else []
+    if snapshot.ranked and not snapshot.controls:  # else the table of controls says it
+        parts.append(line(("ranked  ", "dim"), snapshot.ranked))
     found = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}
@@ -83,11 +86,14 @@ def comparison(snapshot: Snapshot) -> RenderableType:
             verdict = _verdict(snapshot, best.objectives[0], value)
             if best.data_fraction != control.data_fraction:
                 verdict = f"on {control.data_fraction:.0%} of the users, so it does not compare"
+            elif not snapshot.compares(control):
+                verdict = "ranks other items, so it does not compare"
         rows.append((f"control {name}", text.metric(value), verdict))
     if best is not None and best.objectives is not None:
         rows.insert(0, (f"best of the search (trial {best.number})", text.metric(best.objectives[0]), ""))
     # The best of many trials is partly luck; only several trainings of each could tell.
-    return table(("", f">{metric}", "one training each"), rows)
+    ranked = f", among {snapshot.ranked}" if snapshot.ranked else ""
+    return table(("", f">{metric}", f"one training each{ranked}"), rows)
 
 
 def next_commands(snapshot: Snapshot) -> list[str]:

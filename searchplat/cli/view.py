@@ -201,8 +201,8 @@ def controls_table(snapshot: Snapshot) -> RenderableType:
     for control in snapshot.controls:
         assert control.objectives is not None
         value = control.objectives[0]
-        ahead = "-"  # on another share of the users, or nothing to compare with
-        if best is not None and best.objectives is not None and best.data_fraction == control.data_fraction:
+        ahead = "-"  # on another share of the users, other items ranked, or nothing to compare with
+        if best is not None and best.objectives is not None and snapshot.compares(control):
             ahead = text.change(best.objectives[0], value)
         rows.append((control.control, text.metric(value), ahead))
     return table(("!control", f">{_short(snapshot.metric)}", ">best is"), rows)

@@ -25,7 +25,7 @@ class Leader:
 
     Args:
         place: Among the search's own trials; empty for a control, which stands where its value puts it.
-        comparable: False for a control on another share of the users, which stands at the end.
+        comparable: False for a control on another share of the users, or that ranks other items; it stands at the end.
     """
 
     place: str
@@ -63,6 +63,7 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     lines = [
         ("method", spec.method),
         ("data", f"{spec.data.name} ({options})" if options else spec.data.name),
+        *([("ranked", snapshot.ranked)] if snapshot.ranked else []),
         ("scale", spec.scale or "none"),
         ("objective", goals),
         ("space", f"{', '.join(spec.space.names)}{points}"),
@@ -114,10 +115,9 @@ def leaderboard(facts: Facts, most: int = _LEADERS) -> list[Leader]:
         Leader(str(place), trial, _values(facts, trial, same), of_trial.get(trial.number))
         for place, trial in enumerate(best, start=1)
     ]
-    share = best[0].data_fraction if best else None
     controls = [
         Leader(
-            "", trial, _values(facts, trial), of_control.get(str(trial.control)), share in (None, trial.data_fraction)
+            "", trial, _values(facts, trial), of_control.get(str(trial.control)), not best or snapshot.compares(trial)
         )
         for trial in snapshot.controls
     ]
@@ -154,12 +154,11 @@ def best_line(facts: Facts) -> str:
         return f"No trial has ended with a value yet; {running} running." if running else "No trial has a value yet."
     value = best.objectives[0]
     line = f"Best {snapshot.metric} {text.metric(value)} by trial {best.number}"
-    rival = next((c for c in snapshot.controls if c.data_fraction == best.data_fraction), None)
+    rival = next((c for c in snapshot.controls if snapshot.compares(c)), None)
     if rival is None or rival.objectives is None:
         return f"{line}; there is no control to compare with."
-    change = text.change(value, rival.objectives[0])
-    beats = "ahead of" if snapshot.better(value, rival.objectives[0]) else "not ahead of"
-    return f"{line}, {beats} the best control, {rival.control} ({change}); one training each."
+    ahead = f"ahead of the best control, {rival.control} ({text.change(value, rival.objectives[0])})"
+    return f"{line}, {snapshot.not_beaten or ahead}; one training each."
 
 
 def shared_line(facts: Facts, most: int = _LEADERS) -> str:

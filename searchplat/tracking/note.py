@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.protocol import rank_met, words
+from searchplat.rivals import standing
 from searchplat.searchers.contract import TrialState
 from searchplat.tracking.address import redact
 from searchplat.tracking.names import cut
@@ -22,11 +24,14 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
     trials = ledger.trials()
     objective = ledger.objectives[0]
     own = [trial for trial in trials if trial.control is None]
+    options = _options(ledger.document())
+    best: TrialRecord | None = None  # of the last stage that has one
     method = next((trial.method for trial in own), str(ledger.document().get("method", "a method")))
     lines = [
         f"**{search}** searches `{method}` on {_data(ledger.document())} for the "
         f"{'largest' if objective.maximize else 'smallest'} `{objective.metric}`, on validation data.",
         "",
+        *([f"Ranked: {ranked}.", ""] if (ranked := words(rank_met(options, own[0].config if own else {}))) else []),
         f"Trials: {_counts(own)}. Controls: {_counts([t for t in trials if t.control is not None])}.",
     ]
     for link in links:
@@ -35,7 +40,10 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
         if ranking := ledger.ranking(stage):
             lines += ["", f"Best of stage `{stage}` ({_share(ranking[0])} of the users): {_line(ranking[0], ledger)}"]
             lines += [f"- `{name}` = `{_value(value)}`" for name, value in sorted(ranking[0].values.items())]
+            best = ranking[0]
     controls = ledger.ranking(controls=True)
+    if stands := standing(best, controls, options, objective.maximize):
+        lines += ["", f"The best is **{stands}**."]
     if controls:
         lines += ["", f"| control | {objective.metric} | users |", "|---|---|---|"]
         lines += [f"| {t.control} | {_number(t)} | {_share(t)} |" for t in controls]
@@ -55,6 +63,13 @@ def _data(document: Mapping[str, Any]) -> str:
     data = document.get("data")
     name = data.get("name") if isinstance(data, Mapping) else data
     return f"`{name}`" if name else "its data"
+
+
+def _options(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data set's, of a document that may be from a search without such."""
+    data = document.get("data")
+    found = data.get("options") if isinstance(data, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _counts(trials: Sequence[TrialRecord]) -> str:
