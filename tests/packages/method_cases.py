@@ -47,7 +47,8 @@ def darec(backbone: str) -> Case:
 
 def laser(backbone: str) -> Case:
     """Laser on a tiny random decoder, one epoch of each phase."""
-    text = {"batch_size": 8, "max_items": 8, "max_tokens": 80, "max_item_tokens": 12, "phase1_share": 0.5}
+    text: dict[str, Any] = {"batch_size": 8, "max_items": 8, "max_tokens": 80, "max_item_tokens": 12}
+    text |= {"phase1_share": 0.5, "targets_per_user": 1}
     former = {"num_experts": 4, "top_experts": 2, "prefix_length": 3, "former_width": 16, "former_heads": 2}
     # Without early stopping: an ID-based recommender that is chosen by validation would differ by its targets.
     recommender = {"id_epochs": 2, "id_patience": None, "id_copies": 1, "id_width": 16}
