@@ -19,6 +19,7 @@ from searchplat.firewall import TEST_FILE as TEST_FILE
 from searchplat.firewall import TEST_REQUESTS as TEST_REQUESTS
 from searchplat.firewall import TestPermit as TestPermit
 from searchplat.firewall import refuse_if_sealed as refuse_if_sealed
+from searchplat.protocol import renewed as renewed
 
 T = TypeVar("T")
 
@@ -407,7 +408,8 @@ class DataSource(Protocol):
     """A data set, found through the entry-point group `searchplat.datasets` (an object, not a class).
 
     It may also have `published`, a sequence of `PublishedSize`; `defaults`, the options that it sets by itself;
-    `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read; and
+    `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read;
+    `rank_met`, whether users' rankings hold what they have met already unless its option `rank_met` says otherwise; and
     `warnings(assets, options)`, which reads the data as `statistics` does: what was let pass in it, a sentence each.
     """
 

@@ -6,7 +6,8 @@
    not matter; they are part of what was tried.
 3. A search is judged on the share of the last stage of the file that has a ranked trial, whatever ran when. The last
    stage's is also the share that controls have unless they say otherwise.
-4. Controls are ranked among themselves, each by its best trial, and never chosen.
+4. Controls are ranked among themselves, each by its best trial, and never chosen. They compare with the search's trials
+   on the same share, where the same items were ranked; see `protocol`.
 5. One objective: the better value comes first; of equal ones the trial with the smaller number.
 6. Several objectives: the Pareto front comes first, then the front of the others, and so on; see `pareto.order`.
 """
@@ -15,16 +16,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import nsmallest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from searchplat import pareto
+from searchplat import pareto, protocol
 from searchplat.errors import InputError
+from searchplat.rivals import not_beaten
 from searchplat.spec.model import Objective
 from searchplat.trial_table import TrialRecord
 
@@ -40,16 +42,18 @@ class Ranking:
         trials: In the order of their numbers, controls included.
         objectives: The search's.
         stages: Their names in the order of the file; others come behind them.
+        data_options: Of the search's data set, which say what was ranked.
     """
 
     trials: Sequence[TrialRecord]
     objectives: Sequence[Objective]
     stages: Sequence[str] = ()
+    data_options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, ledger: Ledger) -> Ranking:
         """What a ledger says now."""
-        return cls(ledger.trials(), ledger.objectives, stage_names(ledger))
+        return cls(ledger.trials(), ledger.objectives, stage_names(ledger), _data_options(ledger))
 
     @property
     def several(self) -> bool:
@@ -138,7 +142,28 @@ class Ranking:
     @property
     def rivals(self) -> list[TrialRecord]:
         """The controls that compare with the search's trials."""
-        return [trial for trial in self.controls if trial.data_fraction == self.share]
+        return [trial for trial in self.controls if self.compares(trial)]
+
+    def compares(self, control: TrialRecord) -> bool:
+        """Whether a control's metrics compare with those of the search's best trials."""
+        return control.data_fraction == self.share and self._met(control) == self.rank_met
+
+    @property
+    def not_beaten(self) -> str:
+        """Which controls the best does not beat, such as `below the control markov (0.0491)`; empty for a front."""
+        if self.several or not (best := self.best(1)):
+            return ""
+        values = [(str(t.control), t.objectives[0]) for t in self.rivals if t.objectives]
+        return not_beaten((best[0].objectives or (math.nan,))[0], values, self.objectives[0].maximize)
+
+    @cached_property
+    def rank_met(self) -> bool | None:
+        """Whether what a user has met is ranked in the search's own trials; None where it is not known."""
+        first = next(iter(self.best(1)), None) or next((t for t in self.trials if t.control is None), None)
+        return protocol.rank_met(self.data_options, {}) if first is None else self._met(first)
+
+    def _met(self, trial: TrialRecord) -> bool | None:
+        return protocol.rank_met(self.data_options, trial.config)
 
     def beaten_by(self, trial: TrialRecord) -> TrialRecord | None:
         """The first trial of the front that dominates a trial which compares; for one objective, the best if better."""
@@ -284,6 +309,13 @@ def place_of(objectives: Sequence[Objective], metric: str | None) -> int | None:
 def stage_names(ledger: Ledger) -> list[str]:
     """A search's stages in the order of its file."""
     return [stage["name"] for stage in ledger.document().get("stages", ())]
+
+
+def _data_options(ledger: Ledger) -> Mapping[str, Any]:
+    """The data set's, of a document that may be from a search without such."""
+    data = ledger.document().get("data")
+    found = data.get("options") if isinstance(data, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _gains(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> pareto.Gains:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SHARED = ("data", "nn", "backbones", "training", "dual", "papers")
+SHARED = ("data", "nn", "backbones", "training", "dual", "papers", "counted")
 METHODS = sorted(
     folder.name
     for folder in (ROOT / "trials").iterdir()

@@ -116,6 +116,9 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
         names = ", ".join(dict.fromkeys(t.stage for t in left_out))
         share = f"{text.plural(len(left_out), 'trial')} of {names} on another share of the users left out"
         parts.append(line((f"{share}; see --stage", "dim")))
+    if (stands := snapshot.ranking.not_beaten) and stage is None:
+        parts.append(line((f"the best is {stands}", "bold red")))
+    parts += [line(("ranked  ", "dim"), snapshot.ranked)] if snapshot.ranked else []
     first = ranked[0]
     parts += ["", line((f"configuration of trial {first.number}", "bold"), f"  {first.method}, seed {first.seed}")]
     searched = searched_values(snapshot, first)

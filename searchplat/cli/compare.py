@@ -49,8 +49,9 @@ def compare(
 ) -> None:
     """Compare promoted searches: quality over seeds, significance per user, and cost.
 
-    A row is a search's winner or one of its controls, from the search's newest promotion. Rows are tested against each
-    other only where they were tested on the same users. CSV and JSON hold all three tests, plain and corrected.
+    A row is a search's winner or one of its controls, from the search's newest promotion. Rows stand in one table, and
+    are tested against each other, only where they were tested on the same users and among the same items. CSV and
+    JSON hold all three tests, plain and corrected.
 
     \b
     Examples:

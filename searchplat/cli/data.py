@@ -56,6 +56,7 @@ def data(
 
 
 def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
+    from searchplat import protocol
     from searchplat.cli.output import line, print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import load_dataset
@@ -68,6 +69,8 @@ def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
         show(line(source.where))
         if defaults:
             show(line(f"Set by itself: {_settings(defaults)}"))
+        if ranked := protocol.words(protocol.rank_met({protocol.OPTION: getattr(source, "rank_met", None)}, {})):
+            show(line(f"Targets are ranked among {ranked}; a space may say otherwise by {protocol.OPTION}."))
     try:
         statistics = source.statistics(store, chosen)
         told = getattr(source, "warnings", None)

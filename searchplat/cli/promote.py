@@ -187,8 +187,10 @@ def screen(outcome: PromotionOutcome) -> Any:
     """A line for each candidate, who won, how often the test split was opened, what to type next."""
     from rich.console import Group
 
+    from searchplat import protocol
     from searchplat.cli import text
     from searchplat.cli.output import command, line, table
+    from searchplat.report.promoted import result_line
 
     promotion = outcome.promotion
     winner = promotion.winner() if outcome.state == "done" else None
@@ -214,6 +216,9 @@ def screen(outcome: PromotionOutcome) -> Any:
         parts.append(
             line(("winner  ", "dim"), (winner.candidate, "bold"), f", chosen on validation; weights in {winner.folder}")
         )
+        parts.append(line(("        ", ""), result_line(promotion)))
+        if ranked := protocol.words(protocol.rank_met(promotion.data_options, winner.config)):
+            parts.append(line(("ranked  ", "dim"), ranked))
     opened = promotion.test_openings
     over = f"over {promotion.number} promotions" if promotion.number > 1 else "once for each final training"
     parts.append(line(("test    ", "dim"), f"opened {text.plural(opened, 'time')} for this search, {over}"))

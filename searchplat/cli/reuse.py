@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from searchplat import protocol
 from searchplat.cli import text
 from searchplat.cli.snapshot import Snapshot
 from searchplat.errors import InputError
@@ -46,6 +47,8 @@ def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
     base, share = _without_settings(spec)
     chosen = {key: trial.config[key] for key in spec.space.names if key in trial.config and key in trial.values}
     chosen |= {key: value for key, value in trial.config.items() if key not in base or base[key] != value}
+    if protocol.FORMER in chosen:  # of a ledger from before the data set said it
+        chosen[f"data.{protocol.OPTION}"] = not chosen.pop(protocol.FORMER)
     order = sorted(chosen, key=lambda key: spec.space.names.index(key) if key in spec.space.names else 1000)
     given += [word for key in order for word in ("--set", text.setting(key, chosen[key]))]
     users = ["--users", f"{trial.data_fraction:g}"] if trial.data_fraction != share else []
@@ -80,5 +83,6 @@ def fixed_yaml(trial: TrialRecord) -> str:
     """
     lines = [f"# trial {trial.number}"]
     lines.append("fixed:")
-    lines += [f"  {text.visible(key)}: {text.json_word(value)}" for key, value in trial.config.items()]
+    _, config = protocol.renewed({}, trial.config)
+    lines += [f"  {text.visible(key)}: {text.json_word(value)}" for key, value in config.items()]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from searchplat import protocol
 from searchplat.engine.plan import CONTROLS, Plan
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.ranking import Ranking, improves
@@ -87,6 +88,11 @@ class Snapshot:
         return self.ended >= self.planned and not self.open
 
     @property
+    def ranked(self) -> str:
+        """Which items targets are ranked among, in words; empty where it is not known."""
+        return protocol.words(self.ranking.rank_met)
+
+    @property
     def states(self) -> Mapping[TrialState, int]:
         """Number of trials in each state that occurs, in the order of `TrialState`."""
         counts = Counter(trial.state for trial in self.trials)
@@ -153,7 +159,7 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
     total = ledger.meta("trials")
     plan = Plan(spec, ledger, None if total is None else int(total))
     trials = ledger.trials()
-    ranking = Ranking(trials, spec.objectives, [stage.name for stage in spec.stages])
+    ranking = Ranking(trials, spec.objectives, [stage.name for stage in spec.stages], spec.data.options)
     stages = []
     if spec.controls or any(trial.stage == CONTROLS for trial in trials):
         budget = sum(control.trials for control in spec.controls)

@@ -69,6 +69,10 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
         if len(snapshot.front) > _FRONT:
             parts.append(line((f"        and {len(snapshot.front) - _FRONT} more; see `searchplat best`", "dim")))
         parts.append(line((f"        of the first, trial {best.number}:", "dim")))
+    if stands := snapshot.ranking.not_beaten:
+        parts.append(line((f"        {stands}", "bold red")))
+    if snapshot.ranked and not snapshot.controls:  # else the table of controls says it
+        parts.append(line(("ranked  ", "dim"), snapshot.ranked))
     found = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}
@@ -96,12 +100,15 @@ def comparison(snapshot: Snapshot) -> RenderableType:
             verdict = _verdict(snapshot, best.objectives[0], control)
             if best.data_fraction != control.data_fraction:
                 verdict = f"on {control.data_fraction:.0%} of the users, so it does not compare"
+            elif not snapshot.ranking.compares(control):
+                verdict = "ranks other items, so it does not compare"
         rows.append((f"control {name}", *map(text.metric, control.objectives), verdict))
     if best is not None and best.objectives is not None:
         of = "first of the front" if snapshot.front else "best of the search"
         rows.insert(0, (f"{of} (trial {best.number})", *map(text.metric, best.objectives), ""))
     # The best of many trials is partly luck; only several trainings of each could tell.
-    return table(("", *(f">{metric}" for metric in snapshot.metrics), "one training each"), rows)
+    ranked = f", among {snapshot.ranked}" if snapshot.ranked else ""
+    return table(("", *(f">{metric}" for metric in snapshot.metrics), f"one training each{ranked}"), rows)
 
 
 def next_commands(snapshot: Snapshot) -> list[str]:

@@ -204,8 +204,8 @@ def controls_table(snapshot: Snapshot) -> RenderableType:
     for control in snapshot.controls:
         assert control.objectives is not None
         value = control.objectives[0]
-        ahead = "-"  # on another share of the users, or nothing to compare with
-        if best is not None and best.objectives is not None and best.data_fraction == control.data_fraction:
+        ahead = "-"  # on another share of the users, other items ranked, or nothing to compare with
+        if best is not None and best.objectives is not None and snapshot.ranking.compares(control):
             ahead = text.change(best.objectives[0], value)
             if snapshot.front:
                 ahead = "dominated" if snapshot.ranking.beaten_by(control) else "NOT dominated"

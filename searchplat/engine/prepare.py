@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from searchplat import protocol
 from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource, DataRequest, Values
 from searchplat.engine.monitor import Monitor
@@ -51,8 +52,9 @@ class Need:
         """
         with imports() if self.allow_import else nullcontext():
             method = load_method(self.method)
-            request = DataRequest(self.data, self.data_options, self.fraction, self.seed)
-            method.prepare(method.Config(**self.values), request, assets)
+            options, values = protocol.renewed(self.data_options, self.values)
+            request = DataRequest(self.data, options, self.fraction, self.seed)
+            method.prepare(method.Config(**values), request, assets)
 
     def serves(self, order: Order) -> bool:
         """Whether a trial has what it needs where this was prepared."""
@@ -60,8 +62,9 @@ class Need:
             order.method, order.data_fraction, order.data, order.data_seed
         ):  # fmt: skip
             return False
-        config = load_method(self.method).Config(**self.values).model_dump(mode="json")
-        return all(order.config.get(name) == config[name] for name in self.values)
+        _, values = protocol.renewed({}, self.values)
+        config = load_method(self.method).Config(**values).model_dump(mode="json")
+        return all(order.config.get(name) == config[name] for name in values)
 
 
 def need_of(order: Order, needs: Iterable[Need]) -> Need:

@@ -13,6 +13,7 @@ import traceback
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from searchplat import protocol
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, Training, TrialJob, Values, WarmCache
 from searchplat.engine.device import hold_to
@@ -73,7 +74,8 @@ class Order:
     @property
     def data_request(self) -> DataRequest:
         """Which data the trial trains on."""
-        return DataRequest(self.data, self.data_options, self.data_fraction, self.data_seed)
+        options, _ = protocol.renewed(self.data_options, self.config)
+        return DataRequest(self.data, options, self.data_fraction, self.data_seed)
 
     def mirror(self) -> Mirror | None:
         """A folder of this machine that is kept in the storage; None without a storage."""
@@ -87,7 +89,7 @@ class Order:
         """
         return TrialJob(
             number=self.number,
-            config=load_method(self.method).Config(**self.config),
+            config=load_method(self.method).Config(**protocol.renewed(self.data_options, self.config)[1]),
             data=self.data_request,
             seed=self.seed,
             folder=Path(self.folder),

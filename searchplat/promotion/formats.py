@@ -11,6 +11,7 @@ from typing import Any, Literal
 from searchplat.export import FORMULA
 from searchplat.promotion.statistics import TESTS, Spread
 from searchplat.promotion.table import Cell, Row, Section, Table
+from searchplat.rivals import not_beaten
 
 Shown = Literal["sd", "interval"]
 """What stands beside a mean: the standard deviation over seeds, or the 95 % confidence interval."""
@@ -84,6 +85,35 @@ def _users(number: int | None) -> str:
     return "users whose number it does not give" if number is None else f"{number:,} users"
 
 
+def ranked_lines(table: Table) -> list[str]:
+    """Which items targets were ranked among, and that figures of other sections do not compare if these differ."""
+    known = {section.ranked for section in table.sections}
+    if len(known) == 1:
+        ranked = next(iter(known))
+        return [f"Targets are ranked among {ranked}."] if ranked else []
+    lines = [
+        f"{section.title}: targets are ranked among {section.ranked or 'items that the record does not tell'}."
+        for section in table.sections
+    ]
+    return [*lines, "Figures of sections that rank other items do not compare."]
+
+
+def control_lines(table: Table) -> list[str]:
+    """Which winners are behind which controls, on which metrics."""
+    lines = []
+    for section in table.sections:
+        for row in section.rows:
+            for metric, cell in row.cells.items() if row.role == "winner" else ():
+                rivals = [
+                    (other.label, other.cells[metric].spread.mean)
+                    for other in section.rows
+                    if other.role == "control" and metric in other.cells
+                ]
+                if stands := not_beaten(cell.spread.mean, rivals):
+                    lines.append(f"{row.label}: on {metric} {stands}.")
+    return lines
+
+
 def fidelity_lines(table: Table) -> list[str]:
     """Kendall's tau of every search, and how often its test split was opened."""
     lines = []
@@ -101,7 +131,8 @@ def fidelity_lines(table: Table) -> list[str]:
 
 def notes(table: Table) -> list[str]:
     """All lines below the table."""
-    return [*legend(table), *(line for s in table.sections for line in paper_lines(s)), *fidelity_lines(table)]
+    papers = [line for section in table.sections for line in paper_lines(section)]
+    return [*ranked_lines(table), *control_lines(table), *legend(table), *papers, *fidelity_lines(table)]
 
 
 def markdown(table: Table, shown: Shown = "sd") -> str:
@@ -162,17 +193,17 @@ def csv_text(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     tests = [f"{kind}_{name}" for name in TESTS for kind in ("p", "bh", "holm")]
     writer.writerow(
-        ["data", "users", "label", "role", "search", "promotion", "candidate", "method", "metric", "mean", "sd", "low",
-         "high", "place", "seeds", "seconds", "peak_bytes", "parameters", "reference", "difference", "difference_low",
-         "difference_high", *tests]
+        ["data", "users", "label", "role", "search", "promotion", "candidate", "method", "metric", "mean",
+         "sd", "low", "high", "place", "seeds", "seconds", "peak_bytes", "parameters", "ranked", "reference",
+         "difference", "difference_low", "difference_high", *tests]
     )  # fmt: skip
     for section in table.sections:
         for row in section.rows:
             for metric, cell in row.cells.items():
                 s = cell.spread
-                start = [section.title, section.users, row.label, row.role, row.search, row.promotion, row.candidate,
-                         row.method, metric, s.mean, s.sd, s.low, s.high, cell.place, s.count, row.seconds,
-                         row.peak_bytes, row.parameters]  # fmt: skip
+                start = [section.title, section.users, row.label, row.role, row.search,
+                         row.promotion, row.candidate, row.method, metric, s.mean, s.sd, s.low, s.high, cell.place,
+                         s.count, row.seconds, row.peak_bytes, row.parameters, section.ranked]  # fmt: skip
                 for one in cell.comparisons or (None,):
                     end: list[Any] = []
                     if one is not None:
@@ -197,6 +228,7 @@ def document(table: Table) -> dict[str, Any]:
             {
                 "name": section.data,
                 "title": section.title,
+                "ranked": section.ranked,
                 "users": section.users,
                 "rows": [_row_document(table, row) for row in section.rows],
                 "published": [vars(paper) for paper in section.published],

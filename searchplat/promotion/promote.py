@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from searchplat import lineage
+from searchplat import lineage, protocol
 from searchplat.assets import AssetStore
 from searchplat.contract import SAMPLED, FinalMethod, Values
 from searchplat.engine.access import check_cluster
@@ -282,7 +282,7 @@ def final_config(candidate: Candidate, epochs: int | None) -> Values:
         return candidate.config
     config = {**candidate.config, "epochs": epochs}
     try:
-        load_method(candidate.method).Config(**config)
+        load_method(candidate.method).Config(**protocol.renewed({}, config)[1])
     except ValidationError:  # a method that counts and does not train, say
         return candidate.config
     return config

@@ -1,7 +1,8 @@
 """One table over methods and data sets: quality over seeds, significance, and cost beside it.
 
 Rows are the winners and controls of promotions; rows stand in one section, and are tested against each other, only if
-they were tested on the same users. `formats` writes the table down; `comparisons` has the tests.
+they were tested on the same users, and their targets ranked among the same items. `formats` writes the table down;
+`comparisons` has the tests.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from searchplat import protocol
 from searchplat.contract import Published
 from searchplat.errors import InputError
 from searchplat.promotion.comparisons import Comparison, Pending, Ranks, read_ranks
@@ -25,7 +27,7 @@ Role = Literal["winner", "candidate", "control"]
 
 _ORDER: dict[Role, int] = {"winner": 0, "candidate": 1, "control": 2}
 
-_NOT_SEQUENCES = frozenset({"attributes", "folder"})
+_NOT_SEQUENCES = frozenset({"attributes", "folder", protocol.OPTION})
 """Options of a data set that change what is said of its items, or where it lies, and not who met which item when."""
 
 
@@ -70,10 +72,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """Rows that were tested on the same users.
+    """Rows that were tested on the same users, among the same items.
 
     Args:
         title: The data set's name, with a part of its hash where two versions of it must be told apart.
+        ranked: Which items targets were ranked among, in words; empty where it is not known.
         published: Figures that papers print for data with as many users.
         other_data: The same for another preparation of the data set: not comparable.
     """
@@ -82,6 +85,7 @@ class Section:
     data: str
     users: int
     rows: tuple[Row, ...]
+    ranked: str = ""
     published: tuple[Published, ...] = ()
     other_data: tuple[Published, ...] = ()
 
@@ -152,21 +156,21 @@ def make_table(
     papers = tuple(published)
     pending = Pending(read)
     drafts = []
-    for title, members in _groups(promotions):
+    for title, met, members in _groups([part for one in promotions for part in _by_protocol(one)]):
         found = [row for member in members for row in _rows(member, metrics, all_candidates)]
         rows = _labelled(sorted(found, key=lambda row: _ORDER[row.role]))
         runs = {
             row.label: member.finals(row.candidate) for row in rows for member in members if member.search == row.search
         }
-        drafts.append((title, members, _placed(rows, metrics), runs))
-    _check_names(against, [row for _, _, rows, _ in drafts for row in rows])
-    for number, (_, _, rows, runs) in enumerate(drafts):
+        drafts.append((title, met, members, _placed(rows, metrics), runs))
+    _check_names(against, [row for _, _, _, rows, _ in drafts for row in rows])
+    for number, (_, _, _, rows, runs) in enumerate(drafts):
         for row, metric, references in _wanted(rows, metrics, against):
             for reference in references:
                 pending.add((number, row.label, metric), reference, runs[row.label], runs[reference], metric)
     compared = pending.run(resamples)
     sections = []
-    for number, (title, members, rows, _) in enumerate(drafts):
+    for number, (title, met, members, rows, _) in enumerate(drafts):
         full = [
             replace(
                 row,
@@ -180,7 +184,7 @@ def make_table(
         fitting = [p for p in papers if p.data == first.data and not p.metrics.keys().isdisjoint(metrics)]
         same = tuple(p for p in fitting if p.users == first.num_users)
         other = tuple(p for p in fitting if p.users != first.num_users)
-        sections.append(Section(title, first.data, first.num_users, tuple(full), same, other))
+        sections.append(Section(title, first.data, first.num_users, tuple(full), protocol.words(met), same, other))
     return Table(
         metrics,
         tuple(sections),
@@ -204,18 +208,33 @@ def fidelity_of(promotion: Promotion) -> Fidelity:
     return rank_fidelity(promotion.search_scores, final, promotion.maximize)
 
 
-def _groups(promotions: Sequence[Promotion]) -> list[tuple[str, list[Promotion]]]:
-    """Promotions that were tested on the same users, under a title for each group."""
+def _by_protocol(promotion: Promotion) -> list[Promotion]:
+    """The promotion in parts of which each ranked the same items: several only where methods could still differ."""
+    parts: dict[bool | None, list[FinalRun]] = {}
+    for run in promotion.runs:
+        parts.setdefault(_protocol(promotion, run), []).append(run)
+    found = [replace(promotion, runs=tuple(runs)) for runs in parts.values()]
+    return [part for part in found if part.finals()]
+
+
+def _protocol(promotion: Promotion, run: FinalRun) -> bool | None:
+    return protocol.rank_met(promotion.data_options, run.config)
+
+
+def _groups(promotions: Sequence[Promotion]) -> list[tuple[str, bool | None, list[Promotion]]]:
+    """Promotions that were tested on the same users among the same items, under a title for each group."""
     by_sequences: dict[str, list[Promotion]] = {}
     for one in promotions:
         options = {key: value for key, value in one.data_options.items() if key not in _NOT_SEQUENCES}
-        key = json.dumps([one.data, options, one.data_fraction, one.data_seed, one.num_users], sort_keys=True)
+        met = _protocol(one, one.runs[0])
+        key = json.dumps([one.data, options, one.data_fraction, one.data_seed, one.num_users, met], sort_keys=True)
         by_sequences.setdefault(key, []).append(one)
     groups: list[list[Promotion]] = []
     for members in by_sequences.values():
         texts: dict[str, set[str]] = {}
         for one in members:
-            texts.setdefault(json.dumps(one.data_options, sort_keys=True), set()).add(one.data_fingerprint)
+            said = {key: value for key, value in one.data_options.items() if key != protocol.OPTION}
+            texts.setdefault(json.dumps(said, sort_keys=True), set()).add(one.data_fingerprint)
         if all(len(hashes) == 1 for hashes in texts.values()):
             groups.append(members)
             continue
@@ -224,14 +243,23 @@ def _groups(promotions: Sequence[Promotion]) -> list[tuple[str, list[Promotion]]
         for one in members:
             by_hash.setdefault(one.data_fingerprint, []).append(one)
         groups += by_hash.values()
-    names = [members[0].data for members in groups]
+    mets = [_protocol(members[0], members[0].runs[0]) for members in groups]
+    data = [members[0].data for members in groups]
+    differing = {
+        name for name in data if len({met for other, met in zip(data, mets, strict=True) if other == name}) > 1
+    }
+    names = [
+        f"{name}: {protocol.words(met) or 'not known what was ranked'}" if name in differing else name
+        for name, met in zip(data, mets, strict=True)
+    ]
     hashed = [f"{name} ({members[0].data_fingerprint[:8]})" for name, members in zip(names, groups, strict=True)]
     return [
         (
             name if names.count(name) == 1 else full if hashed.count(full) == 1 else f"{name} ({members[0].search})",
+            met,
             members,
         )
-        for name, full, members in zip(names, hashed, groups, strict=True)
+        for name, full, met, members in zip(names, hashed, mets, groups, strict=True)
     ]
 
 

@@ -26,7 +26,7 @@ class Leader:
 
     Args:
         place: Among the search's own trials; empty for a control, which stands where its value puts it.
-        comparable: False for a control on another share of the users, which stands at the end.
+        comparable: False for a control on another share of the users, or that ranks other items; it stands at the end.
         pareto: For several objectives, whether it is on the front or dominated.
     """
 
@@ -66,6 +66,7 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     lines = [
         ("method", spec.method),
         ("data", f"{spec.data.name} ({options})" if options else spec.data.name),
+        *([("ranked", snapshot.ranked)] if snapshot.ranked else []),
         ("scale", spec.scale or "none"),
         ("objective", goals),
         ("space", f"{', '.join(spec.space.names)}{points}"),
@@ -125,7 +126,7 @@ def leaderboard(facts: Facts, most: int = _LEADERS) -> list[Leader]:
             trial,
             _values(facts, trial),
             of_control.get(str(trial.control)),
-            ranking.share in (None, trial.data_fraction),
+            not best or ranking.compares(trial),
             ("dominated" if ranking.beaten_by(trial) else "NOT dominated") if marks and trial in ranking.rivals else "",
         )
         for trial in snapshot.controls
@@ -170,9 +171,8 @@ def best_line(facts: Facts) -> str:
     rival = next(iter(snapshot.ranking.rivals), None)
     if rival is None or rival.objectives is None:
         return f"{line}; there is no control to compare with."
-    change = text.change(value, rival.objectives[0])
-    beats = "ahead of" if snapshot.better(value, rival.objectives[0]) else "not ahead of"
-    return f"{line}, {beats} the best control, {rival.control} ({change}); one training each."
+    ahead = f"ahead of the best control, {rival.control} ({text.change(value, rival.objectives[0])})"
+    return f"{line}, {snapshot.ranking.not_beaten or ahead}; one training each."
 
 
 def _front_line(facts: Facts) -> str:

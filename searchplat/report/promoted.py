@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from searchplat import protocol
 from searchplat.cli import text
 from searchplat.errors import SearchplatError
 from searchplat.promotion import formats
@@ -16,6 +17,7 @@ from searchplat.promotion.statistics import spread
 from searchplat.promotion.table import Table, make_table
 from searchplat.ranking import order_of
 from searchplat.report.figure import Figure, axis, label
+from searchplat.rivals import not_beaten
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,21 @@ def result_line(promotion: Promotion) -> str:
     where = f"{'test' if promotion.objective in promotion.metrics else 'valid'} {promotion.objective}"
     means = {name: _final_mean(promotion, name) for name in promotion.candidates}
     own = means[winner.candidate]
-    controls = {run.candidate for run in promotion.finals() if run.control is not None}
+    met = protocol.rank_met(promotion.data_options, winner.config)
+    controls = {
+        run.candidate
+        for run in promotion.finals()
+        if run.control is not None and protocol.rank_met(promotion.data_options, run.config) == met
+    }
     rivals = sorted(name for name in controls if math.isfinite(means[name]))
     line = f"Promoted: {winner.candidate} has {where} {text.metric(own)}"
     if not math.isfinite(own) or not rivals:
         return f"{line}, mean over {text.plural(len(promotion.finals(winner.candidate)), 'seed')}."
-    sign = 1 if promotion.maximize else -1
-    best = max(rivals, key=lambda name: sign * means[name])
-    stands = "ahead of" if sign * (own - means[best]) > 0 else "NOT ahead of"
+    best = max(rivals, key=lambda name: means[name] if promotion.maximize else -means[name])
     change = text.change(own, means[best])
-    return f"{line}, {stands} the best control there, {best} {text.metric(means[best])} ({change}); means over seeds."
+    ahead = f"ahead of the best control there, {best} {text.metric(means[best])} ({change})"
+    behind = not_beaten(own, [(name, means[name]) for name in rivals], promotion.maximize)
+    return f"{line}, {behind or ahead}; means over seeds."
 
 
 def _final_mean(promotion: Promotion, candidate: str) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from searchplat import methods
+from searchplat import methods, protocol
 from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
 from searchplat.spec.controls import build_controls, check_controls
@@ -86,10 +86,11 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         check_controls(root, binding, controls, axes, stages, problems)
     if problems.found or binding is None or None in axes.values() or None in stages or None in controls:
         return None
+    name, options = read["data"]["name"], {key: value for key, value in read["data"].items() if key != "name"}
     return SearchSpec(
         name=origin.name,
         method=read["method"],
-        data=DataSpec(read["data"]["name"], {key: value for key, value in read["data"].items() if key != "name"}),
+        data=DataSpec(name, _with_protocol(name, options)),
         objectives=tuple(objectives),
         fixed=binding.canonical(fixed),
         space=Space(_axes(axes)),
@@ -107,6 +108,12 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         source=origin.source,
         text=origin.text,
     )
+
+
+def _with_protocol(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """A data set's options, and among them what is ranked, where the data set knows of that choice."""
+    own = getattr(methods.load_dataset(name), protocol.OPTION, None)
+    return dict(options) if own is None or protocol.OPTION in options else {**options, protocol.OPTION: own}
 
 
 def _axes(axes: Mapping[str, Domain | None]) -> tuple[Domain, ...]:

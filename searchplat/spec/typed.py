@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from searchplat import protocol
 from searchplat.errors import InputError
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.nodes import Node, Place
@@ -87,6 +88,8 @@ def check_names(
             known[name] = node
         else:
             remedy = suggest(name, model.model_fields, "known are")
+            if name == protocol.FORMER:
+                remedy = f"what is ranked is said once for all methods, data: {{{protocol.OPTION}: false}}, or true"
             problems.add(node.key_place, f"{key}.{name}", f"is not {owner}", remedy=remedy)
     return known
 

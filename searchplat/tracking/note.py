@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.protocol import words
 from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.tracking.address import redact
@@ -31,6 +32,7 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
     lines = [
         f"**{search}** searches `{method}` on {_data(ledger.document())} for {goals}, on validation data.",
         "",
+        *([f"Ranked: {ranked}.", ""] if (ranked := words(ranking.rank_met)) else []),
         f"Trials: {_counts(own)}. Controls: {_counts([t for t in trials if t.control is not None])}.",
     ]
     for link in links:
@@ -44,6 +46,8 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
         if best := ranking.best(1, stage=stage):
             lines += ["", f"Best of stage `{stage}` ({_share(best[0])} of the users): {_line(best[0], ledger)}"]
             lines += [f"- `{name}` = `{_value(value)}`" for name, value in sorted(best[0].values.items())]
+    if stands := ranking.not_beaten:
+        lines += ["", f"The best is **{stands}**."]
     if ranking.controls:
         lines += ["", f"| control | {' | '.join(o.metric for o in ledger.objectives)} | users |"]
         lines += [f"|---|---|{'---|' * len(ledger.objectives)}"]

@@ -47,7 +47,8 @@ def darec(backbone: str) -> Case:
 
 def laser(backbone: str) -> Case:
     """Laser on a tiny random decoder, one epoch of each phase."""
-    text = {"batch_size": 8, "max_items": 8, "max_tokens": 80, "max_item_tokens": 12, "phase1_share": 0.5}
+    text: dict[str, Any] = {"batch_size": 8, "max_items": 8, "max_tokens": 80, "max_item_tokens": 12}
+    text |= {"phase1_share": 0.5, "targets_per_user": 1}
     former = {"num_experts": 4, "top_experts": 2, "prefix_length": 3, "former_width": 16, "former_heads": 2}
     # Without early stopping: an ID-based recommender that is chosen by validation would differ by its targets.
     recommender = {"id_epochs": 2, "id_patience": None, "id_copies": 1, "id_width": 16}
@@ -83,6 +84,9 @@ def promptbert(backbone: str, **more: Any) -> Case:
 
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
+    "markov": Case("markov", {"successors": 8}),
+    "itemknn": Case("itemknn", {"neighbours": 8}),
+    "ease": Case("ease", {"l2": 20.0}),
     "sasrec": Case(
         "sasrec", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),

@@ -204,3 +204,19 @@ def test_who_leads_is_at_every_end_who_leads_of_all_that_ended(seed: int) -> Non
         assert numbers(by.front) == numbers(ended.best(1, by=0))
         assert leads == (one.number in numbers(lead.front))
         assert before.add(one) == leads  # a copy goes on by itself
+
+
+def test_only_controls_on_the_same_users_and_items_stand_beside_the_best() -> None:
+    own = trial(0, 0.0239)
+    markov = trial(1, 0.0491, stage="controls", control="markov")
+
+    def found(*trials: TrialRecord) -> Ranking:
+        return Ranking(trials, [MRR], STAGES, {"rank_met": True})
+
+    assert found(own, markov).not_beaten == "below the control markov (0.0491)"
+    fewer = trial(1, 0.0491, stage="controls", control="markov", share=0.5)
+    assert (found(own, fewer).rivals, found(own, fewer).not_beaten) == ([], "")
+    before = trial(1, 0.0491, stage="controls", control="markov", config={"exclude_history": True})
+    assert (found(own, before).rivals, found(own, before).not_beaten) == ([], "")
+    assert found(markov).not_beaten == ""
+    assert (found(own).rank_met, found(before).rank_met, Ranking([], [MRR]).rank_met) == (True, True, None)

@@ -182,6 +182,7 @@ def _digest(name: str, settings: BackboneSettings, data: SearchData, seed: int) 
         "settings": settings.model_dump(mode="json", exclude={"eval_batch_size"}),
         "data": data.fingerprint,
         "items": data.num_items,
+        "rank_met": data.rank_met,  # early stopping goes by what is ranked
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]

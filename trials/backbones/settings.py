@@ -91,10 +91,7 @@ class ClozeSettings(TransformerSettings):
 
 
 class PairSettings(LoopConfig):
-    """How a CF model trains on pairs of user and item. Defaults are RecBole's, but for the number of epochs there, 300.
-
-    As RecBole for such models, the items of a query's history are left out of its ranking: they were its positives.
-    """
+    """How a CF model trains on pairs of user and item. Defaults are RecBole's, which has 300 epochs."""
 
     epochs: int = Field(100, ge=1, le=10_000, description="passes over the training interactions, >= 1")
     weight_decay: float = Field(0.0, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; 0 is Adam")
@@ -103,9 +100,6 @@ class PairSettings(LoopConfig):
     )
     warmup_fraction: float = Field(
         0.0, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
-    )
-    exclude_history: bool = Field(
-        True, description="leave the items of a query's own history out of its ranking; false ranks among all items"
     )
     batch_size: int = Field(2048, ge=1, le=1_048_576, description="training interactions a step, >= 1")
     negatives: int = Field(1, ge=1, le=1000, description="sampled items for every interaction, >= 1")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from searchplat.contract import TrialJob
-from trials.training import LoopConfig, RecommenderMethod
+from trials.counted.config import CountedConfig
+from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
     from trials.baselines.popularity import PopularityModel
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["Popularity", "PopularityConfig"]
 
 
-class PopularityConfig(LoopConfig):
-    """Popularity has nothing to set; what training it has is counting."""
-
-    epochs: Literal[1] = Field(1, description="passes over the training data; counting takes one")
+class PopularityConfig(CountedConfig):
+    """Popularity has nothing to set."""
 
 
 class Popularity(RecommenderMethod):

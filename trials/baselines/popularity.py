@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import numpy as np
 import torch
 from torch import Tensor
 
+from trials.counted.model import Counted
 from trials.data.dataset import IntArray, Queries
-from trials.training.recommender import Losses, Recommender
 
 
-class PopularityModel(Recommender):
+class PopularityModel(Counted):
     """Scores an item by its training interactions, the same for everybody.
 
     Args:
@@ -25,18 +22,6 @@ class PopularityModel(Recommender):
         super().__init__()
         # float64 holds every count below 2^53 exactly, so only items of equal counts tie.
         self.register_buffer("counts_N", torch.as_tensor(counts_N, dtype=torch.float64))
-
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[None]:
-        """No batches: there is nothing to train."""
-        return iter(())
-
-    def num_batches(self) -> int:
-        """0."""
-        return 0
-
-    def loss(self, batch: None) -> Losses:
-        """Never asked for: the loop trains nothing without parameters."""
-        return {}
 
     def scores(self, queries: Queries) -> Tensor:
         """The counts for every query, `[B, N]`."""

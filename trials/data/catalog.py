@@ -11,6 +11,8 @@ from trials.data.interactions import Interactions
 from trials.data.options import DataOptions, KuaiSAROptions, ReDialOptions, ToyOptions
 from trials.data.source import Source
 
+# `rank_met`: Prompt-BERT (section 4.3) and CRAMER (section 4.2) rank a target among items that its user has not met;
+# DARec, MixRec and Laser among all items of Amazon's editions of 2018. Nobody rates a film twice or mentions it anew.
 GROUPLENS = "GroupLens allows research use, without redistribution or endorsement; cite Harper and Konstan (2015)."
 
 
@@ -82,6 +84,7 @@ ML_100K = Source(
     file_names=("ml-100k.inter", "ml-100k.item"),
     reader=_read_ml_100k,
     attributes=("title", "year", "genres"),
+    rank_met=False,
     asset="ml-100k",
 )
 
@@ -92,6 +95,7 @@ ML_LATEST_SMALL = Source(
     file_names=("ratings.csv", "movies.csv"),
     reader=_read_csv,
     attributes=("title", "year", "genres"),
+    rank_met=False,
 )
 
 ML_1M = Source(
@@ -101,6 +105,7 @@ ML_1M = Source(
     file_names=("ratings.dat", "movies.dat"),
     reader=_read_dat,
     attributes=("title", "year", "genres"),
+    rank_met=False,
     published=(
         PublishedSize(
             "Prompt-BERT, Table 1",
@@ -119,6 +124,7 @@ ML_10M = Source(
     file_names=("ratings.dat", "movies.dat"),
     reader=_read_dat,
     attributes=("title", "year", "genres"),
+    rank_met=False,
     defaults=PREFERRED,
     published=(
         PublishedSize("Prompt-BERT, Table 1", 71_567, 10_681, 10_000_000, UNFILTERED, ML_NUMBERS),
@@ -133,6 +139,7 @@ ML_20M = Source(
     file_names=("ratings.csv", "movies.csv"),
     reader=_read_csv,
     attributes=("title", "year", "genres"),
+    rank_met=False,
     defaults=PREFERRED,
     published=(
         PublishedSize("Prompt-BERT, Table 1", 138_493, 27_278, 20_000_000, UNFILTERED, ML_NUMBERS),
@@ -178,6 +185,7 @@ REDIAL = Source(
     file_names=("train_partial.jsonl", "valid.jsonl", "test.jsonl", "movies_with_mentions.csv", "id2info.json"),
     reader=_read_redial,
     attributes=("title", "year", "genres", "director"),
+    rank_met=False,
     options=ReDialOptions,
     published=(replace(REDIAL_SIZE, note="Of all dialogues, not of partial train."),),
 )
@@ -189,6 +197,7 @@ REDIAL_FULL = Source(
     file_names=("train_data.jsonl", "test_data.jsonl", "movies_with_mentions.csv"),
     reader=_read_whole_redial,
     attributes=("title", "year"),
+    rank_met=False,
     options=ReDialOptions,
     published=(REDIAL_SIZE,),
 )
@@ -203,6 +212,7 @@ KUAISAR = Source(
     file_names=("rec_inter.csv", "src_inter.csv", "item_features.csv"),
     reader=_read_kuaisar,
     attributes=("title", "categories"),
+    rank_met=False,
     options=KuaiSAROptions,
     defaults={"requests_from_previous": 3},
     packed=True,

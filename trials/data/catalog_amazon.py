@@ -55,6 +55,7 @@ def _amazon(
     }[year]
     return Source(
         name=f"amazon-{name}-{year}",
+        rank_met=year == 2018,  # the edition of DARec, MixRec and Laser; see catalog.py
         summary=f"Amazon {what}, edition of {year}{', 5-core' if year == 2018 else ''}: reviews with ratings and times",
         where=f"Get {names[0]}.gz and {names[1]}.gz from {PAGES[year]}. {TERMS.format(CITED[year])}",
         file_names=names,

@@ -85,6 +85,8 @@ class SearchData:
             "" where an item has none.
         requests: `[E]` what was asked before each training interaction; empty if the data set has no requests.
         valid_requests_U: `[U]` what was asked before the validation interactions; empty likewise.
+        rank_met: Whether a query's rankings hold what is in its history as well; not in the fingerprint, as it says
+            nothing of users and items.
     """
 
     name: str
@@ -103,6 +105,7 @@ class SearchData:
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     requests: Sequence[str] = ()
     valid_requests_U: Sequence[str] = ()
+    rank_met: bool = True
 
     @property
     def num_users(self) -> int:

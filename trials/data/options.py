@@ -31,6 +31,9 @@ class DataOptions(BaseModel):
         1, ge=1, description="Interactions an item needs; repeated together with core and min_length."
     )
     min_length: int = Field(3, ge=3, description="Interactions a user needs: one each to train, validate and test.")
+    rank_met: bool = Field(
+        True, description="Rank what a user has met already as well; false leaves it out of the user's rankings."
+    )
     requests_from_previous: int = Field(
         0,
         ge=0,

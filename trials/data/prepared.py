@@ -14,6 +14,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ from trials.data.stored import META, open_test, open_users, read_meta, write_fol
 
 FORMAT_VERSION = 4
 """Raise it when the same source files and options would give another prepared folder."""
+
+_NO_CONTENT = {"folder", "rank_met"}
+"""Options that say where the files lie and what is ranked, and change nothing in a prepared folder."""
 
 
 def prepare(request: DataRequest, assets: AssetSource) -> Path:
@@ -64,7 +68,7 @@ def prepare(request: DataRequest, assets: AssetSource) -> Path:
             keys = options.attributes or source.attributes
             if options.requests_from_previous:
                 interactions = with_requests(interactions, keys, options.requests_from_previous, source.name)
-            about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude={"folder"})}
+            about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude=_NO_CONTENT)}
             write_folder(work, source.name, interactions, keys, about)
             if place.exists():  # without its last file: not to be trusted
                 shutil.rmtree(place)
@@ -134,7 +138,8 @@ def warnings(name: str, assets: AssetSource, options: Mapping[str, Any]) -> list
 
 def _open(folder: Path, request: DataRequest) -> SearchData:
     users_U = select_users(int(read_meta(folder)["statistics"]["users"]), request.fraction, request.seed)
-    return open_users(folder, request.name, users_U)
+    rank_met = find_source(request.name).parse(request.options).rank_met
+    return replace(open_users(folder, request.name, users_U), rank_met=rank_met)
 
 
 def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:
@@ -143,7 +148,7 @@ def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:
         "format": FORMAT_VERSION,
         "source": source.name,
         "version": source.version,
-        "options": options.model_dump(mode="json", exclude={"folder"}),
+        "options": options.model_dump(mode="json", exclude=_NO_CONTENT),
         "files": [(path.name, _sha256_of(path)) for path in files],
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]

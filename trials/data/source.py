@@ -35,6 +35,8 @@ class Source:
         asset: The catalogue name of the asset that holds the files; None if a person must fetch them.
         options: The typed options.
         defaults: Options that this data set sets where a space does not: the filters of the paper that uses it.
+        rank_met: Whether what a user has met already is ranked as well, where a space does not say: as in the tables of
+            the papers that use it.
         published: How large papers say that it is.
         version: Raise it when `reader` reads the same files in another way.
     """
@@ -48,6 +50,7 @@ class Source:
     asset: str | None = None
     options: type[DataOptions] = DataOptions
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    rank_met: bool = True
     published: tuple[PublishedSize, ...] = ()
     packed: bool = False
     version: int = 1
@@ -58,7 +61,7 @@ class Source:
         Raises:
             InputError: Naming every wrong key.
         """
-        return parse_options(self.options, self.name, {**self.defaults, **options})
+        return parse_options(self.options, self.name, {"rank_met": self.rank_met, **self.defaults, **options})
 
     def files(self, options: DataOptions, assets: AssetSource) -> tuple[Path, ...]:
         """Paths of the published files, fetched first if they come as an asset.

@@ -40,7 +40,7 @@ def share(batch: Batch, rank: int, workers: int) -> tuple[Batch, float]:
 
 
 class Batcher:
-    """Makes the batches of an epoch: one pass over the users with at least two training items.
+    """Makes the batches of an epoch: one pass over the users with at least two training items, with one target or more.
 
     Args:
         config: Batch size, and which items are targets.
@@ -53,16 +53,17 @@ class Batcher:
         self.data = data
         self.instructions = instructions
         self.users = np.flatnonzero(np.diff(data.train_offsets) >= 2)
+        most = 1 if config.targets == "last" else config.targets_per_user
+        places_U = np.diff(data.train_offsets)[self.users] - 1
+        self.counts_U = places_U if most is None else np.minimum(places_U, most)
+        """Targets of each of these users in an epoch."""
 
     def __len__(self) -> int:
-        return -(-len(self.users) // self.config.batch_size)
+        return -(-int(self.counts_U.sum()) // self.config.batch_size)
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """The batches of one epoch, of users with lists of similar length, all drawn from `rng`."""
-        users = rng.permutation(self.users)
-        places = np.diff(self.data.train_offsets)[users] - 1
-        if self.config.targets == "random":
-            places = rng.integers(1, places + 1)
+        users, places = self._targets(rng)
         targets = self.data.train_items[self.data.train_offsets[users] + places]
         histories = [
             self.instructions.kept(self.data.history(user)[:place])
@@ -76,3 +77,17 @@ class Batcher:
             rows += [pool[i : i + size] for i in range(0, len(pool), size)]
         for i in rng.permutation(len(rows)):
             yield Batch([histories[row] for row in rows[i]], targets[rows[i]].astype(np.int64))
+
+    def _targets(self, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
+        """Users and places of an epoch's targets, in random order; no place twice."""
+        if self.counts_U.max(initial=1) == 1:
+            users = rng.permutation(self.users)
+            last = np.diff(self.data.train_offsets)[users] - 1
+            return users, last if self.config.targets == "last" else rng.integers(1, last + 1)
+        last_U = np.diff(self.data.train_offsets)[self.users] - 1
+        users = np.repeat(np.arange(len(self.users)), last_U)
+        places = 1 + np.arange(len(users)) - np.repeat(np.cumsum(last_U) - last_U, last_U)
+        order = np.lexsort((rng.random(len(users)), users))  # each user's places shuffled
+        users, places, nth = users[order], places[order], places - 1
+        chosen = rng.permutation(np.flatnonzero(nth < self.counts_U[users]))
+        return self.users[users[chosen]], places[chosen]

@@ -51,8 +51,14 @@ class LaserConfig(LoopConfig):
     batch_size: int = Field(4, ge=1, le=4096, description="users a step, >= 1; the paper: 4")
     targets: Literal["random", "last"] = Field(
         "random",
-        description="the item of a training sequence that an epoch predicts from those before it: one drawn anew each "
-        "epoch, or the last (the paper does not say)",
+        description="the items of a training sequence that an epoch predicts from those before each: drawn anew each "
+        "epoch, or the last alone (the paper does not say)",
+    )
+    targets_per_user: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="how many of a sequence are drawn, where they are, >= 1; null takes all (the paper does not say)",
     )
     temperature: float = Field(0.05, gt=0, le=100, description="τ of L_IIC, > 0; the paper: 0.05")
     lambda_balance: float = Field(

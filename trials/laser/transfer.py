@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from searchplat.contract import AssetSource, DataRequest, TrialJob, WarmCache, asset_source
+from searchplat.contract import AssetSource, DataRequest, TrialJob, WarmCache, asset_source, renewed
 from searchplat.errors import InputError, SearchplatError
 from searchplat.paths import resolve
 from trials.data import open_search
@@ -106,7 +106,7 @@ def _measure(model: Recommender, config: LaserConfig, data: SearchData) -> dict[
         data.valid_queries(),
         data.valid_target_U,
         batch_size=config.eval_batch_size,
-        exclude_history=config.exclude_history,
+        rank_met=data.rank_met,
     )
     return metrics.summarise(ranks_U, config.metrics)
 
@@ -117,7 +117,7 @@ def _trained(folder: Path) -> tuple[LaserConfig, dict[str, Tensor], int]:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if about["method"] != "laser":
             raise InputError(f"{folder / ABOUT}: must be a model of method 'laser', got {about['method']!r}")
-        config, seed = LaserConfig(**about["config"]), int(about["seed"])
+        config, seed = LaserConfig(**renewed({}, about["config"])[1]), int(about["seed"])
         tensors = safetensors.torch.load((folder / WEIGHTS).read_bytes())
     except (OSError, ValueError, LookupError, TypeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder}: must hold a trained model, {ABOUT} and {WEIGHTS}, but: {error}") from error

@@ -53,11 +53,14 @@ class PromptBERTConfig(LoopConfig):
         description="longest prompt in tokens, [CLS] and [SEP] included; the oldest statements that do not fit are "
         "left out whole; >= 8; the paper: 512 (2048 with ModernBERT in Table 8)",
     )
-    max_windows: int = Field(
-        8, ge=1, le=10_000, description="M, windows of a user an epoch trains on, the latest, >= 1; the paper: 8"
+    max_windows: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="M, windows of a user an epoch trains on, the latest, >= 1; null takes all; the paper: 8",
     )
     stride: int = Field(
-        2, ge=1, le=10_000, description="s, interactions between the targets of a user's windows, >= 1; the paper: 2"
+        1, ge=1, le=10_000, description="s, interactions between the targets of a user's windows, >= 1; the paper: 2"
     )
     template: Literal["auto", "movies", "products", "items"] = Field(
         "auto", description="words of the prompt; auto goes by the data set's name"

@@ -40,7 +40,7 @@ class Batch:
         return Batch(self.prompts.rows(start, stop), self.users_B[start:stop], self.targets_B[start:stop])
 
 
-def targets(offsets: IntArray, stride: int, most: int) -> tuple[IntArray, IntArray]:
+def targets(offsets: IntArray, stride: int, most: int | None) -> tuple[IntArray, IntArray]:
     """Users and places of all windows' targets: `[W]` each, a user's latest first.
 
     With N training items, window j = 1 .. J has the target `i_j = N - (j - 1) s`, and
@@ -50,7 +50,7 @@ def targets(offsets: IntArray, stride: int, most: int) -> tuple[IntArray, IntArr
     Args:
         offsets: `[U + 1]`; user u has the interactions `offsets[u]` to `offsets[u + 1] - 1`.
         stride: s.
-        most: M.
+        most: M; None for no bound.
 
     Source: section 4.1.2.
 
@@ -58,7 +58,9 @@ def targets(offsets: IntArray, stride: int, most: int) -> tuple[IntArray, IntArr
     [[1, 1, 1], [7, 5, 3]]
     """
     lengths_U = np.diff(offsets)
-    counts_U = np.where(lengths_U >= 2, np.minimum(most, (lengths_U - 2) // stride + 1), 0)
+    counts_U = np.where(lengths_U >= 2, (lengths_U - 2) // stride + 1, 0)
+    if most is not None:
+        counts_U = np.minimum(most, counts_U)
     users_W = np.repeat(np.arange(len(lengths_U)), counts_U)
     within_W = np.arange(len(users_W)) - np.repeat(np.cumsum(counts_U) - counts_U, counts_U)
     return users_W, offsets[users_W + 1] - 1 - stride * within_W
@@ -72,7 +74,7 @@ class Windows:
         tokens: Pieces of prompts.
         max_tokens: Longest prompt.
         stride: s.
-        most: M.
+        most: M; None for no bound.
         batch_size: Windows a batch.
         unrated_share: Share of windows whose ratings are left out, in [0, 1]; they are cut to the budget as the others.
     """
@@ -84,7 +86,7 @@ class Windows:
         *,
         max_tokens: int,
         stride: int,
-        most: int,
+        most: int | None,
         batch_size: int,
         unrated_share: float = 0.0,
     ) -> None:

@@ -32,11 +32,6 @@ class LoopConfig(BaseModel):
         min_length=1,
         description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k",
     )
-    exclude_history: bool = Field(
-        False,
-        description="leave the items of a query's own history out of its ranking; false ranks among all items, "
-        "as the papers do",
-    )
     sampled_negatives: int = Field(
         0,
         ge=0,

@@ -29,7 +29,7 @@ def target_ranks(
     targets_U: IntArray,
     *,
     batch_size: int,
-    exclude_history: bool = False,
+    rank_met: bool = True,
     negatives_UM: IntArray | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
@@ -40,7 +40,7 @@ def target_ranks(
         targets_U,
         [negatives_UM],
         batch_size=batch_size,
-        exclude_history=exclude_history,
+        rank_met=rank_met,
         progress=progress,
     )
     return ranks_CU.reshape(-1)
@@ -53,7 +53,7 @@ def rankings(
     candidates: Sequence[IntArray | None],
     *,
     batch_size: int,
-    exclude_history: bool = False,
+    rank_met: bool = True,
     progress: Progress | None = None,
 ) -> NDArray[np.int64]:
     """Rank each query's target by the model's scores, among all items and among sampled ones, scoring once.
@@ -62,9 +62,9 @@ def rankings(
     target, so a model that gives every item the same score gets the last rank, not the first. NaN
     scores are treated as -inf, so they rank last too. Memory is that of `batch_size * N` scores.
 
-    By default the candidates are all N items, also those of the query's own history: DARec and MixRec
-    "rank the ground-truth item of each sequence among all items" (section 3.1.2), and RecBole's
-    full-sort evaluation masks the history of general recommenders only, not of sequential ones.
+    Which protocol is right is the data set's to say (`SearchData.rank_met`), the same for every method, so that figures
+    of one table compare: DARec and MixRec "rank the ground-truth item of each sequence among all items" (section
+    3.1.2) of Amazon's, where CRAMER and Prompt-BERT rank among items that the user has not met.
 
     Args:
         model: Scores the queries; its training mode is restored afterwards.
@@ -73,8 +73,8 @@ def rankings(
         candidates: One ranking each. `[U, M]` the other candidates of each query, distinct and without the target,
             `NO_ITEM` where there are fewer; or None for all items.
         batch_size: Queries scored at once, >= 1.
-        exclude_history: Leave the items of a query's own history out of a ranking among all items (never its
-            target); it has no effect on given candidates.
+        rank_met: Whether the items of a query's own history are among all items; its target always is. It has no
+            effect on given candidates.
         progress: Told about every batch.
 
     Returns:
@@ -101,7 +101,7 @@ def rankings(
                     )
                 for ranks_U, negatives_UM in zip(ranks_CU, candidates, strict=True):
                     if negatives_UM is None:
-                        ranks_B = _rank_all(scores_BN, targets_U[rows], batch if exclude_history else None)
+                        ranks_B = _rank_all(scores_BN, targets_U[rows], None if rank_met else batch)
                     else:
                         ranks_B = _rank_sampled(scores_BN, targets_U[rows], negatives_UM[rows])
                     ranks_U[rows] = ranks_B.cpu().numpy()

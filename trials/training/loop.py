@@ -183,7 +183,7 @@ class Loop:
                     targets_U,
                     candidates,
                     batch_size=batch_size,
-                    exclude_history=self.config.exclude_history,
+                    rank_met=self.data.rank_met,
                     progress=self.progress,
                 )
             except Exception as error:

@@ -22,7 +22,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from searchplat.contract import AssetSource, DataRequest, Recommended, TrialJob, WarmCache
+from searchplat.contract import AssetSource, DataRequest, Recommended, TrialJob, WarmCache, renewed
 from searchplat.errors import InputError
 from trials.data import open_search
 from trials.data.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
@@ -174,8 +174,9 @@ def load(method: RecommenderMethod, folder: Path, assets: AssetSource) -> Served
     if about["method"] != method.name:
         raise InputError(f"{folder / ABOUT}: is a model of method {about['method']!r}, not of {method.name!r}")
     items = _items(folder, about, assets)
-    config = method.Config(**about["config"])
-    request = DataRequest(about["data"]["name"], about["data"]["options"], about["data"]["fraction"])
+    options, values = renewed(about["data"]["options"], about["config"])
+    config = method.Config(**values)
+    request = DataRequest(about["data"]["name"], options, about["data"]["fraction"])
     job = TrialJob(None, config, request, about["seed"], folder, assets, WarmCache(), threads=torch.get_num_threads())
     with torch.random.fork_rng(devices=[]):
         seed_everything(about["seed"])

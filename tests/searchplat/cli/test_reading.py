@@ -14,6 +14,7 @@ from typer.testing import Result
 from searchplat.engine.folder import SearchFolder
 from searchplat.engine.packing import Choice, Share
 from searchplat.ledger import Ledger
+from searchplat.tracking.note import describe
 
 Run = Callable[..., Result]
 
@@ -49,6 +50,22 @@ def test_status_of_one_search(cli: Run) -> None:
     assert document["best"] == found
     assert (document["compared_on"], document["front"]) == (1.0, None)
     assert document["running"] is False
+
+
+def test_whoever_reads_hears_of_a_control_that_was_not_beaten(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    folder, ledger = half_done
+    assert "below the control" not in cli("best", "first").stdout
+    number = ledger.suggest(
+        stage="controls", control="markov", method="markov", values={}, config={"epochs": 1}, data_fraction=1.0, seed=0
+    ).number
+    ledger.report(number, 1, {"valid/mrr": 0.7})
+    ledger.end(number, ledger.trial(0).state)
+    assert cli("report", "first").exit_code == 0
+    page = (folder.path / "report.html").read_text(encoding="utf-8")
+    note = describe(ledger, "first", "space.yaml", "RUNNING")
+    for text in (cli("best", "first").stdout, cli("status", "first").stdout, page, note):
+        assert "below the control markov (0.7000)" in text
+        assert "all items, met or not" in text
 
 
 def test_status_says_what_was_measured(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:

@@ -71,4 +71,6 @@ def test_a_control_that_was_not_beaten_is_called_so(
     ledger.report(number, 1, {"valid/mrr": 0.7})
     ledger.end(number, ledger.trial(0).state)
     show(summary(take("first", folder.path, ledger), wall_seconds=1, tracking_uri="x"))
-    assert "control popularity                0.7000  NOT beaten: -50.0 %" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "control popularity                0.7000  NOT beaten: -50.0 %" in said
+    assert "        below the control popularity (0.7000)" in said

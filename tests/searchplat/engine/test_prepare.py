@@ -43,7 +43,7 @@ def test_every_choice_of_weights_is_prepared_since_trials_cannot_fetch(prepared:
 
 def test_other_fields_cost_no_further_preparations(prepared: list[Any]) -> None:
     prepare.prepare(load(SPACES / "sasrec.yaml", scale="smoke"), Silent())
-    assert sorted(name for name, _ in prepared) == ["popularity", "sasrec"]
+    assert sorted(name for name, _ in prepared) == ["markov", "popularity", "sasrec"]
 
 
 def test_a_trial_is_served_by_what_was_prepared_with_its_fixed_values_and_its_own_choices() -> None:

@@ -43,7 +43,7 @@ def test_darec_at_the_scale_smoke_ends_well_and_mlflow_has_it_all() -> None:
     assert {trial.state for trial in trials} == {"finished"}
     assert {trial.stage for trial in trials} == {"controls", "layout", "weights"}
     assert {trial.control for trial in trials} == {
-        None, "popularity", "default", "all-serial", "all-parallel", "random",
+        None, "popularity", "markov", "default", "all-serial", "all-parallel", "random",
     }  # fmt: skip
 
     # As anybody would ask, from outside.

@@ -10,6 +10,7 @@ from scipy import stats
 from searchplat.contract import Published
 from searchplat.errors import InputError
 from searchplat.promotion.comparisons import read_ranks
+from searchplat.promotion.formats import control_lines, ranked_lines
 from searchplat.promotion.record import Promotion
 from searchplat.promotion.statistics import user_means
 from searchplat.promotion.table import fidelity_of, make_table
@@ -158,3 +159,36 @@ def test_fidelity_is_that_of_search_scores_and_final_ones(promoted: Make) -> Non
     assert set(fidelity_of(one).candidates) == {"trial-3", "trial-5", "default", "popularity"}
     turned = replace(one, search_scores={name: -score for name, score in one.search_scores.items()})
     assert fidelity_of(turned).tau == pytest.approx(-1)
+
+
+def test_what_ranks_other_items_stands_in_a_section_of_its_own(promoted: Make) -> None:
+    one = promoted("first", data_options={"rank_met": True})
+    other = promoted("second", data_options={"rank_met": False})
+    table = make_table([one, other], resamples=FEW)
+    assert [(section.title, len(section.rows)) for section in table.sections] == [
+        ("toy: all items, met or not", 3), ("toy: items that the user has not met", 3),
+    ]  # fmt: skip
+    assert ranked_lines(table)[-1] == "Figures of sections that rank other items do not compare."
+    alike = make_table([one, promoted("second", data_options={"rank_met": True})], resamples=FEW)
+    assert [section.title for section in alike.sections] == ["toy"]
+    assert ranked_lines(alike) == ["Targets are ranked among all items, met or not."]
+
+
+def test_a_promotion_from_before_is_taken_apart_by_what_its_configurations_ranked(promoted: Make) -> None:
+    one = promoted()
+    runs = [replace(r, config={"exclude_history": r.candidate == "popularity"}) for r in one.runs]
+    table = make_table([replace(one, runs=tuple(runs))], resamples=FEW)
+    assert [[row.label for row in section.rows] for section in table.sections] == [
+        ["darec trial-3", "darec default"], ["popularity"],
+    ]  # fmt: skip
+    assert {c.reference for c in table.sections[0].rows[0].cells["mrr"].comparisons} == {"darec default"}
+
+
+def test_a_winner_behind_a_control_is_said_to_be(promoted: Make) -> None:
+    table = make_table([promoted(quality={"trial-3": 9.0, "markov": 4.0, "popularity": 20.0})], resamples=FEW)
+    rival = next(row for row in table.sections[0].rows if row.candidate == "markov")
+    assert control_lines(table) == [
+        f"darec trial-3: on {metric} below the control darec markov ({rival.cells[metric].spread.mean:.4f})."
+        for metric in table.metrics
+    ]
+    assert control_lines(make_table([promoted()], resamples=FEW)) == []

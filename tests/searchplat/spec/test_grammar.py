@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.spec import load_text, shipped_spaces
+from searchplat.spec import load, load_text, shipped_spaces
 from searchplat.spec.find import _folder
 from searchplat.spec.grammar import FILE
 from searchplat.spec.shapes import Fields, ListOf, MapOf, Shape, Tagged
@@ -48,3 +48,13 @@ def test_shipped_spaces_are_valid_at_every_scale(path: Path) -> None:
 
     assert load(path).name == path.stem
     assert path.parent == _folder()
+
+
+@pytest.mark.parametrize("path", shipped_spaces().values(), ids=lambda path: path.stem)
+def test_shipped_spaces_are_compared_with_what_is_merely_counted(path: Path) -> None:
+    yardsticks = {"popularity", "markov", "itemknn", "ease"}
+    for scale in ("quick", "paper"):
+        spec = load(path, scale=scale)
+        assert {control.method for control in spec.controls} >= yardsticks - {spec.method}
+    smoke = load(path, scale="smoke")
+    assert {control.method for control in smoke.controls} >= {"popularity", "markov"} - {smoke.method}

@@ -71,7 +71,7 @@ trials: 4
 def test_every_key_reaches_the_spec() -> None:
     spec = load_text(FULL, "dir/full.yaml")
     assert (spec.name, spec.method, spec.seed, spec.scale, spec.overrides) == ("full", "probe", 7, None, ())
-    assert spec.data == DataSpec("toy", {"min_length": 5})
+    assert spec.data == DataSpec("toy", {"min_length": 5, "rank_met": True})
     assert spec.objectives == (Objective("valid/mrr", True), Objective("valid/loss", False))
     assert spec.fixed == {"epochs": 3, "rate": 1.0, "depth": None, "metrics": ["mrr", "ndcg@10"]}
     assert type(spec.fixed["rate"]) is float  # as the field is: 1 and 1.0 are one search

@@ -68,7 +68,14 @@ def test_what_changes_no_trial_changes_no_digest(overrides: list[str]) -> None:
         (["seed=1"], ["seed: 0 -> 1"]),
         (["search.rate.high=0.5"], ["search.rate.high: 1.0 -> 0.5"]),
         (["stages.rest.trials=21"], ["stages.rest.trials: 20 -> 21"]),
-        (["data.name=ml-100k"], ["data.name: 'toy' -> 'ml-100k'", "data.options.min_length: 5 -> (none)"]),
+        (
+            ["data.name=ml-100k"],
+            [
+                "data.name: 'toy' -> 'ml-100k'",
+                "data.options.min_length: 5 -> (none)",
+                "data.options.rank_met: true -> false",
+            ],
+        ),
         (["data.min_length=3"], ["data.options.min_length: 5 -> 3"]),
         (["stages.rest.searcher.name=gp"], ["stages.rest.searcher.name: 'tpe' -> 'gp'"]),
         (["controls.random.trials=2"], ["controls.random.trials: 10 -> 2"]),

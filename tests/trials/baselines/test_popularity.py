@@ -11,10 +11,10 @@ from searchplat.contract import DataRequest, TrialJob, WarmCache
 from trials.baselines import Popularity
 
 
-def start(tmp_path: Path, **config: object):
+def start(tmp_path: Path, **options: object):
     assets = AssetStore(tmp_path / "cache")
-    made = Popularity.Config.model_validate(config)
-    return Popularity().start(TrialJob(0, made, DataRequest("toy"), 1, tmp_path / "trial", assets, WarmCache()))
+    request = DataRequest("toy", options)
+    return Popularity().start(TrialJob(0, Popularity.Config(), request, 1, tmp_path / "trial", assets, WarmCache()))
 
 
 def test_it_ranks_by_count_and_trains_nothing(tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_it_is_saved_and_restored_like_any_other(tmp_path: Path) -> None:
     assert again.metrics == found
 
 
-def test_leaving_the_history_out_can_only_help(tmp_path: Path) -> None:
+def test_leaving_out_what_a_user_has_met_can_only_help(tmp_path: Path) -> None:
     with_history = start(tmp_path)
-    without = start(tmp_path, exclude_history=True)
+    without = start(tmp_path, rank_met=False)
     ranks = [loop.ranks(loop.data.valid_queries(), loop.data.valid_target_U) for loop in (with_history, without)]
     assert (ranks[1] <= ranks[0]).all()
     assert (ranks[1] < ranks[0]).any()

@@ -17,7 +17,13 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         CRAMERConfig.model_validate({**spec.fixed, **spec.space.sample(rng)})
-    assert [control.name for control in spec.controls][:4] == ["popularity", "sasrec", "default", "no-request"]
+    assert [control.name for control in spec.controls][:5] == [
+        "popularity",
+        "markov",
+        "sasrec",
+        "default",
+        "no-request",
+    ]
 
 
 def test_the_paper_scale_has_the_papers_grid_of_weights_and_four_encoders() -> None:

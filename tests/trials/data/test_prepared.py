@@ -175,6 +175,13 @@ def test_the_second_call_reads_nothing(assets: AssetSource, monkeypatch: pytest.
     assert not [name for name in os.listdir(folder.parent) if name.startswith(".")]
 
 
+def test_what_is_ranked_is_the_data_sets_or_the_requests_and_makes_no_other_data(assets: AssetSource) -> None:
+    own, asked = (open_search(DataRequest("toy", options), assets) for options in ({}, {"rank_met": False}))
+    assert (own.rank_met, asked.rank_met) == (True, False)
+    assert own.fingerprint == asked.fingerprint
+    assert prepare(TOY_REQUEST, assets) == prepare(DataRequest("toy", {"rank_met": False}), assets)
+
+
 def test_arrays_are_mapped_not_copied(assets: AssetSource) -> None:
     search = open_search(TOY_REQUEST, assets)
     assert isinstance(search.train_items, np.memmap)

@@ -17,4 +17,4 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         GRU4RecConfig.model_validate({**spec.fixed, **spec.space.sample(rng)})
-    assert [control.name for control in spec.controls] == ["popularity", "default"]
+    assert [control.name for control in spec.controls][:3] == ["popularity", "markov", "default"]

@@ -21,6 +21,7 @@ TINY: dict[str, Any] = {
     "batch_size": 4,
     "learning_rate": 0.01,
     "max_items": 5,
+    "targets_per_user": 1,
     "max_tokens": 60,
     "max_item_tokens": 8,
     "num_experts": 3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,27 @@ def test_every_user_once_with_what_stands_before_the_target(make_model: Any, dat
         for place in (range(1, len(data.history(u))) if targets == "random" else [len(data.history(u)) - 1])
     }
     assert set(seen) <= possible
+
+
+@pytest.mark.parametrize("most", [3, None])
+def test_several_targets_of_a_user_or_all_and_none_twice(make_model: Any, data: SearchData, most: int | None) -> None:
+    batcher = make_model(targets_per_user=most, max_items=50, max_tokens=400).batcher
+    batches = list(batcher.epoch(np.random.default_rng(0)))
+    assert len(batches) == len(batcher)
+    seen = [
+        (tuple(items.tolist()), int(target))
+        for batch in batches
+        for items, target in zip(batch.histories, batch.targets_B, strict=True)
+    ]
+    possible = [
+        [
+            (tuple(data.history(u)[:place].tolist()), int(data.history(u)[place]))
+            for place in range(1, len(data.history(u)))
+        ]
+        for u in range(data.num_users)
+    ]
+    assert Counter(seen) <= Counter(pair for pairs in possible for pair in pairs)
+    assert len(seen) == sum(len(pairs) if most is None else min(most, len(pairs)) for pairs in possible)
 
 
 def test_an_epoch_is_what_its_generator_says(make_model: Any) -> None:

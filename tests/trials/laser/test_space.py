@@ -17,7 +17,7 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         LaserConfig.model_validate({**spec.fixed, **spec.space.sample(rng)})
-    assert [control.name for control in spec.controls][:3] == ["popularity", "sasrec", "default"]
+    assert [control.name for control in spec.controls][:4] == ["popularity", "markov", "sasrec", "default"]
 
 
 def test_the_papers_scale_has_its_ablations() -> None:

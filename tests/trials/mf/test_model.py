@@ -41,4 +41,4 @@ def test_biases_are_trained_if_asked_for(item_bias: bool) -> None:
 def test_defaults_are_those_of_recbole() -> None:
     config = MFConfig()
     assert (config.width, config.batch_size, config.negatives, config.learning_rate) == (64, 2048, 1, 1e-3)
-    assert (config.weight_decay, config.schedule, config.exclude_history) == (0, "constant", True)
+    assert (config.weight_decay, config.schedule) == (0, "constant")

@@ -9,7 +9,7 @@ from searchplat.spec.load import load
 from trials.mixrec import MixRecConfig
 
 SPACE = Path(__file__).resolve().parents[3] / "spaces" / "mixrec.yaml"
-CONTROLS = ["popularity", "default", "all-serial", "mixrec-base", "same-mask", "frozen-cf", "random"]
+CONTROLS = ["popularity", "markov", "default", "all-serial", "mixrec-base", "same-mask", "frozen-cf", "random"]
 
 
 @pytest.mark.parametrize("scale", ["smoke", "quick", "evening", "paper"])

@@ -10,7 +10,7 @@ from searchplat.methods import dataset_names
 from trials.promptbert import PromptBERT, PromptBERTConfig
 
 
-def test_defaults_are_those_of_the_paper() -> None:
+def test_defaults_are_those_of_the_paper_but_for_windows_which_are_all() -> None:
     config = PromptBERTConfig()
     assert (config.learning_rate, config.weight_decay, config.schedule, config.warmup_fraction) == (
         1e-4,
@@ -18,7 +18,7 @@ def test_defaults_are_those_of_the_paper() -> None:
         "constant",
         0,
     )
-    assert (config.batch_size, config.max_tokens, config.max_windows, config.stride) == (16, 512, 8, 2)
+    assert (config.batch_size, config.max_tokens, config.max_windows, config.stride) == (16, 512, None, 1)
     assert (config.experts, config.top_k, config.attention_heads) == (4, 2, 4)
     assert (config.sampled_negatives, config.sampled_by) == (100, "popularity")
     assert {"recall@5", "recall@10", "ndcg@5", "ndcg@10"} < set(config.metrics)

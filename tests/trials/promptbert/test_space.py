@@ -22,7 +22,7 @@ def test_every_sampled_point_is_a_config(scale: str) -> None:
             assert "contrast_temperature" not in point
         if point.get("max_windows") == 1:
             assert "stride" not in point
-    assert [control.name for control in spec.controls][:3] == ["popularity", "sasrec", "default"]
+    assert [control.name for control in spec.controls][:4] == ["popularity", "markov", "sasrec", "default"]
 
 
 def test_the_paper_scale_has_the_rows_of_table_7() -> None:

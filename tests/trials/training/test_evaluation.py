@@ -75,7 +75,7 @@ def test_ranks_equal_a_slow_count(data: st.DataObject) -> None:
 
     expected = [(scores_UN[u], int(targets[u])) for u in range(users)]
     assert ranks() == [slow_rank(s, t, everything) for s, t in expected]
-    assert ranks(exclude_history=True) == [
+    assert ranks(rank_met=False) == [
         slow_rank(s, t, everything - set(history)) for (s, t), history in zip(expected, histories, strict=True)
     ]
     assert ranks(negatives_UM=negatives) == [

@@ -18,7 +18,7 @@ from trials.baselines import Popularity
 from trials.data import open_search
 from trials.sasrec import SASRec, SASRecConfig
 from trials.sasrec.model import SASRecModel
-from trials.training.serving import Items, ServedModel
+from trials.training.serving import Items, ServedModel, load
 
 KEYS = ["10", "11", "187", "13"]
 TITLES = ["Toy Story", "Heat", "Heat", "187"]
@@ -104,6 +104,13 @@ def folder(tmp_path: Path, assets: AssetStore) -> Path:
     }  # fmt: skip
     (path / "model.json").write_text(json.dumps(about))
     return path
+
+
+def test_a_model_from_before_the_data_set_said_what_is_ranked_is_served(folder: Path, assets: AssetStore) -> None:
+    about = json.loads((folder / "model.json").read_text())
+    about["config"]["exclude_history"] = False
+    (folder / "model.json").write_text(json.dumps(about))
+    assert len(load(SASRec(), folder, assets).top([["toy-3"]], 2)[0]) == 2
 
 
 def test_the_keys_are_those_of_the_files(assets: AssetStore) -> None:
