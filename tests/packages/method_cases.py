@@ -30,11 +30,13 @@ class Case:
         values: Settings over the method's defaults.
         overfit: Further settings under which it learns eight users' sequences by heart within seconds; None
             for a method that learns nothing.
+        data: Options of the data set.
     """
 
     method: str
     values: dict[str, Any] = field(default_factory=dict)
     overfit: dict[str, Any] | None = None
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 def darec(backbone: str) -> Case:
@@ -82,6 +84,9 @@ def promptbert(backbone: str, **more: Any) -> Case:
     return Case("promptbert", values, {"learning_rate": 3e-3, "epochs": 60, "max_windows": 1, "unrated_share": 1.0})
 
 
+UNMET = {"rank_met": False}
+"""For models that read no order: what they know best is what a user has met."""
+
 CASES: dict[str, Case] = {
     "popularity": Case("popularity"),
     "markov": Case("markov", {"successors": 8}),
@@ -98,9 +103,12 @@ CASES: dict[str, Case] = {
     "gru4rec": Case(
         "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
-    "mf": Case("mf", {"width": 8, "batch_size": 128}, {"learning_rate": 3e-2, "epochs": 100}),
+    "mf": Case("mf", {"width": 8, "batch_size": 128}, {"learning_rate": 3e-2, "epochs": 100}, UNMET),
     "ncf": Case(
-        "ncf", {"width": 8, "hidden_size": 8, "batch_size": 128}, {"learning_rate": 1e-2, "epochs": 150, "negatives": 4}
+        "ncf",
+        {"width": 8, "hidden_size": 8, "batch_size": 128},
+        {"learning_rate": 1e-2, "epochs": 150, "negatives": 4},
+        UNMET,
     ),
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
@@ -132,7 +140,7 @@ class Bench:
         self.assets = AssetStore(root)
         self.warm = WarmCache()
         self.device = "cpu"
-        self.request = DataRequest("toy")
+        self.request = DataRequest("toy", case.data)
         self.config()  # a wrong line in CASES shows at once
         method.prepare(self.config(), self.request, self.assets)
 
