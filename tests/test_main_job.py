@@ -12,6 +12,7 @@ from searchplat.assets import AssetStore
 from searchplat.errors import AssetError
 from searchplat.ledger import Ledger
 from searchplat.ranking import Ranking
+from searchplat.spec import load
 
 SPACE = Path(__file__).parents[1] / "spaces" / "darec.yaml"
 SETS = (
@@ -45,7 +46,7 @@ def test_darec_searches_movielens_with_smollm2(tmp_path: Path) -> None:
     best = ranking.best(1)[0]
     controls = {trial.control: trial for trial in ranking.controls}
     assert {trial.state for trial in trials} == {"finished"}
-    assert len(trials) == 4 + 6
+    assert len(trials) == 4 + sum(control.trials for control in load(SPACE).controls)
     assert best.config["backbone"] == "smollm2-135m"
     assert best.objectives is not None
     assert controls["popularity"].objectives is not None

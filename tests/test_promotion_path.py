@@ -62,6 +62,7 @@ promotion: {top: 2, seeds: 1, race: 2, epochs: 2, test: [mrr, recall@10]}
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_two_objectives_searched_and_promoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ["PYTHONPATH"]]))

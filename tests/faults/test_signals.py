@@ -86,7 +86,10 @@ CASES = [
 
 
 def _marks(*case: Any) -> list[pytest.MarkDecorator]:
-    return [] if case in EVERY_DAY else [pytest.mark.slow]
+    if case in EVERY_DAY:
+        return []
+    # Of every moment one receiver; the others take another quarter of an hour.
+    return [pytest.mark.slow] if case[1:] == ("group", signal.SIGTERM) else [pytest.mark.slow, pytest.mark.by_hand]
 
 
 @pytest.mark.timeout(600)
