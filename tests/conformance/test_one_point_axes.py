@@ -21,7 +21,7 @@ from searchplat.spec.model import Bool, Categorical, Condition, Domain, Float, I
 OPTIONS: dict[str, dict[str, Any]] = {
     "grid": {"points": 3},
     "tpe": {"startup": 2},
-    "gp": {"startup": 2},
+    "gp": {"startup": 10},  # its fits take a second each, and Optuna is not told of constants
     "cmaes": {"population": 4},
     "nsga2": {"population": 4},
     "pr": {"startup": 2, "restarts": 2, "samples": 4, "steps": 2},

@@ -24,5 +24,8 @@ class TestPRSampler(
     def sampler(self) -> Callable[[], BaseSampler]:
         return lambda: PRSampler(options=PROptions(startup=3, restarts=2, samples=8, steps=3))
 
+    test_dynamic_range_objective = pytest.mark.slow(cases.BasicSamplerTestCase.test_dynamic_range_objective)
+    test_single_parameter_objective = pytest.mark.slow(cases.BasicSamplerTestCase.test_single_parameter_objective)
+
     @pytest.mark.skip(reason="for samplers of a single objective: it asks them to refuse several, which ours takes")
     def test_raise_error_for_samplers_during_multi_objectives(self, sampler: Callable[[], BaseSampler]) -> None: ...

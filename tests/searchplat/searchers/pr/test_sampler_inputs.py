@@ -19,6 +19,19 @@ TRIALS = 6  # a random one, a designed one, and four by the surrogate
 Objective = Callable[[optuna.Trial], Any]
 
 
+EVERYDAY = {
+    "lists", "NaN and infinity", "one choice", "two equal ends", "a width of 1e-300", "63 bits", "two branches",
+    "nested", "as many as another says", "moving ranges", "infinite", "at times NaN", "all failed",
+    "a constraint kept at times",
+}  # fmt: skip
+"""One of a kind; the long run has all."""
+
+
+def daily_some(inputs: dict[str, Objective]) -> list[Any]:
+    """The inputs as parameters, marked slow but for `EVERYDAY`."""
+    return [pytest.param(o, id=n, marks=[] if n in EVERYDAY else [pytest.mark.slow]) for n, o in inputs.items()]
+
+
 def study(directions: Sequence[str] = ("maximize",), seed: int = 0) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna.create_study(directions=directions, sampler=PRSampler(seed=seed, options=TINY))
@@ -107,7 +120,7 @@ CONDITIONS: dict[str, Objective] = {
 }
 
 
-@pytest.mark.parametrize("objective", [*AXES.values(), *CONDITIONS.values()], ids=[*AXES, *CONDITIONS])
+@pytest.mark.parametrize("objective", daily_some({**AXES, **CONDITIONS}))
 def test_every_parameter_is_searched_to_the_end(objective: Objective) -> None:
     trials = finish(study(), objective)
 
@@ -166,7 +179,7 @@ VALUES: dict[str, Objective] = {
 }
 
 
-@pytest.mark.parametrize("objective", VALUES.values(), ids=VALUES)
+@pytest.mark.parametrize("objective", daily_some(VALUES))
 def test_every_value_and_end_of_trials_is_survived(objective: Objective) -> None:
     assert len(finish(study(), objective)) == TRIALS
 
@@ -180,6 +193,7 @@ SEVERAL: dict[str, tuple[int, Objective]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "objective"), SEVERAL.values(), ids=SEVERAL)
 def test_several_objectives_are_searched(count: int, objective: Objective) -> None:
     trials = finish(study(["maximize", "minimize", "maximize"][:count]), objective)
@@ -187,6 +201,7 @@ def test_several_objectives_are_searched(count: int, objective: Objective) -> No
     assert [t.state.name for t in trials] == ["COMPLETE"] * TRIALS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", [{"x": 0.25}, {"x": 0.25, "n": 3}, {"n": 77}, {"elsewhere": 1}, {}])
 def test_enqueued_trials_are_taken_as_they_are(params: dict[str, Any]) -> None:
     searched = study()
@@ -198,6 +213,7 @@ def test_enqueued_trials_are_taken_as_they_are(params: dict[str, Any]) -> None:
     assert all(taken[name] == value for name, value in params.items() if name in taken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["x", "n", "k"])
 def test_parameters_may_be_held(name: str) -> None:
     """Around the sampler, Optuna's own that fixes some parameters asks it for the others."""
