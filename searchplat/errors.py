@@ -8,6 +8,7 @@ SearchplatError
 ├── TestSplitError        code of a search reached for the test split       exit 1
 ├── SearchFailedError     the search ended without a usable result        exit 1
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
+    └── RayEndedError     Ray has ended under the command, or could not start
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class TryAgainError(SearchplatError):
     """Nothing is wrong but the moment; the same command may work later."""
 
     exit_code = 75
+
+
+class RayEndedError(TryAgainError):
+    """Ray has ended under the command, or could not start."""
 
 
 def disk_full(error: BaseException) -> bool:

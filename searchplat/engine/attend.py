@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn, TypeVar
 
 from searchplat.engine.halt import Halt
-from searchplat.errors import SearchplatError, TryAgainError
+from searchplat.errors import RayEndedError, SearchplatError
 from searchplat.signals import Interrupted, heard
 
 RAY_ENDED = "Ray ended under this command; run the same command again: it goes on from here"
@@ -57,7 +57,7 @@ class Attendant:
 
         Raises:
             Interrupted: If a signal came and the work did not end in time, or failed for it.
-            TryAgainError: If Ray has ended.
+            RayEndedError: If Ray has ended.
         """
         done: Future[Result] = Future()
         threading.Thread(target=_work, args=(work, done), name=_NAME, daemon=True).start()
@@ -65,9 +65,7 @@ class Attendant:
         missing = 0
         while not _ended(done, _LOOK_S):
             self._listen()
-            if self._halt.signal is not None and not self._told:
-                self._told = True
-                self._tell()
+            self._say()
             if self._halt.left_s(began) <= 0:
                 break
             if time.monotonic() - looked >= _RAY_EVERY_S:
@@ -75,15 +73,24 @@ class Attendant:
                 looked = time.monotonic()
             if missing >= _RAY_LOOKS:
                 break
-        if done.done() and (error := done.exception()) is None:
+        self._say()
+        error = done.exception() if done.done() else None
+        if done.done() and error is None:
             return done.result()
-        if done.done() and isinstance(error, SearchplatError):
+        # Where a signal reached Ray's processes too, the work may fail for want of them: that is the signal's end.
+        spoilt = self._halt.signal is not None and isinstance(error, RayEndedError)
+        if isinstance(error, SearchplatError) and not spoilt:
             raise error
         if self._halt.signal is not None:
             raise Interrupted(self._halt.signal)
         if missing:
-            raise TryAgainError(RAY_ENDED)
+            raise RayEndedError(RAY_ENDED)
         return done.result()
+
+    def _say(self) -> None:
+        if self._halt.signal is not None and not self._told:
+            self._told = True
+            self._tell()
 
 
 def leave(code: int) -> NoReturn:

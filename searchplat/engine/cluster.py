@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -17,7 +17,7 @@ from searchplat.engine.attend import RAY_ENDED
 from searchplat.engine.ray_folder import RayFolder
 from searchplat.engine.shipping import EXCLUDED
 from searchplat.environment import is_secret, reduced
-from searchplat.errors import InputError, SearchplatError, TryAgainError, disk_full
+from searchplat.errors import InputError, RayEndedError, SearchplatError, TryAgainError, disk_full
 from searchplat.spec.model import Resources
 
 _MIB = 1 << 20
@@ -26,6 +26,8 @@ _ANSWER_S = 2.0
 _DASHBOARD_HOST = "127.0.0.1"
 _DASHBOARD_PORTS = range(8265, 8265 + 51)
 """Ray's first, and those that it tries after it."""
+_GCS_PORT = "RAY_GCS_SERVER_PORT"
+"""The variable from which Ray takes the port of the daemon that it starts first."""
 
 
 @contextmanager
@@ -63,7 +65,7 @@ def connected(address: str | None, environment: dict[str, str], code: Sequence[s
         except Exception as error:
             if isinstance(error, SearchplatError) or not gone():
                 raise
-            raise TryAgainError(RAY_ENDED) from error
+            raise RayEndedError(RAY_ENDED) from error
         finally:
             _daemons.clear()
             ray.shutdown()  # also of one that could not start
@@ -104,7 +106,7 @@ def _own(environment: dict[str, str], folder: RayFolder) -> Any:
     # Whatever Ray itself writes while it starts is for this user alone.
     before = os.umask(0o077)
     try:
-        with folder.entered(), reduced(os.environ):
+        with folder.entered(), reduced(os.environ), _port_given(os.environ):
             return ray.init(
                 address="local",
                 include_dashboard=True,
@@ -118,9 +120,28 @@ def _own(environment: dict[str, str], folder: RayFolder) -> Any:
     except Exception as error:  # of whatever class, with what its processes last wrote
         if isinstance(error, SearchplatError) or disk_full(error):
             raise
-        raise TryAgainError(f"Ray did not start on this machine: {str(error).strip()}") from error
+        raise RayEndedError(f"Ray did not start on this machine: {str(error).strip()}") from error
     finally:
         os.umask(before)
+
+
+@contextmanager
+def _port_given(environment: MutableMapping[str, str]) -> Iterator[None]:
+    """Within it, Ray's first daemon is told its port, unless the user has.
+
+    Else Ray waits for the daemon to say which one it took, for 30 s if somebody has ended it, and holds the interpreter
+    meanwhile, so that no signal is heard.
+    """
+    if _GCS_PORT in environment:
+        yield
+        return
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        environment[_GCS_PORT] = str(probe.getsockname()[1])
+    try:
+        yield
+    finally:
+        del environment[_GCS_PORT]
 
 
 def _check_dashboard_port() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from searchplat.engine.attend import Attendant
 from searchplat.engine.halt import LEAVE_S, Halt
-from searchplat.errors import InputError, TryAgainError
+from searchplat.errors import InputError, RayEndedError, TryAgainError
 from searchplat.signals import Interrupted
 
 
@@ -45,6 +45,21 @@ def test_results_and_errors_come_through() -> None:
     for error in (InputError("wrong"), TryAgainError("full"), ZeroDivisionError("a bug")):
         with pytest.raises(type(error), match=str(error)):
             attendant.run(lambda error=error: (_ for _ in ()).throw(error))  # type: ignore[misc]
+
+
+def test_a_ray_that_fails_after_a_signal_is_the_signals_end_and_wrong_input_is_not() -> None:
+    for error, kind in ((RayEndedError("Ray did not start"), Interrupted), (InputError("wrong"), InputError)):
+        halt = Halt()
+        attendant = Attendant(halt, lambda: None)
+
+        def work(halt: Halt = halt, error: Exception = error) -> None:
+            until(lambda: halt.asked)
+            raise error
+
+        with attendant.hearing():
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            with pytest.raises(kind):
+                attendant.run(work)
 
 
 def test_work_that_heeds_the_halt_ends_by_itself() -> None:

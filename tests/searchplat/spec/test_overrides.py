@@ -160,4 +160,4 @@ def test_fixing_the_layout_takes_the_controls_of_one_choice_away() -> None:
 
     spec = load(find_space("darec"), scale="smoke", overrides=["layout=010-111"])
     assert "layout" not in spec.space
-    assert {control.name for control in spec.controls} == {"popularity", "default", "random"}
+    assert {control.name for control in spec.controls} == {"popularity", "markov", "default", "random"}
