@@ -32,8 +32,8 @@ def moved(address: Address, experiment: Any) -> str | None:
         return None
     name = experiment.name
     return (
-        f"{address.shown}: was moved, for it has the files of {name!r} in {old}, and must have them in {root}; it gets "
-        f"none. Move it back, or make a new store: searchplat sync {name} --tracking-uri sqlite:///NEW.db"
+        f"{address.shown}: this store was moved: it records the files of {name!r} in {old}, not in {root} beside it, "
+        f"so none were sent. Move it back, or fill a new store: searchplat sync {name} --tracking-uri sqlite:///NEW.db"
     )
 
 
@@ -57,8 +57,8 @@ def found_here(address: Address, uri: str, what: str) -> Path | None:
     if place.is_dir():
         return place
     raise InputError(
-        f"{what}: lies at {place} by {address.shown}, which is not there; bring that {ARTIFACTS_FOLDER}/ to {root}, or "
-        "name the final run's folder (in runs/SEARCH/promotions) instead of the model"
+        f"{what}: {address.shown} says that it lies at {place}, but it is not there; copy that {ARTIFACTS_FOLDER}/ to "
+        f"{root}, or name the final run's folder (in runs/SEARCH/promotions) instead of the model"
     )
 
 

@@ -65,7 +65,7 @@ class Recorder:
         self._runs = Runs(ledger, address, self._client, about.experiment)
         self._artifacts = moved(address, self._client.get_experiment(self._runs.experiment_id)) is None
         if not self._artifacts:
-            _log.warning("MLflow gets no files, for its database was moved: see `searchplat sync %s`", about.experiment)
+            _log.warning("MLflow was sent no files, as its store was moved: see `searchplat sync %s`", about.experiment)
         self._noted_at = 0.0
         self._note_due = True
         self.refused = 0

@@ -37,8 +37,8 @@ def test_rows_are_sent_and_files_are_not(
 
     with caplog.at_level(logging.WARNING):
         assert new_sink(f"sqlite:///{new}/mlflow.db").flush(30) == 0
-    assert "MLflow gets no files, for its database was moved" in caplog.text
-    with pytest.raises(InputError, match=f"was moved, for it has the files of '{name}' in {old}/mlruns"):
+    assert "MLflow was sent no files, as its store was moved" in caplog.text
+    with pytest.raises(InputError, match=f"this store was moved: it records the files of '{name}' in {old}/mlruns"):
         attach(f"sqlite:///{new}/mlflow.db", name, report)
 
     assert not old.exists()

@@ -206,7 +206,9 @@ def test_the_model_of_a_project_that_was_moved(
 
     assert fetch_package(champion, uri, tmp_path / "unused").is_relative_to(new / "mlruns")
     before = sorted(old.rglob("*"))
-    with pytest.raises(InputError, match=rf"was moved, .* in {old}/mlruns, .*; it gets none. .* make a new store: "):
+    with pytest.raises(
+        InputError, match=rf"was moved: .* in {old}/mlruns, .* so none were sent. .* fill a new store: "
+    ):
         register(replace(promotion, number=2), winner, search_id="id-1", tracking_uri=uri)
     assert sorted(old.rglob("*")) == before
 
@@ -214,7 +216,8 @@ def test_the_model_of_a_project_that_was_moved(
     assert load_package(fetch_package(champion, uri, tmp_path / "unused"), AssetStore()).top([HISTORY], 1)
     shutil.rmtree(new / "mlruns")
     with pytest.raises(
-        InputError, match=rf"{champion}: lies at {old}/mlruns/.*, which is not there; bring that mlruns/"
+        InputError,
+        match=rf"{champion}: .* says that it lies at {old}/mlruns/.*, but it is not there; copy that mlruns/",
     ):
         fetch_package(champion, uri, tmp_path / "unused")
 
