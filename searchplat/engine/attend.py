@@ -104,9 +104,9 @@ def leave(code: int) -> NoReturn:
 
 
 def _ray_gone() -> bool:
-    # Ray loads late, and not where nothing has come to need it.
-    cluster = sys.modules.get("searchplat.engine.cluster")
-    return cluster is not None and cluster.gone()
+    # Ray loads late, and not where nothing has come to need it; the other thread may be loading it at this moment.
+    gone = getattr(sys.modules.get("searchplat.engine.cluster"), "gone", None)
+    return gone is not None and bool(gone())
 
 
 def _work(work: Callable[[], Result], done: Future[Result]) -> None:

@@ -209,4 +209,4 @@ def _canonical(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "(none)" if value is _MISSING else show(value)
+    return "(none)" if value is _MISSING else show(value, 400)  # long paths may differ at their ends alone

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable
 
 import pytest
@@ -60,6 +61,11 @@ def test_a_ray_that_fails_after_a_signal_is_the_signals_end_and_wrong_input_is_n
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
             with pytest.raises(kind):
                 attendant.run(work)
+
+
+def test_a_module_that_the_work_has_half_loaded_is_no_ray_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "searchplat.engine.cluster", types.ModuleType("searchplat.engine.cluster"))
+    assert Attendant(Halt(), lambda: None).run(lambda: time.sleep(1.5) or "done") == "done"
 
 
 def test_work_that_heeds_the_halt_ends_by_itself() -> None:
