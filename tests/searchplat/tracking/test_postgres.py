@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
@@ -78,13 +79,11 @@ def run(*arguments: str) -> str:
 def rows(uri: str) -> list[dict[str, object]]:
     """What the README's query answers: the best trials, without what depends on the store."""
     readme = (Path(__file__).parents[3] / "README.md").read_text()
-    text = re.search(r"filter_string=(\".*?\"),\n\s*order_by=(\[.*?\])", readme)
-    assert text is not None
+    (code,) = re.findall(r"```python\n(import mlflow\n.*?)```", readme, re.DOTALL)
+    calls = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call) and node.keywords]
+    asked = {word.arg: ast.literal_eval(word.value) for word in calls[0].keywords}
     mlflow.set_tracking_uri(uri)
-    found = mlflow.search_runs(
-        experiment_names=["space"], filter_string=json.loads(text[1]), order_by=json.loads(text[2]), max_results=5,
-        output_format="list",
-    )  # fmt: skip
+    found = mlflow.search_runs(**{**asked, "experiment_names": ["space"]}, output_format="list")
     return [{**run.data.metrics, **run.data.params, "trial": run.data.tags["searchplat.trial"]} for run in found]
 
 
