@@ -76,6 +76,7 @@ def _all(process: subprocess.Popen[Any], number: int) -> None:
 RECEIVERS = {"driver": _driver, "group": _group, "all": _all}
 
 EVERY_DAY = {("prepare", "driver", signal.SIGHUP), ("ray starts", "group", signal.SIGTERM)}
+EVERY_RUN = {"ray starts, 3 s later", "suggestion, one slot", "short epochs", ENDLESS, "last flush"}
 CASES = [
     *((moment, who, signal.SIGTERM) for moment in MOMENTS for who in ("driver", "group")),
     *((moment, "driver", signal.SIGINT) for moment in ("prepare", "ray starts", "first suggestion", "last flush")),
@@ -88,8 +89,9 @@ CASES = [
 def _marks(*case: Any) -> list[pytest.MarkDecorator]:
     if case in EVERY_DAY:
         return []
-    # Of every moment one receiver; the others take another quarter of an hour.
-    return [pytest.mark.slow] if case[1:] == ("group", signal.SIGTERM) else [pytest.mark.slow, pytest.mark.by_hand]
+    # The whole table takes a quarter of an hour.
+    kept = case[0] in EVERY_RUN and case[1:] == ("group", signal.SIGTERM)
+    return [pytest.mark.slow] if kept else [pytest.mark.slow, pytest.mark.by_hand]
 
 
 @pytest.mark.timeout(600)
