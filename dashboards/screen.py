@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from searchplat.cli.snapshot import take, wall_seconds
-from searchplat.cli.summary import summary
-from searchplat.engine.folder import SearchFolder, runs_root
+from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.views.snapshot import take, wall_seconds
+from searchplat.views.summary import summary
 
 WIDTH = 92
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.ledger.repeats import repeated
 from searchplat.spec.model import SearchSpec
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
     """A row a trial, controls included, in the order of their numbers.
 
-    Columns: `trial`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`, `retries`,
-    `cause`, then `value.<metric>` of each objective, `param.<name>` of each searched value, `config.<name>` of the
-    whole configuration.
+    Columns: `trial`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`, `repeats`
+    (the trial whose configuration it trained again), `retries`, `cause`, then `value.<metric>` of each objective,
+    `param.<name>` of each searched value, `config.<name>` of the whole configuration.
     """
     import pandas as pd
 
@@ -35,7 +36,8 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
             {
                 "trial": trial.number, "stage": trial.stage, "control": trial.control, "method": trial.method,
                 "state": trial.state.value, "epochs": trial.epoch, "seconds": trial.seconds, "seed": trial.seed,
-                "data_fraction": trial.data_fraction, "retries": trial.retries, "cause": trial.cause,
+                "data_fraction": trial.data_fraction, "repeats": repeated(trial), "retries": trial.retries,
+                "cause": trial.cause,
                 **{f"value.{o.metric}": value for o, value in zip(spec.objectives, values, strict=True)},
                 **{f"param.{name}": value for name, value in trial.values.items()},
                 **{f"config.{name}": _cell(value) for name, value in trial.config.items()},

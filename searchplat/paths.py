@@ -1,7 +1,8 @@
 """Paths as people write them, read in one place: options, environment variables and keys of a space file.
 
 A path is made absolute when it is read, so that it means the same in every process, whatever folder that one works in.
-Addresses, such as `s3://bucket`, are none; `tracking.address` and `engine.storage` read those, and ask here for paths.
+Addresses, such as `s3://bucket`, are none; `tracking.store.address` and `engine.checkpoints.storage` read those, and
+ask here for paths.
 """
 
 from __future__ import annotations

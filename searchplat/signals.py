@@ -1,7 +1,7 @@
 """Signals that ask this process to end: SIGINT, SIGTERM, and SIGHUP unless it is ignored, as `nohup` does.
 
 Commands are left by an exception (`raising`). What starts Ray is not: a thread does the work, the main thread hears;
-see `searchplat.engine.attend`.
+see `searchplat.engine.shutdown.supervisor`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import hypothesis
 import pytest
 
 PACKAGES = str(Path(__file__).parent / "packages")
+
+# Under nohup the tests' processes would inherit that this signal is not heard, and some tests send it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Also for processes that tests start: Ray's workers, the command line.
 sys.path.insert(0, PACKAGES)
@@ -23,6 +27,20 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("same")
+
+
+ONE_AT_A_TIME = ("faults", "cluster")
+"""Folders of tests that kill, cut off and hang what runs, and count seconds: at once they would disturb each other."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file stay together with what they share, where pytest-xdist shares them out (`--dist loadgroup`)."""
+    numbers: dict[str, int] = {}
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent)
+        # Numbers, since pytest-xdist puts them behind each test's name.
+        number = 0 if path.parts[0] in ONE_AT_A_TIME else numbers.setdefault(str(path), len(numbers) + 1)
+        item.add_marker(pytest.mark.xdist_group(str(number)))
 
 
 @pytest.fixture(autouse=True)

@@ -79,10 +79,33 @@ def test_shared_parts_of_methods_import_no_method() -> None:
         assert found(f"trials/{shared}", *(f"trials.{method}" for method in METHODS)) == []
 
 
+def test_views_and_the_report_know_no_command() -> None:
+    assert found("searchplat/views", "searchplat.cli") == []
+    assert found("searchplat/report", "searchplat.cli") == []
+
+
+MOST_FILES = 22
+"""A folder's, of one kind."""
+MOST_LINES = 400
+
+
+def test_rooms_and_files_are_small() -> None:
+    for top in ("searchplat", "trials"):
+        for folder in {path.parent for path in (ROOT / top).rglob("*.py")}:
+            assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
+        for path in (ROOT / top).rglob("*.py"):
+            assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
+
+
 def test_ray_mlflow_and_optuna_each_have_one_home() -> None:
-    for library, home in (("ray", "engine"), ("mlflow", "tracking"), ("optuna", "searchers")):
-        outside = [hit for hit in found("searchplat", library) if not hit.startswith(f"searchplat/{home}/")]
-        assert outside == [], library
+    homes = {"ray": ("engine", "tune"), "ray.tune": ("tune",), "mlflow": ("tracking",), "optuna": ("searchers",)}
+    for library, rooms in homes.items():
+        inside = tuple(f"searchplat/{room}/" for room in rooms)
+        assert [hit for hit in found("searchplat", library) if not hit.startswith(inside)] == [], library
+
+
+def test_nothing_of_ours_needs_what_is_there_for_scripts_on_ray_tune() -> None:
+    assert [hit for hit in found("searchplat", "searchplat.tune") if not hit.startswith("searchplat/tune/")] == []
 
 
 HEAVY = {"torch", "ray", "mlflow", "transformers", "optuna", "botorch", "gpytorch", "pandas"}

@@ -11,7 +11,7 @@ import pytest
 from searchplat.assets import AssetStore
 from searchplat.errors import AssetError
 from searchplat.ledger import Ledger
-from searchplat.ranking import Ranking
+from searchplat.ledger.ranking import Ranking
 from searchplat.spec import load
 
 SPACE = Path(__file__).parents[1] / "spaces" / "darec.yaml"

@@ -68,6 +68,7 @@ def test_the_page_on_adding_a_method_is_short() -> None:
     assert len(page().strip().splitlines()) <= 60
 
 
+@pytest.mark.slow  # builds a package and runs a search
 @pytest.mark.timeout(280)
 def test_following_the_page_gives_a_method_that_a_search_runs(tmp_path: Path) -> None:
     for language, body in re.findall(r"```(\w+)\n(.*?)```", page(), flags=re.DOTALL):

@@ -29,13 +29,13 @@ from searchplat.cli import (
     status,
     streams,
     sync,
-    text,
     trials,
     ui,
 )
 from searchplat.errors import SearchplatError, TryAgainError, disk_full
 from searchplat.redaction import redact
 from searchplat.signals import Interrupted, exit_code, raising
+from searchplat.views import text
 
 
 class Guarded(TyperGroup):
@@ -133,7 +133,7 @@ app.add_typer(assets.app, name="assets")
 
 def entry() -> None:
     """Run the command line of this process."""
-    from searchplat.engine.attend import leave
+    from searchplat.engine.shutdown.supervisor import leave
 
     streams.mend()
     raising()

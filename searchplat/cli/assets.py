@@ -26,8 +26,8 @@ def assets(ctx: typer.Context, json_: options.Json = False) -> None:
     from dataclasses import asdict
 
     from searchplat.assets import AssetStore
-    from searchplat.cli.output import described, line, print_json, show, table
-    from searchplat.cli.text import size
+    from searchplat.views.output import described, line, print_json, show, table
+    from searchplat.views.text import size
 
     store = AssetStore()
     found = store.list()
@@ -51,7 +51,7 @@ def fetch(name: Name) -> None:
       searchplat assets fetch smollm2-135m
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.text import visible
+    from searchplat.views.text import visible
 
     print(visible(str(AssetStore().fetch(name))))
 
@@ -67,8 +67,8 @@ def verify(name: Name) -> None:
       searchplat assets verify ml-100k
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.text import visible
     from searchplat.errors import SearchplatError
+    from searchplat.views.text import visible
 
     problems = AssetStore().verify(name)
     if problems:
@@ -86,7 +86,7 @@ def remove(name: Name) -> None:
       searchplat assets remove smollm2-135m
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.text import visible
+    from searchplat.views.text import visible
 
     gone = AssetStore().remove(name)
     print(visible(f"{name}: removed" if gone else f"{name}: was not cached"))

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from searchplat.cli import options
+from searchplat.views import TOP
 
 if TYPE_CHECKING:
-    from searchplat.cli.snapshot import Snapshot
     from searchplat.ledger import TrialRecord
+    from searchplat.views.snapshot import Snapshot
 
 
 def best(
     search: options.Search,
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many.")] = options.TOP,
+    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many.")] = TOP,
     stage: Annotated[str | None, typer.Option("--stage", metavar="NAME", help="Only this stage's trials.")] = None,
     by: Annotated[
         str | None,
@@ -42,14 +43,14 @@ def best(
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """
-    from searchplat.cli import text
-    from searchplat.cli.output import print_json, show
-    from searchplat.cli.reuse import fixed_yaml, run_command
-    from searchplat.cli.snapshot import take
     from searchplat.cli.trials import document
-    from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError, SearchFailedError
-    from searchplat.ranking import place_of
+    from searchplat.ledger.folder import SearchFolder, runs_root
+    from searchplat.ledger.ranking import place_of
+    from searchplat.views import text
+    from searchplat.views.output import print_json, show
+    from searchplat.views.reuse import fixed_yaml, run_command
+    from searchplat.views.snapshot import take
 
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
@@ -76,34 +77,38 @@ def best(
         show(screen(snapshot, ranked, stage, place))
 
 
-def shared_values(several: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all have in common, where there is more than one: it need not be repeated for each."""
-    if len(several) < 2:
-        return {}
-    missing = object()
-    return {k: v for k, v in several[0].items() if all(other.get(k, missing) == v for other in several[1:])}
+def _seed(snapshot: Snapshot, trial: TrialRecord) -> str:
+    shared = any(stage.seeds == "shared" for stage in snapshot.spec.stages if stage.name == trial.stage)
+    return f"seed {trial.seed}" + (f", which the trials of stage {trial.stage} share" if shared else "")
 
 
 def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by: int | None = None) -> Any:
     """The ranking, the first one's configuration, how to train it again."""
+    import math
+
     from rich.console import Group
 
-    from searchplat.cli import text
-    from searchplat.cli.layout import layout_grid
-    from searchplat.cli.output import Fitted, command, line, table
-    from searchplat.cli.reuse import run_command
-    from searchplat.cli.view import searched_values
+    from searchplat.views import text
+    from searchplat.views.layout_picture import layout_grid
+    from searchplat.views.live_picture import searched_values, shared_values
+    from searchplat.views.output import Fitted, command, line, table
+    from searchplat.views.reuse import run_command
 
     several = snapshot.ranking.several
     marks = snapshot.ranking.on_front(stage)
+    repeated = any(len(snapshot.ranking.trainings[trial.number].numbers) > 1 for trial in ranked)
     same = shared_values([searched_values(snapshot, trial) for trial in ranked])
     rows = []
     for place, trial in enumerate(ranked, start=1):
         values = text.values_line({k: v for k, v in searched_values(snapshot, trial).items() if k not in same}, 300)
         numbers = [text.metric(value) for value in trial.objectives or ()]
         standing = ["front" if marks[trial.number] else "dominated"] if several else []
+        found = snapshot.ranking.trainings[trial.number]
+        spread = [len(found.numbers), *(text.metric(v) if math.isfinite(v) else "-" for v in found.deviation)]
+        numbers += map(str, spread if repeated else [])
         rows.append((place, trial.number, trial.stage, *standing, *numbers, text.duration(trial.seconds), values))
     named = [*(["Pareto"] if several else []), *(f">{metric}" for metric in snapshot.metrics)]
+    named += [">trainings", *(">sd" for _ in snapshot.metrics)] if repeated else []
     parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
     if several:
         how = "first those that together dominate most" if by is None else f"by {snapshot.metrics[by]} alone"
@@ -120,7 +125,8 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
         parts.append(line((f"the best is {stands}", "bold red")))
     parts += [line(("ranked  ", "dim"), snapshot.ranked)] if snapshot.ranked else []
     first = ranked[0]
-    parts += ["", line((f"configuration of trial {first.number}", "bold"), f"  {first.method}, seed {first.seed}")]
+    about = f"  {first.method}, {_seed(snapshot, first)}"
+    parts += ["", line((f"configuration of trial {first.number}", "bold"), about)]
     searched = searched_values(snapshot, first)
     fields = [(key, text.exact(value), "searched" if key in searched else "") for key, value in first.config.items()]
     parts.append(table(("field", "value", ""), sorted(fields, key=lambda row: row[2] == "")))

@@ -37,9 +37,9 @@ def check(
       searchplat check darec --scale paper
       searchplat check --schema > space.schema.json
     """
-    from searchplat.cli.output import print_json, show
-    from searchplat.cli.plan import cost, document, screen
     from searchplat.spec import json_schema, load
+    from searchplat.views.output import print_json, show
+    from searchplat.views.plan_picture import cost, document, screen
 
     if schema:
         print_json(json_schema())

@@ -59,13 +59,13 @@ def compare(
       searchplat compare darec-quick --against popularity --test wilcoxon
       searchplat compare darec-quick sasrec-quick --format latex > table.tex
     """
-    from searchplat.cli import text
-    from searchplat.cli.output import print_json, show
-    from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
+    from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.promotion import formats
     from searchplat.promotion.record import load_promotion
     from searchplat.promotion.table import make_table
+    from searchplat.views import text
+    from searchplat.views.output import print_json, show
 
     if not 0 < alpha < 1:
         raise InputError(f"--alpha: must lie in (0, 1), got {alpha:g}; 0.05 is usual")
@@ -99,8 +99,8 @@ def screen(table: Table, beside: Any) -> Any:
     """The table, what was tested, and notes; on a narrow terminal cost stands below quality."""
     from rich.console import Group
 
-    from searchplat.cli import output
     from searchplat.promotion import formats
+    from searchplat.views import output
 
     parts: list[Any] = []
     for section in table.sections:
@@ -125,8 +125,8 @@ def _quality(table: Table, section: Section, beside: Any) -> tuple[tuple[str, ..
     """Columns and rows of one section, without cost."""
     from rich.text import Text
 
-    from searchplat.cli import output
     from searchplat.promotion import formats
+    from searchplat.views import output
 
     def styled(cell: Cell | None) -> Any:
         if cell is None:
@@ -148,7 +148,7 @@ def _fits(made: Any) -> bool:
     """Whether a table is shown on this terminal without breaking its cells."""
     from rich.measure import Measurement
 
-    from searchplat.cli import output
+    from searchplat.views import output
 
     out = output.console()
     return Measurement.get(out, out.options.update(max_width=10_000), made).maximum <= out.width
@@ -156,8 +156,8 @@ def _fits(made: Any) -> bool:
 
 def _tests(table: Table) -> list[Any]:
     """For each pair: the differences, the plain p-values of all tests, and the corrected ones of the chosen test."""
-    from searchplat.cli import output
     from searchplat.promotion.statistics import TESTS
+    from searchplat.views import output
 
     pairs: dict[str, list[tuple[str, ...]]] = {}
     for section in table.sections:

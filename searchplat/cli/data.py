@@ -32,9 +32,9 @@ def data(
       searchplat data ml-100k --set min_length=5
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.output import print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import dataset_names, load_dataset
+    from searchplat.views.output import print_json, show, table
 
     store = AssetStore()
     if name is not None:
@@ -57,9 +57,9 @@ def data(
 
 def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
     from searchplat import protocol
-    from searchplat.cli.output import line, print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import load_dataset
+    from searchplat.views.output import line, print_json, show, table
 
     source = load_dataset(name)
     published: Sequence[PublishedSize] = getattr(source, "published", ())
@@ -99,7 +99,7 @@ def _sizes(
     statistics: Mapping[str, Any] | None, published: Sequence[PublishedSize]
 ) -> tuple[list[str], list[list[str]]]:
     """Columns and rows: ours, if we have the data, and beside it what papers print."""
-    from searchplat.cli.text import exact
+    from searchplat.views.text import exact
 
     columns = [
         "after filtering",
@@ -117,7 +117,7 @@ def _sizes(
 
 def _notes(options: Mapping[str, Any], published: Sequence[PublishedSize]) -> list[Any]:
     """One line for each paper's size that wants other options, or of which there is something to know."""
-    from searchplat.cli.output import line
+    from searchplat.views.output import line
 
     notes = []
     for size in published:
@@ -142,7 +142,7 @@ def _figure(value: Any, otherwise: Any) -> str:
 
 def _options(items: list[str]) -> dict[str, Any]:
     from searchplat.errors import InputError
-    from searchplat.spec.strict_yaml import read_value
+    from searchplat.spec.document.strict_yaml import read_value
 
     found = {}
     for item in items:

@@ -45,12 +45,12 @@ def export(
       searchplat export darec-quick --to optuna --out darec.db
       optuna-dashboard sqlite:///darec.db
     """
-    from searchplat.cli import text
-    from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
     from searchplat.export import frame, write_table
+    from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.paths import resolve, sqlite_uri
     from searchplat.spec import from_document
+    from searchplat.views import text
 
     suffix = {Form.csv: ".csv", Form.parquet: ".parquet", Form.optuna: ".db"}[to]
     path = out or resolve("optuna.db" if to is Form.optuna else f"trials{suffix}", "--out")

@@ -20,9 +20,9 @@ def methods(
       searchplat methods
       searchplat methods darec
     """
-    from searchplat.cli.output import described, line, print_json, show, table
     from searchplat.errors import InputError
     from searchplat.methods import load_method, method_names
+    from searchplat.views.output import described, line, print_json, show, table
 
     if name is not None:
         method = load_method(name)
@@ -51,7 +51,7 @@ def methods(
 
 
 def _fields(method: Any) -> list[tuple[str, Any]]:
-    from searchplat.cli.output import line
+    from searchplat.views.output import line
 
     schema = method.Config.model_json_schema()
     rows = []
@@ -65,7 +65,7 @@ def _fields(method: Any) -> list[tuple[str, Any]]:
 
 
 def _default(field: Any) -> str:
-    from searchplat.cli.text import exact
+    from searchplat.views.text import exact
 
     return exact(field.get_default(call_default_factory=True))
 

@@ -10,9 +10,6 @@ import typer
 
 from searchplat import paths
 
-TOP = 5
-"""Trials that a list of the best has unless it is told otherwise; `tracking.best_trials` has as many."""
-
 
 def path_of(option: str) -> Callable[[str], Path]:
     """Reads the path that an option is given."""

@@ -11,8 +11,8 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from searchplat.cli.output import Table
     from searchplat.contract import AssetSource, Recommended, Served
+    from searchplat.views.output import Table
 
 
 def predict(
@@ -50,7 +50,7 @@ def predict(
       searchplat predict darec-quick --history 50 --history 181 --top 5 --json
     """
     from searchplat.assets import AssetStore
-    from searchplat.cli.output import print_json, show
+    from searchplat.views.output import print_json, show
 
     with tempfile.TemporaryDirectory(prefix="searchplat-") as temporary:
         served = _load(model, tracking_uri, Path(temporary), AssetStore())
@@ -65,7 +65,7 @@ def predict(
 
 def screen(found: list[Recommended]) -> Table:
     """The list, best first."""
-    from searchplat.cli.output import table
+    from searchplat.views.output import table
 
     rows = [(place, one.item, one.title, f"{one.score:.4g}") for place, one in enumerate(found, start=1)]
     return table((">", ">id", "title", ">score"), rows)
@@ -73,8 +73,8 @@ def screen(found: list[Recommended]) -> Table:
 
 def _load(model: str, tracking_uri: str | None, temporary: Path, assets: AssetSource) -> Served:
     from searchplat.paths import resolve
-    from searchplat.tracking.address import chosen_uri
-    from searchplat.tracking.models import ALIAS, fetch_package, load_package
+    from searchplat.tracking.registry.pack import ALIAS, fetch_package, load_package
+    from searchplat.tracking.store.address import chosen_uri
 
     if not model.startswith("models:/") and (folder := resolve(model, "MODEL")).is_dir():
         return load_package(folder, assets)

@@ -73,9 +73,9 @@ def promote(
       searchplat promote darec-quick --top 3 --seeds 3
       searchplat promote darec-paper --address auto --workers 4
     """
-    from searchplat.cli.output import print_json, show
-    from searchplat.cli.text import visible_lines
     from searchplat.promotion.promote import run_promotion
+    from searchplat.views.output import print_json, show
+    from searchplat.views.text import visible_lines
 
     def say(line: str) -> None:
         with suppress(OSError):  # a promotion outlives who reads of it
@@ -188,9 +188,9 @@ def screen(outcome: PromotionOutcome) -> Any:
     from rich.console import Group
 
     from searchplat import protocol
-    from searchplat.cli import text
-    from searchplat.cli.output import command, line, table
     from searchplat.report.promoted import result_line
+    from searchplat.views import text
+    from searchplat.views.output import command, line, table
 
     promotion = outcome.promotion
     winner = promotion.winner() if outcome.state == "done" else None

@@ -42,8 +42,8 @@ def report(
     import sys
     import time
 
-    from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError
+    from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.report.facts import gather
     from searchplat.report.page import render
 
@@ -58,8 +58,8 @@ def report(
     write(path, render(facts, time.time()))
     print(path)
     if attach:
-        from searchplat.tracking.address import chosen_uri
-        from searchplat.tracking.attachments import attach as keep
+        from searchplat.tracking.pages.attachments import attach as keep
+        from searchplat.tracking.store.address import chosen_uri
 
         run = keep(chosen_uri(tracking_uri), search, path)
         print(f"attached to run {run}", file=sys.stderr)

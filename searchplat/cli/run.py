@@ -25,7 +25,8 @@ def run(
         typer.Option("--users", metavar="SHARE", help="Share of the users, in (0, 1]. [default: the last stage's]"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", metavar="N", min=0, help="Of the training. [default: trial 0's]")
+        int | None,
+        typer.Option("--seed", metavar="N", min=0, help="Of the training. [default: the first trial's]"),
     ] = None,
     folder: Annotated[
         Path | None,
@@ -48,13 +49,14 @@ def run(
       searchplat run darec --scale smoke
       searchplat run darec --set lambda_align=0.1 --set fixed.epochs=2
     """
-    from searchplat.cli import text
-    from searchplat.cli.output import print_json, show, table
-    from searchplat.cli.reuse import configuration
-    from searchplat.engine.local import run_one
+    from searchplat.engine.run_one import run_one
     from searchplat.errors import InputError
-    from searchplat.ranking import improves
+    from searchplat.ledger.ranking import improves
+    from searchplat.ledger.records import seconds_of
     from searchplat.spec import load
+    from searchplat.views import text
+    from searchplat.views.output import print_json, show, table
+    from searchplat.views.reuse import configuration
 
     if users is not None and not 0 < users <= 1:
         raise InputError(f"--users: must lie in (0, 1], got {users}; 0.2 is a fifth")
@@ -64,8 +66,10 @@ def run(
 
     def progress(epoch: int, epochs: int, metrics: dict[str, float]) -> None:
         parts = [f"{key} {text.metric(number)}" for key, number in metrics.items() if not key.startswith("time/")]
-        took = sum(s for key, s in metrics.items() if key.startswith("time/") and key.endswith("_seconds"))
-        print(text.visible(f"epoch {epoch}/{epochs}  {'  '.join(parts)}  {text.duration(took)}"), file=sys.stderr)
+        print(
+            text.visible(f"epoch {epoch}/{epochs}  {'  '.join(parts)}  {text.duration(seconds_of(metrics))}"),
+            file=sys.stderr,
+        )
 
     last = spec.stages[-1]
     share = "" if last.data_fraction == 1 else f" ({last.data_fraction:.0%} of the users)"

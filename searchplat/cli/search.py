@@ -50,15 +50,15 @@ def search(
       searchplat search darec --scale quick --name first --trials 40
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
     """
-    from searchplat.cli.monitors import watching
-    from searchplat.cli.output import show
-    from searchplat.cli.snapshot import take, wall_seconds
-    from searchplat.cli.summary import summary
-    from searchplat.cli.text import visible_lines
     from searchplat.engine.search import run_search
     from searchplat.ledger import Ledger
     from searchplat.spec import load
-    from searchplat.tracking.address import chosen_uri, redact
+    from searchplat.tracking.store.address import chosen_uri, redact
+    from searchplat.views.monitors import watching
+    from searchplat.views.output import show
+    from searchplat.views.snapshot import take, wall_seconds
+    from searchplat.views.summary import summary
+    from searchplat.views.text import visible_lines
 
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
     with watching(sys.stdout, quiet=quiet) as monitor:

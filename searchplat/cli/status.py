@@ -9,7 +9,7 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from searchplat.engine.folder import SearchFolder
+    from searchplat.ledger.folder import SearchFolder
 
 
 def status(
@@ -30,10 +30,10 @@ def status(
       searchplat status darec-quick --json
       searchplat status darec-quick --watch
     """
-    from searchplat.cli.output import print_json, show
-    from searchplat.cli.standing import all_screen, one_screen, standing
-    from searchplat.engine.folder import SearchFolder, list_searches, runs_root
     from searchplat.errors import InputError
+    from searchplat.ledger.folder import SearchFolder, list_searches, runs_root
+    from searchplat.views.output import print_json, show
+    from searchplat.views.standing import all_screen, one_screen, standing
 
     root = runs or runs_root()
     if watch and (search is None or json_):

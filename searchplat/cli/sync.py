@@ -28,15 +28,15 @@ def sync(
       searchplat sync darec-quick
       searchplat sync darec-quick --tracking-uri http://mlflow.example:5000
     """
-    from searchplat.cli import text
-    from searchplat.cli.output import print_json
-    from searchplat.engine.folder import SearchFolder, runs_root
     from searchplat.errors import InputError, TryAgainError
     from searchplat.ledger import Ledger
+    from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.promotion.record import PromotionStore, numbers
     from searchplat.spec import from_document
-    from searchplat.tracking.address import chosen_uri, redact
-    from searchplat.tracking.sync import send_all
+    from searchplat.tracking.sending.sync import send_all
+    from searchplat.tracking.store.address import chosen_uri, redact
+    from searchplat.views import text
+    from searchplat.views.output import print_json
 
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name

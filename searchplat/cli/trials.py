@@ -12,8 +12,8 @@ from searchplat.cli import options
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from searchplat.cli.snapshot import Snapshot
     from searchplat.ledger import TrialRecord
+    from searchplat.views.snapshot import Snapshot
 
 
 class Sort(StrEnum):
@@ -49,9 +49,9 @@ def trials(
       searchplat trials darec-quick --sort value
       searchplat trials darec-quick --stage layout --state diverged --causes
     """
-    from searchplat.cli.output import print_json, show
-    from searchplat.cli.snapshot import take
-    from searchplat.engine.folder import SearchFolder, runs_root
+    from searchplat.ledger.folder import SearchFolder, runs_root
+    from searchplat.views.output import print_json, show
+    from searchplat.views.snapshot import take
 
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
@@ -71,18 +71,26 @@ def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) 
     """A trial for scripts.
 
     `front` says whether it is on the Pareto front of the trials that compare; null for one objective, and for a trial
-    that does not compare.
+    that does not compare. `repeats` is the number of the trial whose configuration it trained again, null if of none.
+    Of one that `best` ranks, `trainings` are the numbers of itself and its repeats, `deviation` their spread.
 
     Args:
         marks: Of `Ranking.on_front`.
     """
     from dataclasses import asdict
 
+    from searchplat.ledger.repeats import repeated
+
     record = asdict(trial)
     record["state"] = trial.state.value
     objectives = trial.objectives
     record["objectives"] = None if objectives is None else dict(zip(snapshot.metrics, objectives, strict=True))
     record["front"] = marks.get(trial.number)
+    record["repeats"] = repeated(trial)
+    found = snapshot.ranking.trainings.get(trial.number)
+    several = found is not None and len(found.numbers) > 1
+    record["trainings"] = list(found.numbers) if found is not None else [trial.number]
+    record["deviation"] = dict(zip(snapshot.metrics, found.deviation, strict=True)) if found and several else None
     return record
 
 
@@ -110,16 +118,18 @@ def _sorted(chosen: list[TrialRecord], sort: Sort, snapshot: Snapshot) -> list[T
         # Behind those that compare, the stages whose trials do not, the last first; then what has no rank.
         places: dict[int, int] = {}
         for stage in (None, *(one.name for one in reversed(snapshot.spec.stages))):
-            for trial in snapshot.ranking.best(stage=stage):
-                places.setdefault(trial.number, len(places))
+            for trial in snapshot.ranking.best(stage=stage):  # repeats stand behind what they repeat
+                for number in snapshot.ranking.trainings[trial.number].numbers:
+                    places.setdefault(number, len(places))
         return sorted(chosen, key=lambda trial: (places.get(trial.number, len(places)), trial.number))
     return chosen
 
 
 def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
-    from searchplat.cli import text
-    from searchplat.cli.output import cell, table
-    from searchplat.cli.view import STATE_STYLES, own_values
+    from searchplat.ledger.repeats import repeated
+    from searchplat.views import text
+    from searchplat.views.live_picture import STATE_STYLES, own_values
+    from searchplat.views.output import cell, table
 
     metrics = snapshot.metrics
     rows = []
@@ -128,6 +138,8 @@ def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
         what = text.values_line(own_values(snapshot, trial), 300)
         if trial.control is not None:
             what = f"control {trial.control}" + (f": {what}" if what else "")
+        if (first := repeated(trial)) is not None:
+            what = f"repeats trial {first}"
         if trial.cause and not trial.state.scored:
             what += f"  ({trial.cause.strip().splitlines()[-1][:200]})"
         rows.append(
@@ -146,7 +158,7 @@ def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
 
 
 def _print_causes(chosen: list[TrialRecord]) -> None:
-    from searchplat.cli.text import visible_lines
+    from searchplat.views.text import visible_lines
 
     for trial in chosen:
         if trial.cause and not trial.state.scored:

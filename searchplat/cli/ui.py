@@ -26,11 +26,11 @@ def ui(
       searchplat ui --port 5001 --tracking-uri sqlite:///other.db
     """
 
-    from searchplat.engine.folder import SearchFolder, list_searches, runs_root
     from searchplat.errors import SearchFailedError
-    from searchplat.tracking.address import Address, chosen_uri
-    from searchplat.tracking.client import connect
-    from searchplat.tracking.server import HOST, serving
+    from searchplat.ledger.folder import SearchFolder, list_searches, runs_root
+    from searchplat.tracking.store.address import Address, chosen_uri
+    from searchplat.tracking.store.client import connect
+    from searchplat.tracking.store.server import HOST, serving
 
     address = Address.parse(chosen_uri(tracking_uri))
     root = runs or runs_root()
@@ -54,7 +54,7 @@ def ui(
 
 
 def _views(client: Any, server: str, search: str) -> list[str]:
-    from searchplat.tracking.views import FRONT, STAGES, TRIALS, has_view, view_address
+    from searchplat.tracking.pages.views import FRONT, STAGES, TRIALS, has_view, view_address
 
     experiment = client.get_experiment_by_name(search)
     if experiment is None:
@@ -70,7 +70,7 @@ def _views(client: Any, server: str, search: str) -> list[str]:
 
 def _places(folder: object) -> list[str]:
     from searchplat.cli.report import NAME
-    from searchplat.engine.folder import SearchFolder
+    from searchplat.ledger.folder import SearchFolder
 
     assert isinstance(folder, SearchFolder)
     lines = []
@@ -86,7 +86,7 @@ def _places(folder: object) -> list[str]:
 
 
 def _say(lines: list[str]) -> None:
-    from searchplat.cli import text
+    from searchplat.views import text
 
     for line in lines:
         print(text.visible(line), flush=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 
-from searchplat.cli.monitors import watching
-from searchplat.cli.snapshot import take, wall_seconds
-from searchplat.engine.folder import SearchFolder
 from searchplat.engine.monitor import RunInfo, SearchOutcome
+from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
+from searchplat.views.monitors import watching
+from searchplat.views.snapshot import take, wall_seconds
 
 _LOOK_S = 1.0
 """Seconds between two looks whether a driver is at work; each holds the search's lock for an instant."""

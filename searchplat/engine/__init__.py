@@ -1,5 +1,7 @@
-"""Runs searches: the only package that imports `ray.tune` and `ray.train`.
+"""Runs searches, on Ray.
 
-`plan` says what comes next (pure), `bridge` and `gate` connect the ledger to Tune, `actor` is a trial's
-process, `search` puts them together, `local` runs one configuration without Ray.
+`search` puts everything together. `plan` says what comes next (pure), `judge` what a trial's message means; between
+them and the trials' processes (`cluster.pool`) is the `loop`, and `suggestions` are computed beside it. What runs in
+those processes is `worker`'s. `run_one` trains one configuration without Ray, `finals` the winners by Ray
+Train, and `shutdown` is how all of it ends early.
 """

@@ -47,7 +47,7 @@ class SearchOutcome:
 
 
 class Monitor(Protocol):
-    """Whoever watches; called from the driver's main thread, and refreshes itself between `start` and `stop`."""
+    """Whoever watches; called from the driver's threads, and refreshes itself between `start` and `stop`."""
 
     def prepare(self, message: str) -> None:
         """Something slow begins before the search can start."""

@@ -1,4 +1,4 @@
-"""What a search does next: a pure function of its spec and its ledger.
+"""What a search does next, by its spec and its ledger alone; new trials are recorded here.
 
 Waiting trials first (they were suggested before an interruption), then the controls, then the stages: a stage
 begins when the one that it builds on has ended. Of those that can go on at once the one with the highest priority
@@ -7,8 +7,6 @@ comes first, of equals the earlier one; slots that it has no more trials for go 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +17,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from searchplat.contract import Values
-from searchplat.engine.work import WRONG_INPUT
+from searchplat.engine.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
+from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
-from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ledger import Ledger, TrialRecord, repeats
+from searchplat.ledger.ranking import Ranking, has_value
 from searchplat.methods import load_method
-from searchplat.ranking import Ranking
 from searchplat.searchers import make_searcher
 from searchplat.searchers.contract import BatchSearcher, Searcher, Suggestion, TrialState
-from searchplat.spec.model import Categorical, Control, Int, SearchSpec, Space, StageSpec
+from searchplat.spec.model import CONTROLS, Control, SearchSpec, StageSpec
+from searchplat.spec.space import Categorical, Int, Space
 from searchplat.spec.stages import in_effect
-
-CONTROLS = "controls"
-"""The stage name of controls."""
 
 _CAUSES = 3
 """Of trials that failed, as many as are shown."""
@@ -54,19 +51,12 @@ class Ask:
     stage: StageSpec
 
 
-def derive_seed(*parts: object) -> int:
-    """A 31-bit seed from named parts; equal parts give equal seeds in every process."""
-    digest = hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
-
-
 class Plan:
     """Decides what comes next, and records new trials in the ledger.
 
     Args:
         spec: The search.
-        ledger: Its ledger; what it says at construction counts as interrupted, so running trials must have
-            been requeued.
+        ledger: Its ledger.
         total: Trials of all stages together; the file's own sum if None. Fewer are shared out in proportion,
             more go to the last stage.
     """
@@ -81,7 +71,7 @@ class Plan:
         self._rank = {stage.name: rank for rank, stage in enumerate(by_priority)}  # controls come before all
         self._by_priority = by_priority
         self.gpu_shares: Mapping[str, float] = {}
-        """Of a GPU that a stage's trials take, once it is known: what `gpu_hours` are counted by."""
+        """Of a GPU that a stage's trials take, once it is known: hours times these are `gpu_hours`."""
 
     @property
     def planned_trials(self) -> int:
@@ -92,14 +82,31 @@ class Plan:
         """Trials of a stage in all: its budget, or those that it has had if it gets no more."""
         return self.ledger.count(stage.name) if self._closed(stage) else self.budgets[stage.name]
 
+    @property
+    def done(self) -> bool:
+        """Whether all trials have ended and none is to come. Changes nothing."""
+        return self.ready() == 0
+
     def next(self) -> TrialRecord | Ask | Turn:
-        """The next waiting trial, the stage to ask for a suggestion, or what else to do."""
+        """The next waiting trial (a control is recorded by this call), the stage to ask for one, or what else to do."""
         return self.waiting() or self._beyond()
 
     def waiting(self) -> TrialRecord | None:
         """The next of the trials that were suggested and have not been handed out, if there is one."""
         waiting = (trial for trial in self.ledger.open_trials() if trial.state is TrialState.WAITING)
         return min(waiting, key=lambda trial: (self._rank.get(trial.stage, -1), trial.number), default=None)
+
+    def ready(self) -> int:
+        """Trials that could be at work now, were there room: open ones, and what controls and stages still get.
+
+        Those of a stage that builds on one that is under way do not count. Changes nothing, so any thread may ask.
+        """
+        to_come = {stage.name: self.planned(stage) - self.ledger.count(stage.name) for stage in self.spec.stages}
+        open_ = self.ledger.open_trials()
+        busy = {name for name, count in to_come.items() if count > 0} | {trial.stage for trial in open_}
+        stages = (s for s in self.spec.stages if s.start_from is None or s.start_from.stage not in busy)
+        controls = sum(max(0, one.trials - self.ledger.count(CONTROLS, one.name)) for one in self.spec.controls)
+        return len(open_) + controls + sum(max(0, to_come[stage.name]) for stage in stages)
 
     def ahead(self, most: int) -> Ask | None:
         """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
@@ -144,7 +151,13 @@ class Plan:
         """
         history = self.ledger.history(stage.name)
         number = self.ledger.next_number
+        if (again := self._repeat(stage, len(history.trials), history.seq, number)) is not None:
+            return again
         count = min(count, self.budgets[stage.name] - len(history.trials))
+        if stage.repeats is not None:
+            count = 1  # a batch could run past the next repeat
+            valued = [t for t in self.ledger.trials() if t.control is None and has_value(t, self.spec.objectives)]
+            history = repeats.heard(history, valued)
         began = time.perf_counter()
         searcher = self._searcher(stage)
         if count > 1 and isinstance(searcher, BatchSearcher):
@@ -206,11 +219,11 @@ class Plan:
     def _record_control(self, control: Control, index: int) -> TrialRecord:
         method = control.method or self.spec.method
         values = dict(control.values)
-        seed = derive_seed(self.spec.seed, CONTROLS, control.name, index)
         if control.random:
             searched = self.spec.space.names
             given = {name: value for name, value in self.spec.fixed.items() if name not in searched}
-            values = {**self.spec.space.sample(np.random.default_rng(seed), given), **values}
+            rng = np.random.default_rng(drawing_seed(self.spec, control, index))
+            values = {**self.spec.space.sample(rng, given), **values}
         fixed = {} if control.method else {**self.spec.fixed, **self.spec.stages[-1].fixed}
         return self.ledger.suggest(
             stage=CONTROLS,
@@ -219,7 +232,7 @@ class Plan:
             values=values,
             config=full_config(method, {**fixed, **values}),
             data_fraction=control.data_fraction,
-            seed=seed,
+            seed=control_seed(self.spec, control, index),
             info={"route": "control"},
             based_on=self.ledger.seq,
         )
@@ -233,8 +246,30 @@ class Plan:
             values=suggestion.values,
             config=full_config(self.spec.method, values),
             data_fraction=stage.data_fraction,
-            seed=derive_seed(self.spec.seed, "trial", number),
+            seed=trial_seed(self.spec, stage, number),
             info=suggestion.info,
+            based_on=based_on,
+        )
+
+    def _repeat(self, stage: StageSpec, count: int, based_on: int, number: int) -> TrialRecord | None:
+        """Record trial `number`, the stage's `count`-th, as a repeat if it is to be one and there is what to repeat."""
+        if stage.repeats is None or not repeats.due(stage.repeats.share, count):
+            return None
+        trials = self.ledger.trials()
+        ranking = Ranking(trials, self.spec.objectives, [one.name for one in self.spec.stages])
+        best = ranking.configurations(stage.repeats.top, stage=stage.name)
+        chosen = repeats.next_repeat(best, [trial for trial in trials if trial.stage == stage.name])
+        if chosen is None:
+            return None
+        first, training = chosen
+        return self.ledger.suggest(
+            stage=stage.name,
+            method=first.method,
+            values=first.values,
+            config=first.config,
+            data_fraction=first.data_fraction,
+            seed=trial_seed(self.spec, stage, number, training),
+            info=repeats.info_of(first, training, shared=stage.seeds == SHARED),
             based_on=based_on,
         )
 

@@ -1,6 +1,6 @@
 """What trials need of data and weights, and who sees to it that it is there before the first of them starts.
 
-The driver prepares for its own machine here. On a cluster each other host does the same once; see `hosts`.
+The driver prepares for its own machine here. On a cluster each other host does the same once; see `cluster.hosts`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from searchplat import protocol
 from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource, DataRequest, Values
 from searchplat.engine.monitor import Monitor
-from searchplat.engine.work import Order
+from searchplat.engine.worker.order import Order
 from searchplat.methods import imports, imports_allowed, load_dataset, load_method
-from searchplat.spec.model import Categorical, DataSpec, SearchSpec, StageSpec
+from searchplat.spec.model import DataSpec, SearchSpec, StageSpec
+from searchplat.spec.space import Categorical
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Starts or resumes a search and runs it to its end.
 
-    space -> folder (lock, ledger) -> prepare data and weights -> Ray -> Tune(bridge, gate, actors) -> outcome
+    space -> folder (lock, ledger) -> prepare data and weights -> Ray -> loop -> outcome
 
 The ledger is the only state: whatever this process was doing when it was killed, the same command reads
 the ledger and goes on.
@@ -17,32 +17,37 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.engine.access import check_cluster
-from searchplat.engine.attend import Attendant
-from searchplat.engine.folder import SearchFolder, runs_root
-from searchplat.engine.halt import LEAVE_S, Halt
-from searchplat.engine.keeping import SEARCH, Remover, note, of_search
+from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
+from searchplat.engine.checkpoints.storage import Storage
+from searchplat.engine.cluster.auth import check_cluster
+from searchplat.engine.fork import copy_trials
+from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.engine.packing import Share
-from searchplat.engine.plan import Plan, Turn, most_epochs, nothing_scored
+from searchplat.engine.plan import Plan, most_epochs, nothing_scored
 from searchplat.engine.prepare import needs_of, prepare
-from searchplat.engine.shares import Shares
-from searchplat.engine.storage import Storage
-from searchplat.engine.work import Order
+from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
+from searchplat.engine.shutdown.supervisor import Supervisor
+from searchplat.engine.sizing.arithmetic import Allocation
+from searchplat.engine.sizing.choose import Allocations
+from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
-from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ledger import Ledger, TrialRecord, lineage
+from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.ledger.ranking import Ranking
 from searchplat.methods import imports_allowed
-from searchplat.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.signals import Interrupted, exit_code
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
-from searchplat.tracking.address import chosen_uri
-from searchplat.tracking.apart import SearchSink
+from searchplat.tracking.sending.apart import SearchSink
+from searchplat.tracking.store.address import chosen_uri
+
+if TYPE_CHECKING:
+    from searchplat.engine.cluster.hosts import OwnRay
 
 MAX_DEATHS = 3
 """Times that a trial is taken up again after its worker died."""
@@ -75,7 +80,7 @@ def run_search(
         address: A Ray cluster; None starts Ray on this machine.
         insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
-        storage: Where workers keep checkpoints, see `engine.storage`; by default that of the search, else
+        storage: Where workers keep checkpoints, see `engine.checkpoints.storage`; by default that of the search, else
             `SEARCHPLAT_STORAGE`, else the search's folder.
         runs: The folder of all searches.
         monitor: Who watches.
@@ -106,7 +111,7 @@ def run_search(
             ledger.set_meta("trials", str(trials))
         total = ledger.meta("trials")
         plan = Plan(spec, ledger, None if total is None else int(total))
-        if plan.next() is not Turn.DONE:  # a search that is only looked at again gets no figures from this code
+        if not plan.done:  # a search that is only looked at again gets no figures from this code
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, uri, resumed)
@@ -127,8 +132,8 @@ class _Run:
         self._spec, self._folder, self._ledger, self._plan, self._monitor = spec, folder, ledger, plan, monitor
         self._storage, self._remover = storage, Remover()
         self._bug: TrialRecord | None = None
-        self._halt = Halt()
-        self._attendant = Attendant(self._halt, self._say_stopping)
+        self._shutdown = Shutdown()
+        self._supervisor = Supervisor(self._shutdown, self._say_stopping)
         self._sending = False
 
     def to_its_end(self, address: str | None, uri: str, resumed: bool) -> SearchOutcome:
@@ -136,14 +141,14 @@ class _Run:
         sink = SearchSink(
             self._ledger, partial(MlflowSink.of, spec=self._spec, search=self._folder.name, tracking_uri=uri)
         )
-        with self._attendant.hearing():
+        with self._supervisor.hearing():
             self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
-            return self._attended(partial(self._tune, address, uri, resumed, sink), sink)
+            return self._supervised(partial(self._search, address, uri, resumed, sink), sink)
 
-    def _attended(self, tune: Callable[[], None], sink: SearchSink) -> SearchOutcome:
+    def _supervised(self, search: Callable[[], None], sink: SearchSink) -> SearchOutcome:
         outcome = None
         try:
-            self._attendant.run(tune)
+            self._supervisor.run(search)
             outcome = self._outcome()
         except Interrupted as left:
             outcome = self._interrupted(left.exit_code, _GOES_ON)
@@ -168,145 +173,125 @@ class _Run:
 
     def _flushed(self, outcome: SearchOutcome, sink: SearchSink) -> SearchOutcome:
         """Send MLflow what it has not got, unless somebody wants this to end."""
-        self._halt.no_more()
-        if self._halt.signal is not None and not self._sending:  # the environment may still lack what it logs in with
+        self._shutdown.no_more()
+        # The environment may still lack what it logs in with.
+        if self._shutdown.signal is not None and not self._sending:
             return replace(outcome, unsent_rows=sink.backlog())
         # A good MLflow that is only behind gets the time that it needs.
         patience_s = _LAST_ROWS_S + sink.backlog() / _ROWS_A_SECOND
-        if self._halt.asked:
-            patience_s = LEAVE_S if self._halt.signal is not None else _LAST_ROWS_S
+        if self._shutdown.asked:
+            patience_s = LEAVE_S if self._shutdown.signal is not None else _LAST_ROWS_S
         try:
-            return replace(outcome, unsent_rows=self._attendant.run(partial(sink.stop, patience_s), ray=False))
+            return replace(outcome, unsent_rows=self._supervisor.run(partial(sink.stop, patience_s), ray=False))
         except Interrupted as left:
             if outcome.exit_code == 0:
                 outcome = self._interrupted(left.exit_code, _GOES_ON)
             return replace(outcome, unsent_rows=sink.backlog())
 
-    def _tune(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
+    def _search(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
-        for key, value in _TUNE_ENVIRONMENT.items():
-            os.environ.setdefault(key, value)
-        from ray import tune
-
-        from searchplat.engine.bridge import Bridge, Deaths, Stop, TrialNames
-        from searchplat.engine.cluster import at_once, connected
-        from searchplat.engine.gate import Gate
-        from searchplat.engine.hosts import hosts_of
-        from searchplat.engine.storage_access import check_from_worker
-        from searchplat.engine.telemetry import Telemetry, readings
+        from searchplat.engine.cluster.connect import at_once, connected
+        from searchplat.engine.cluster.growth import Wish
+        from searchplat.engine.cluster.hosts import hosts_of
 
         self._requeue_running()
         shared = self._folder if self._storage is None else None
         hosts, resources = hosts_of(address, self._spec, shared, needs_of(self._spec)), self._spec.resources
+        wish = Wish(resources, self._plan.ready, lambda: self._shutdown.asked)
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         with (
             hosts.code() as code,
-            connected(address, hosts.environment, code) as dashboard,
-            hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._trials_left),
+            connected(address, hosts.environment, code, self._shutdown) as dashboard,
+            hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._plan.ready, wish),
         ):
-            sink.start(
-                apart=at_once(resources) >= _MANY_AT_ONCE
-            )  # not before: while Ray starts, the environment lacks what MLflow logs in with
+            # Not before: while Ray starts, the environment lacks what MLflow logs in with.
+            sink.start(apart=at_once(resources) >= _MANY_AT_ONCE)
             self._sending = True
             self._ledger.set_meta("dashboard", dashboard or "")
-            if self._halt.asked:
+            if self._shutdown.asked:
                 return
-            if self._storage is not None:
-                check_from_worker(self._storage)
-                note(self._ledger, SEARCH, self._storage)
-                open_ = [f"{trial.number:05d}" for trial in self._ledger.trials() if not trial.state.final]
-                self._remover.remove_others(self._storage.child("trials"), open_)
-            shares = Shares(
-                self._spec, self._ledger, self._plan, self._folder.scratch, self._halt, self._monitor.prepare,
+            self._clean_storage()
+            allocations = Allocations(
+                self._spec, self._ledger, self._plan, self._folder.scratch, self._shutdown, self._monitor.prepare,
                 self._monitor.event,
             )  # fmt: skip
-            shares.measure()
-            gpus = self._plan.gpu_shares = shares.gpus
-
-            def slots() -> int:
-                return hosts.slots(shares.slots())
-
+            allocations.measure()
+            hosts.grow_for(allocations.resources)
+            self._plan.gpu_shares = allocations.gpus
             for stage in self._spec.stages:
-                if stage.gpu_hours is not None and not gpus[stage.name]:
+                if stage.gpu_hours is not None and not allocations.gpus[stage.name]:
                     self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
-            bridge = Bridge(
-                self._plan, lambda trial: self._order(trial, shares.hand_out(trial)), slots, self._changed, self._halt,
+            info = RunInfo(
+                self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
+                hosts.slots(allocations.resources()), self._plan.planned_trials, resumed,
             )  # fmt: skip
-            epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
-            gate = Gate(
-                self._spec, self._ledger, epochs, bridge.number_of, self._changed, self._stop_for_bug, self._halt,
-                lambda: (bridge.turn, bridge.room),
-            )  # fmt: skip
-            gate.replay(lambda trial: int(trial.config.get("epochs", 1)))
-            self._monitor.start(
-                RunInfo(
-                    self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
-                    slots(), self._plan.planned_trials, resumed,
-                )
-            )  # fmt: skip
-            names = TrialNames(self._folder.name, bridge.number_of)
-            shutil.rmtree(self._folder.scratch, ignore_errors=True)
-            figures = Telemetry(
-                lambda: readings(
-                    self._ledger,
-                    self._folder.name,
-                    planned=self._plan.planned_trials,
-                    slots=slots(),
-                    gpus=gpus,
-                    backlog=sink.backlog(),
-                )
-            )
-            self._halt.under_way = True
-            try:
-                with figures, _turns(), _room():
-                    tune.Tuner(
-                        hosts.trainable(),
-                        tune_config=tune.TuneConfig(
-                            search_alg=bridge,
-                            scheduler=gate,
-                            num_samples=-1,
-                            reuse_actors=True,
-                            trial_name_creator=names,
-                            trial_dirname_creator=names,
-                        ),
-                        run_config=tune.RunConfig(
-                            name="tune",
-                            storage_path=str(self._folder.scratch),
-                            verbose=0,
-                            callbacks=[
-                                Deaths(self._ledger, bridge.number_of, self._changed, self._halt),
-                                *hosts.callbacks,
-                            ],
-                            failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
-                            stop=Stop(lambda: self._halt.due(bridge.at_work)),
-                        ),
-                    ).fit()
-            except Exception:
-                if self._halt.error is None:  # else Tune fell over the same
-                    raise
-            finally:
-                self._halt.no_more()
-                if figures.error is not None:
-                    self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
-                # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
-                bridge.join(timeout_s=1 if self._halt.asked else 60)
-                if left := self._remover.finish():
-                    self._monitor.event(left)
-                shutil.rmtree(self._folder.scratch, ignore_errors=True)
-            if self._halt.error is not None:
-                raise self._halt.error
-            if bridge.error is not None and not self._halt.asked:
-                raise bridge.error
+            self._run_trials(hosts, allocations, sink, info)
 
-    def _trials_left(self) -> int:
-        return self._plan.planned_trials - sum(trial.state.final for trial in self._ledger.trials())
+    def _run_trials(self, hosts: OwnRay, allocations: Allocations, sink: SearchSink, info: RunInfo) -> None:
+        """Run whatever the plan still holds, once Ray is there and the trials' allocations are known."""
+        from searchplat.engine.cluster.pool import Pool
+        from searchplat.engine.loop import Loop
+        from searchplat.engine.telemetry import Telemetry, readings
+
+        def slots() -> int:
+            return hosts.slots(allocations.resources())
+
+        epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
+        judge = Judge(self._spec, self._ledger, epochs, self._ended, self._stop_for_bug, self._shutdown)
+        judge.replay(lambda trial: int(trial.config.get("epochs", 1)))
+        self._monitor.start(info)
+        shutil.rmtree(self._folder.scratch, ignore_errors=True)
+        figures = Telemetry(
+            lambda: readings(
+                self._ledger,
+                self._folder.name,
+                planned=self._plan.planned_trials,
+                slots=slots(),
+                gpus=allocations.gpus,
+                backlog=sink.backlog(),
+            )
+        )
+        loop = Loop(
+            self._plan,
+            judge,
+            Pool(hosts.requirements),
+            order_of=lambda trial: self._order(trial, allocations.hand_out(trial)),
+            slots=slots,
+            on_end=self._ended,
+            on_round=hosts.tell_news,
+            shutdown=self._shutdown,
+            max_deaths=MAX_DEATHS,
+        )
+        self._shutdown.under_way = True
+        try:
+            with figures, _turns(), _room():
+                loop.run()
+        finally:
+            self._shutdown.no_more()
+            if figures.error is not None:
+                self._monitor.event(f"Prometheus had no figures of this search: {figures.error}")
+            if left := self._remover.finish():
+                self._monitor.event(left)
+        if self._shutdown.error is not None:
+            raise self._shutdown.error
+
+    def _clean_storage(self) -> None:
+        """See that workers can write where checkpoints go, and that only those of open trials are there."""
+        if self._storage is None:
+            return
+        from searchplat.engine.checkpoints.storage_check import check_from_worker
+
+        check_from_worker(self._storage)
+        note(self._ledger, SEARCH, self._storage)
+        open_ = [f"{trial.number:05d}" for trial in self._ledger.trials() if not trial.state.final]
+        self._remover.remove_others(self._storage.child("trials"), open_)
 
     def _requeue_running(self) -> None:
         for trial in self._ledger.trials():
             if trial.state is TrialState.RUNNING:
                 self._ledger.requeue(trial.number)
 
-    def _order(self, trial: TrialRecord, share: Share) -> Order:
+    def _order(self, trial: TrialRecord, share: Allocation) -> Order:
         return Order(
             number=trial.number,
             method=trial.method,
@@ -325,27 +310,26 @@ class _Run:
             storage=None if self._storage is None else self._storage.child("trials", f"{trial.number:05d}").uri,
         )
 
-    def _changed(self, trial: TrialRecord) -> None:
-        if trial.state.final:
-            # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
-            shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
-            if self._storage is not None:
-                self._remover.remove(self._storage.child("trials", f"{trial.number:05d}"))
+    def _ended(self, trial: TrialRecord) -> None:
+        # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
+        shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
+        if self._storage is not None:
+            self._remover.remove(self._storage.child("trials", f"{trial.number:05d}"))
 
     def _stop_for_bug(self, trial: TrialRecord) -> None:
         self._bug = trial
-        self._halt.at_once()
+        self._shutdown.at_once()
 
     def _say_stopping(self) -> None:
-        when = " once the epochs under way have ended" if self._halt.under_way else ""
+        when = " once the epochs under way have ended" if self._shutdown.under_way else ""
         self._monitor.event(f"stopping{when}; the same command goes on from here")
 
     def _outcome(self) -> SearchOutcome:
         path = self._ledger.path
         if self._bug is not None:
             return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
-        if self._halt.signal is not None:
-            return self._interrupted(exit_code(self._halt.signal), _GOES_ON)
+        if self._shutdown.signal is not None:
+            return self._interrupted(exit_code(self._shutdown.signal), _GOES_ON)
         if not Ranking.of(self._ledger).ranked:
             error = nothing_scored(self._ledger.trials(), "no trial ended with a value")
             return self._failed(str(error), error.exit_code)
@@ -358,20 +342,9 @@ class _Run:
         return SearchOutcome(self._folder.name, "failed", exit_code, self._ledger.path, message)
 
 
-_TUNE_ENVIRONMENT = {
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours knows SIGTERM too
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger has it all
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # metrics travel inside messages
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # Tune's snapshots are never read
-    "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # else one worker starts after the other; the bridge counts slots
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}
-
-
 @contextmanager
 def _turns() -> Iterator[None]:
-    """Within it, a searcher that computes leaves the interpreter to Tune's thread ten times sooner than by default."""
+    """Within it, a searcher that computes leaves the interpreter to the loop ten times sooner than by default."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(0.1 * before)
     try:
@@ -414,35 +387,7 @@ def _open(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | None) -
         path.unlink()
     with Ledger.create(half, to_document(spec), spec.objectives) as ledger:
         if source is not None:
-            _copy_trials(source, ledger, spec)
+            with source.read() as old:
+                copy_trials(old, source.name, ledger, spec)
     half.rename(folder.ledger_path)
     return Ledger.open(folder.ledger_path)
-
-
-def _copy_trials(source: SearchFolder, ledger: Ledger, spec: SearchSpec) -> None:
-    """Take over another search's finished trials that are points of the new space."""
-    stages = {stage.name: stage for stage in spec.stages}
-    with source.read() as old:
-        for trial in old.trials():
-            stage = stages.get(trial.stage)
-            if stage is None or trial.control is not None or not trial.state.final:
-                continue
-            if trial.data_fraction != stage.data_fraction:  # its values do not compare with those that are to come
-                continue
-            own = {key: value for key, value in trial.values.items() if key in spec.space.names}
-            given = {key: value for key, value in trial.config.items() if key not in own}
-            if spec.space.only(stage.over).refusals(own, given):
-                continue
-            copied = ledger.suggest(
-                stage=trial.stage,
-                method=trial.method,
-                values=trial.values,
-                config=trial.config,
-                data_fraction=trial.data_fraction,
-                seed=trial.seed,
-                info={**trial.info, "forked_from": f"{source.name}/{trial.number}"},
-                based_on=ledger.seq,
-            )
-            for report in old.reports(trial.number):
-                ledger.report(copied.number, report.epoch, report.metrics)
-            ledger.end(copied.number, trial.state, trial.cause)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from searchplat.ledger import Ledger
-from searchplat.ranking import Ranking
+from searchplat.ledger.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 
 PERIOD_S = 5.0

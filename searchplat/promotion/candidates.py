@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.ranking import Ranking
+from searchplat.ledger.ranking import Ranking
 from searchplat.spec.grammar import NAME
 
 

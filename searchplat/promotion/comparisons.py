@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchplat.contract import SAMPLED, SAMPLED_RANKS
+from searchplat.contract import COLD, COLD_RANKS, SAMPLED, SAMPLED_RANKS
 from searchplat.errors import InputError
 from searchplat.promotion.record import FinalRun
 from searchplat.promotion.statistics import TESTS, TestName, benjamini_hochberg, holm, paired_tests, user_means
@@ -43,9 +43,12 @@ class Comparison:
 
 def ranks_file(run: FinalRun, metric: str) -> Path | None:
     """Where the ranks lie that a metric is made of; None if the run has none, as without sampled items."""
-    if run.ranks is None or not metric.startswith(SAMPLED):
-        return run.ranks
-    return run.ranks.with_name(SAMPLED_RANKS) if metric in run.test else None
+    if run.ranks is None:
+        return None
+    for prefix, name in ((SAMPLED, SAMPLED_RANKS), (COLD, COLD_RANKS)):
+        if metric.startswith(prefix):
+            return run.ranks.with_name(name) if metric in run.test else None
+    return run.ranks
 
 
 def read_ranks(run: FinalRun, path: Path) -> Ranks:

@@ -1,7 +1,7 @@
 """The driver's side of a promotion: which run comes next, and what to write down of what workers say.
 
 Everything follows from the store: whatever was going on when the driver was killed, a new one reads the runs and
-goes on. Nothing here knows of Ray; `searchplat.engine.final` carries the messages.
+goes on. Nothing here knows of Ray; `searchplat.engine.finals.lanes` carries the messages.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.contract import Values
-from searchplat.engine.assignment import Assignment, Key
-from searchplat.engine.mirror import fetch_results
-from searchplat.engine.plan import derive_seed
-from searchplat.engine.storage import Storage
-from searchplat.engine.work import WRONG_INPUT, Order
+from searchplat.engine.checkpoints.storage import Storage
+from searchplat.engine.checkpoints.sync import fetch_results
+from searchplat.engine.finals.assignment import Assignment, Key
+from searchplat.engine.seeds import derive_seed
+from searchplat.engine.worker.order import WRONG_INPUT, Order
 from searchplat.errors import InputError, TryAgainError
+from searchplat.ledger.ranking import improves
+from searchplat.ledger.records import seconds_of
 from searchplat.promotion.candidates import Candidate
 from searchplat.promotion.permit import open_test
 from searchplat.promotion.race import beaten
@@ -34,7 +36,6 @@ from searchplat.promotion.record import (
     FinalRun,
     PromotionStore,
 )
-from searchplat.ranking import improves
 from searchplat.redaction import redact
 from searchplat.spec.model import SearchSpec
 
@@ -235,10 +236,9 @@ class Drive:
         metrics, epoch = message["metrics"], message["epoch"]
         if epoch > run.epochs:  # else it was told before: its worker had died after it
             valid, best_epoch = self._best(run, message)
-            seconds = sum(v for k, v in metrics.items() if k.startswith("time/") and k.endswith("_seconds"))
             peak = max(run.peak_bytes or 0.0, metrics.get("memory/peak_bytes", 0.0))
             run = replace(
-                run, epochs=epoch, valid=valid, best_epoch=best_epoch, seconds=run.seconds + seconds,
+                run, epochs=epoch, valid=valid, best_epoch=best_epoch, seconds=run.seconds + seconds_of(metrics),
                 peak_bytes=peak or None,
             )  # fmt: skip
             self._put(run)

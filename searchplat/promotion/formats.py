@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from searchplat.export import FORMULA
+from searchplat.ledger.rivals import not_beaten
 from searchplat.promotion.statistics import TESTS, Spread
 from searchplat.promotion.table import Cell, Row, Section, Table
-from searchplat.rivals import not_beaten
 
 Shown = Literal["sd", "interval"]
 """What stands beside a mean: the standard deviation over seeds, or the 95 % confidence interval."""

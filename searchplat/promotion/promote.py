@@ -7,40 +7,38 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from searchplat import lineage, protocol
+from searchplat import protocol
 from searchplat.assets import AssetStore
-from searchplat.contract import SAMPLED, FinalMethod, Values
-from searchplat.engine.access import check_cluster
-from searchplat.engine.attend import Attendant
-from searchplat.engine.folder import SearchFolder, runs_root
-from searchplat.engine.halt import Halt
-from searchplat.engine.keeping import Remover, of_promotion
+from searchplat.contract import Values
+from searchplat.engine.checkpoints.retention import Remover, of_promotion
+from searchplat.engine.checkpoints.storage import Storage
+from searchplat.engine.cluster.auth import check_cluster
 from searchplat.engine.prepare import Need, data_warnings
-from searchplat.engine.shares import for_promotion
-from searchplat.engine.storage import Storage
-from searchplat.engine.work import WRONG_INPUT
+from searchplat.engine.shutdown.shutdown import Shutdown
+from searchplat.engine.shutdown.supervisor import Supervisor
+from searchplat.engine.sizing.choose import for_promotion
+from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
-from searchplat.ledger import Ledger
+from searchplat.ledger import Ledger, lineage
+from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.ledger.ranking import place_of
 from searchplat.methods import load_method
 from searchplat.promotion.candidates import Candidate, choose
 from searchplat.promotion.drive import Drive, Say, Sizes
+from searchplat.promotion.preconditions import check_changes, check_methods, check_metrics, mixed
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
-from searchplat.ranking import place_of
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
-from searchplat.tracking.address import chosen_uri
-from searchplat.tracking.finals import FinalsSink
-from searchplat.tracking.models import Registered, register_winner
-
-_THEN = " then "
+from searchplat.tracking.registry.pack import Registered, register_winner
+from searchplat.tracking.sending.finals import FinalsSink
+from searchplat.tracking.store.address import chosen_uri
 
 
 @dataclass(frozen=True)
@@ -124,13 +122,13 @@ def run_promotion(
             None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
         )
         candidates = choose(ledger, search, sizes.top, place)
-        _refuse_methods(candidates)
-        _refuse_metrics(spec.promotion.test, candidates)
+        check_methods(candidates)
+        check_metrics(spec.promotion.test, candidates)
         store = PromotionStore(ledger, folder.path)
         number = _known(store, search, sizes, again)
         now = lineage.now(spec, AssetStore())
         before = [*lineage.recorded(ledger), *([] if number is None else [store.load(number).lineage])]
-        _refuse_changes(search, before, now, allow_changed, say)
+        check_changes(search, before, now, allow_changed, say)
         if open_ := sum(not trial.state.final for trial in ledger.trials()):
             say(f"{search} has not ended: {open_} of its trials are open and cannot be chosen")
         if number is None:
@@ -138,7 +136,7 @@ def run_promotion(
             _announce(store, search, number, say)
         else:
             say(f"going on with promotion {number} of {search}")
-            store.update(number, lineage=_mixed(store.load(number).lineage, now))
+            store.update(number, lineage=mixed(store.load(number).lineage, now))
             candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
         kept = of_promotion(ledger, search, number, storage)
         promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say, kept)
@@ -163,8 +161,8 @@ class _Promoting:
         self._storage, self._remover = storage, Remover()
         self._spec, self._folder, self._ledger, self._store = spec, folder, ledger, store
         self._number, self._candidates, self._sizes, self._say = number, candidates, sizes, say
-        self._halt = Halt()
-        self._attendant = Attendant(self._halt, lambda: say("stopping; the same command goes on from here"))
+        self._shutdown = Shutdown()
+        self._supervisor = Supervisor(self._shutdown, lambda: say("stopping; the same command goes on from here"))
 
     def to_its_end(self, address: str | None, uri: str, workers: int) -> PromotionOutcome:
         """Run whatever is left of it, and send it to MLflow."""
@@ -192,17 +190,17 @@ class _Promoting:
         drive.begin()
         if drive.waiting:
             self._prepare()
-        with self._attendant.hearing():
+        with self._supervisor.hearing():
             try:
                 if drive.waiting:
-                    self._attendant.run(partial(self._train, drive, address, workers))
-                unsent = self._attendant.run(partial(sink.send, load, last=True), ray=False)
-                if self._halt.signal is not None:
-                    raise Interrupted(self._halt.signal)
+                    self._supervisor.run(partial(self._train, drive, address, workers))
+                unsent = self._supervisor.run(partial(sink.send, load, last=True), ray=False)
+                if self._shutdown.signal is not None:
+                    raise Interrupted(self._shutdown.signal)
                 promotion = self._store.load(self._number)
                 if promotion.winner() is None:
                     raise self._without_winner(promotion)
-                registered = self._attendant.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
+                registered = self._supervisor.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
             except Interrupted as left:
                 message = "interrupted; the same command goes on from here"
                 return PromotionOutcome(load(), "interrupted", left.exit_code, message, sink.backlog(load))
@@ -220,19 +218,24 @@ class _Promoting:
         self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
         # Ray prints to stdout what befalls its processes; who follows a promotion is told of it in our own words.
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
-        from searchplat.engine.cluster import connected
-        from searchplat.engine.final import lanes, run_lanes
-        from searchplat.engine.hosts import hosts_of
-        from searchplat.engine.storage_access import check_from_worker
+        from searchplat.engine.checkpoints.storage_check import check_from_worker
+        from searchplat.engine.cluster.connect import connected
+        from searchplat.engine.cluster.growth import Wish
+        from searchplat.engine.cluster.hosts import hosts_of
+        from searchplat.engine.finals.lanes import lanes, run_lanes
 
         scratch, resources = self._folder.scratch, self._spec.resources
         shared = self._folder if self._storage is None else None
         hosts = hosts_of(address, self._spec, shared, self._needs())
+        # Lanes are laid out once, on what is there: of a cluster without hosts one is waited for.
+        wish = Wish(resources, lambda: min(1, drive.waiting), lambda: self._shutdown.asked)
         with (
             hosts.code() as code,
-            connected(address, hosts.environment, code),
-            hosts.watched(resources, self._say, self._say, lambda: drive.waiting),
+            connected(address, hosts.environment, code, self._shutdown),
+            hosts.watched(resources, self._say, self._say, lambda: drive.waiting, wish),
         ):
+            if self._shutdown.asked:
+                return
             if self._storage is not None:
                 check_from_worker(self._storage)
             lanes(resources, 1, workers, scratch)  # refuses before the race what will not fit after it
@@ -242,9 +245,9 @@ class _Promoting:
                 for phases, together in rounds:
                     drive.phases = phases
                     shutil.rmtree(scratch, ignore_errors=True)
-                    if drive.waiting and not self._halt.asked:
+                    if drive.waiting and not self._shutdown.asked:
                         plan = lanes(resources, drive.waiting, together, scratch, hosts)
-                        run_lanes(plan, drive.answer, lambda: self._halt.asked)
+                        run_lanes(plan, drive.answer, lambda: self._shutdown.asked)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
                 if left := self._remover.finish():
@@ -288,24 +291,6 @@ def final_config(candidate: Candidate, epochs: int | None) -> Values:
     return config
 
 
-def _refuse_methods(candidates: list[Candidate]) -> None:
-    for name in dict.fromkeys(candidate.method for candidate in candidates):
-        if not isinstance(load_method(name), FinalMethod):
-            raise InputError(
-                f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
-                "subclass trials.training.RecommenderMethod, or add it"
-            )
-
-
-def _refuse_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
-    among_some = [name for name in names if name.startswith(SAMPLED)]
-    if among_some and not any(candidate.config.get("sampled_negatives") for candidate in candidates):
-        raise InputError(
-            f"promotion.test: {among_some[0]} is among sampled items, but no configuration has sampled_negatives "
-            "above 0; leave it out, or search with sampled_negatives under fixed"
-        )
-
-
 def _known(store: PromotionStore, search: str, sizes: Sizes, again: bool) -> int | None:
     """The promotion to go on with, None to begin one.
 
@@ -326,30 +311,6 @@ def _known(store: PromotionStore, search: str, sizes: Sizes, again: bool) -> int
             f"{opened} times; repeat the earlier command to go on with it, or promote --again, which will say so"
         )
     return newest
-
-
-def _refuse_changes(
-    search: str, before: list[dict[str, str]], now: dict[str, str], allow: bool, say: Callable[[str], None]
-) -> None:
-    if not before:
-        say(f"{search} was searched before lineages were recorded: whether data and code are the same is not known")
-    changes = lineage.changes(before, now)
-    if changes and not allow:
-        lines = "\n  ".join(changes)
-        raise InputError(
-            f"search {search!r} ran under other conditions:\n  {lines}\n"
-            "Restore them, or promote all the same with --allow-changed, which is recorded."
-        )
-    for line in changes:
-        say(f"changed since the search, and allowed: {line}")
-
-
-def _mixed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
-    """A promotion's lineage when it goes on: `a then b` where it ran under both."""
-    return {
-        name: _THEN.join(dict.fromkeys([*old.get(name, "none").split(_THEN), new.get(name, "none")]))
-        for name in {**old, **new}
-    }
 
 
 def _create(

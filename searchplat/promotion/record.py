@@ -19,7 +19,7 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
-from searchplat.ranking import order_of
+from searchplat.ledger.ranking import order_of
 from searchplat.spec.model import Objective
 
 RACE, FINAL = "race", "final"
@@ -44,8 +44,8 @@ class FinalRun:
     """One training of one candidate on one seed.
 
     Args:
-        candidate: `trial-17`, a control's name (`default`, `all-parallel`), or a named baseline.
-        trial: The trial whose configuration it has, None for a baseline that was no trial.
+        candidate: `trial-17`, a control's name (`default`, `all-parallel`).
+        trial: The trial whose configuration it has.
         control: The control's name, None for a trial of the search itself.
         phase: `race` or `final`.
         state: `waiting`, `running`, `finished`, `failed`, or `stopped` where the candidate lost the race before.
@@ -62,7 +62,7 @@ class FinalRun:
     """
 
     candidate: str
-    trial: int | None
+    trial: int
     control: str | None
     method: str
     config: Values
@@ -154,8 +154,8 @@ class Promotion:
     def winner(self) -> FinalRun | None:
         """The run to register, chosen on validation alone: of the best candidate by its mean, the best seed.
 
-        Of several objectives, the first in the order of `pareto.order`. Candidates are the search's own; controls are
-        compared with, never chosen. None if none has finished.
+        Of several objectives, the first in the order of `ledger.ranking.order_of`. Candidates are the search's own;
+        controls are compared with, never chosen. None if none has finished.
         """
         names = [one.metric for one in self.objectives]
         own = sorted({run.candidate for run in self.finals() if run.control is None})

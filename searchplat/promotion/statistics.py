@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from searchplat.contract import SAMPLED
+from searchplat.contract import COLD, SAMPLED
 
 FloatArray = NDArray[np.float64]
 
@@ -100,7 +100,8 @@ def per_user(metric: str, ranks: ArrayLike) -> FloatArray:
     The definitions of `trials.training.metrics`, which the platform may not import; a test holds them together.
 
     Args:
-        metric: `mrr`, `mrr@k`, `recall@k` or `ndcg@k`; 0 beyond rank k; `sampled/` before it says of which ranks.
+        metric: `mrr`, `mrr@k`, `recall@k` or `ndcg@k`; 0 beyond rank k; `sampled/` or `cold/` before it
+            says of which ranks.
         ranks: Whole numbers >= 1, of any shape.
 
     Returns:
@@ -112,7 +113,7 @@ def per_user(metric: str, ranks: ArrayLike) -> FloatArray:
     >>> per_user("ndcg@3", [1, 2, 3, 7]).round(3).tolist()
     [1.0, 0.631, 0.5, 0.0]
     """
-    found = _METRIC.fullmatch(metric.removeprefix(SAMPLED))
+    found = _METRIC.fullmatch(metric.removeprefix(SAMPLED).removeprefix(COLD))
     if found is None:
         raise ValueError(f"metric {metric!r} is not known; known are mrr, mrr@k, recall@k and ndcg@k, such as ndcg@10")
     rank = np.asarray(ranks, dtype=np.float64)

@@ -270,7 +270,7 @@ def _rows(promotion: Promotion, metrics: Sequence[str], all_candidates: bool) ->
         runs = promotion.finals(candidate)
         if not runs:
             continue
-        role: Role = "control" if runs[0].control is not None or runs[0].trial is None else "candidate"
+        role: Role = "control" if runs[0].control is not None else "candidate"
         if winner is not None and candidate == winner.candidate:
             role = "winner"
         if role == "candidate" and not all_candidates:

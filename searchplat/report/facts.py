@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchplat import lineage
-from searchplat.cli.snapshot import Snapshot, take
-from searchplat.engine.shares import said
-from searchplat.ledger import Event, Ledger
+from searchplat.engine.sizing.choose import said
+from searchplat.ledger import Event, Ledger, lineage
 from searchplat.promotion import record
 from searchplat.promotion.record import Promotion
+from searchplat.views.snapshot import Snapshot, take
 
 _CHUNK = 5000
 
@@ -57,7 +56,7 @@ class Facts:
 
     Args:
         curves: (epoch, first objective) of each trial that reported a finite value, by number, in order of epochs.
-        lineages: Hashes and versions that trials ran under, see `searchplat.lineage`.
+        lineages: Hashes and versions that trials ran under, see `searchplat.ledger.lineage`.
         promotion: The newest, if there is one.
         running: Whether a driver is at work.
         share: What trials take of a machine, where that was measured.

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from searchplat.cli.text import visible
 from searchplat.searchers.contract import TrialState
+from searchplat.views.text import visible
 
 MOST = 2000
 """Trials drawn in a figure; more make a file slow to open and a picture no clearer."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchplat.report.facts import Facts
-from searchplat.spec.model import Layout
+from searchplat.spec.space import Layout
 
 Estimator = Literal["regression", "difference"]
 

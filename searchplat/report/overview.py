@@ -7,14 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from searchplat.cli import text
-from searchplat.cli.best import shared_values
-from searchplat.cli.view import searched_values
 from searchplat.ledger import TrialRecord
-from searchplat.ranking import by_value
+from searchplat.ledger.ranking import by_value
 from searchplat.report.facts import Facts
 from searchplat.report.promoted import Candidate, candidates
 from searchplat.searchers.contract import TrialState
+from searchplat.views import text
+from searchplat.views.live_picture import measured, searched_values, shared_values
 
 _LEADERS = 20
 _CAUSE = 160
@@ -77,7 +76,8 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     if times.began is not None and times.last is not None:
         first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (times.began, times.last))
         lines.append(("from, to", f"{first} to {last} UTC"))
-    lines.append(("seed", str(spec.seed)))
+    shared = [stage.name for stage in spec.stages if stage.seeds == "shared"]
+    lines.append(("seed", str(spec.seed) + (f"; one for all trials of {', '.join(shared)}" if shared else "")))
     if facts.share:
         lines.append(("a trial takes", facts.share))
     if spec.overrides:
@@ -172,7 +172,9 @@ def best_line(facts: Facts) -> str:
     if rival is None or rival.objectives is None:
         return f"{line}; there is no control to compare with."
     ahead = f"ahead of the best control, {rival.control} ({text.change(value, rival.objectives[0])})"
-    return f"{line}, {snapshot.ranking.not_beaten or ahead}; one training each."
+    count = len(snapshot.ranking.trainings[best.number].numbers)
+    trained = "one training each" if count == 1 else f"the mean of {count} trainings, against one"
+    return f"{line}, {snapshot.ranking.not_beaten or ahead}; {trained}."
 
 
 def _front_line(facts: Facts) -> str:
@@ -206,4 +208,6 @@ def _values(facts: Facts, trial: TrialRecord, without: Collection[str] = ()) -> 
     if trial.control is not None:
         return text.values_line(trial.values, 300)
     values = searched_values(facts.snapshot, trial)
-    return text.values_line({name: value for name, value in values.items() if name not in without}, 400)
+    shown = text.values_line({name: value for name, value in values.items() if name not in without}, 400)
+    several = len(facts.snapshot.ranking.trainings[trial.number].numbers) > 1
+    return f"{shown} ({measured(facts.snapshot, trial)})" if several else shown

@@ -21,8 +21,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from searchplat.cli import text
-from searchplat.lineage import changes
+from searchplat.ledger.lineage import changes
 from searchplat.report import overview
 from searchplat.report.facts import Facts
 from searchplat.report.figure import Figure
@@ -31,6 +30,7 @@ from searchplat.report.parameters import parameter_figures, trade_off
 from searchplat.report.progress import best_so_far, learning_curves, timeline
 from searchplat.report.promoted import candidates, counts, fidelity_figure, final_tables, result_line
 from searchplat.report.surrogate import surrogate_figures
+from searchplat.views import text
 
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from searchplat.cli import text
 from searchplat.ledger import TrialRecord
 from searchplat.report.facts import Facts
 from searchplat.report.figure import MOST, Figure, axis, label, thin, thinned_note
-from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, Space
 from searchplat.spec.scale import share_of
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.views import text
 
 _LINES = 500
 """Of parallel coordinates, where more cover each other, and points of a slice."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from searchplat.cli import text
-from searchplat.cli.options import TOP
 from searchplat.ledger import TrialRecord
 from searchplat.report.facts import Facts, Span, lanes
 from searchplat.report.figure import MOST, STATE_COLOURS, Figure, axis, colour, label, thin, thinned_note
 from searchplat.searchers.contract import TrialState
+from searchplat.views import TOP, text
 
 _CURVES = 400
 """Learning curves drawn; more become a coloured area."""

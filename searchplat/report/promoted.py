@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchplat import protocol
-from searchplat.cli import text
 from searchplat.errors import SearchplatError
+from searchplat.ledger.ranking import order_of
+from searchplat.ledger.rivals import not_beaten
 from searchplat.promotion import formats
 from searchplat.promotion.record import FINAL, FINISHED, RACE, STOPPED, Promotion
 from searchplat.promotion.statistics import spread
 from searchplat.promotion.table import Table, make_table
-from searchplat.ranking import order_of
 from searchplat.report.figure import Figure, axis, label
-from searchplat.rivals import not_beaten
+from searchplat.views import text
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from searchplat.errors import InputError
 from searchplat.searchers import options as _options
 from searchplat.searchers.contract import BatchSearcher, History, PastTrial, Searcher, Suggestion, TrialState
-from searchplat.spec.model import SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Space
 
 if TYPE_CHECKING:
     from searchplat.searchers.pr import PRSampler

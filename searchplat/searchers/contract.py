@@ -21,11 +21,11 @@ class TrialState(StrEnum):
     WAITING = "waiting"  # suggested, not started (or to be taken up again)
     RUNNING = "running"
     FINISHED = "finished"  # all its epochs
-    STOPPED = "stopped"  # early, by the scheduler
+    STOPPED = "stopped"  # early, by a rule of early stopping
     DIVERGED = "diverged"  # a metric was NaN or infinite
-    INFEASIBLE = "infeasible"  # out of memory also at the smallest micro-batch
+    INFEASIBLE = "infeasible"  # out of memory also at the smallest micro-batch, or its values do not fit the data
     TIMEOUT = "timeout"  # silent for longer than allowed
-    FAILED = "failed"  # a bug
+    FAILED = "failed"  # a bug, an objective that is not reported, or workers that died too often
 
     @property
     def final(self) -> bool:

@@ -13,8 +13,8 @@ from searchplat.errors import InputError
 from searchplat.searchers.contract import History, Suggestion
 from searchplat.searchers.options import GridOptions
 from searchplat.searchers.points import Key, enumerate_points, key, seed_of, snap, tried
-from searchplat.spec.model import Categorical, Domain, Float, Int, Space
 from searchplat.spec.scale import at_share
+from searchplat.spec.space import Categorical, Domain, Float, Int, Space
 
 MOST = 100_000
 """Points of a grid: ten times the trials of a large search; a list of these takes a second."""

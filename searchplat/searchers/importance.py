@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from searchplat.searchers.optuna_space import OptunaSpace
-from searchplat.spec.model import Space
+from searchplat.spec.space import Space
 
 
 def importance(

@@ -24,7 +24,7 @@ from searchplat.contract import Values
 from searchplat.searchers.contract import History, PastTrial, Suggestion
 from searchplat.searchers.optuna_space import OptunaSpace
 from searchplat.searchers.points import Key, key, seed_of, untried
-from searchplat.spec.model import Space
+from searchplat.spec.space import Space
 
 MakeSampler = Callable[[int, dict[str, BaseDistribution]], BaseSampler]
 """Builds a sampler from a seed and the distributions that every point has."""

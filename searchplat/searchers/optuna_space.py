@@ -15,7 +15,7 @@ from optuna.trial import Trial
 
 from searchplat.contract import Values
 from searchplat.searchers.points import constant, snap
-from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
 
 Params = dict[str, Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from searchplat.contract import Values
 from searchplat.searchers.contract import History
-from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
 
 Key = tuple[str, ...]
 """Identity of a point: the text of each axis's value in the space's order, empty where inactive."""
@@ -41,7 +41,7 @@ def levels(domain: Domain) -> Sequence[Any] | None:
         case Float() if domain.low == domain.high:
             return [float(domain.low)]
         case Float() if domain.step is not None:
-            return [float(domain.low + domain.step * i) for i in range(int(domain.size()))]
+            return [domain.level(i) for i in range(int(domain.size()))]
     return None
 
 
@@ -61,7 +61,7 @@ def snap(domain: Domain, value: Any) -> Any:
             if domain.step is None:
                 return float(clipped)
             index = min(round((clipped - domain.low) / domain.step), int(domain.size()) - 1)
-            return float(domain.low + domain.step * index)
+            return domain.level(index)
         case Int():
             index = round((float(value) - domain.low) / domain.step)
             return int(domain.low + domain.step * min(max(index, 0), int(domain.size()) - 1))

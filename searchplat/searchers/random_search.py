@@ -10,7 +10,7 @@ import numpy as np
 from searchplat.searchers.contract import History, Suggestion
 from searchplat.searchers.options import RandomOptions
 from searchplat.searchers.points import seed_of, tried, untried
-from searchplat.spec.model import Space
+from searchplat.spec.space import Space
 
 
 class RandomSearcher:

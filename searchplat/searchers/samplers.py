@@ -18,7 +18,7 @@ from searchplat.errors import InputError
 from searchplat.searchers.options import CMAESOptions, GPOptions, NSGA2Options, TPEOptions
 from searchplat.searchers.optuna_adapter import OptunaSearcher
 from searchplat.searchers.points import seed_of
-from searchplat.spec.model import Space
+from searchplat.spec.space import Space
 
 Distributions = dict[str, BaseDistribution]
 

@@ -17,12 +17,12 @@ from optuna.trial import TrialState as State
 
 from searchplat.errors import InputError
 from searchplat.ledger import Event, Ledger, TrialRecord
+from searchplat.ledger.repeats import repeated
 from searchplat.paths import sqlite_uri
 from searchplat.searchers.contract import TrialState
 from searchplat.searchers.optuna_adapter import quiet
-from searchplat.spec.model import Bool, Categorical, Domain, Float, Int, Layout, SearchSpec
-
-_CONTROLS = "controls"  # `engine.plan.CONTROLS`; searchers do not import the engine
+from searchplat.spec.model import CONTROLS, SearchSpec
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout
 
 
 def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> list[str]:
@@ -44,7 +44,7 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
     try:
         with quiet():
             storage = optuna.storages.RDBStorage(sqlite_uri(part.absolute()))
-            for stage in [*(stage.name for stage in spec.stages), _CONTROLS]:
+            for stage in [*(stage.name for stage in spec.stages), CONTROLS]:
                 trials = [trial for trial in ledger.trials() if trial.stage == stage]
                 if not trials:
                     continue
@@ -93,6 +93,8 @@ def _frozen(
         "trial": trial.number, "state": trial.state.value, "seed": trial.seed, "seconds": trial.seconds,
         "data_fraction": trial.data_fraction, "config": trial.config,
     }  # fmt: skip
+    if (other := repeated(trial)) is not None:
+        attributes["repeats"] = other
     for name in ("control", "cause"):
         if (value := getattr(trial, name)) is not None:
             attributes[name] = value

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from searchplat.spec.document.nodes import Node
+from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, show, suggest
-from searchplat.spec.model import Bool, Categorical, Condition, Domain, Float, Int, Layout, Scalar
-from searchplat.spec.nodes import Node
-from searchplat.spec.shapes import BROKEN, whole
+from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Scalar
 
 MOST_BITS = 1000
 """A layout's size, about 2**bits, must stay a floating-point number."""

@@ -15,11 +15,12 @@ from pydantic import BaseModel
 from searchplat import methods
 from searchplat.contract import Method
 from searchplat.errors import AssetError, InputError
+from searchplat.spec.document.nodes import Node, Place
+from searchplat.spec.document.typed import about, add_error, check_names, check_values, errors_of, instantiate
 from searchplat.spec.errors import Problems, show, suggest
-from searchplat.spec.model import Bool, Categorical, Control, Domain, Float, Int, Layout, Space, StageSpec
-from searchplat.spec.nodes import Node, Place
+from searchplat.spec.model import Control, StageSpec
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
 from searchplat.spec.stages import in_effect, stage_key
-from searchplat.spec.typed import about, add_error, check_names, check_values, errors_of, instantiate
 
 _SAMPLES = 16
 """Points tried of each stage: enough to meet a rule between fields that a fair share of the space breaks."""

@@ -14,22 +14,14 @@ from searchplat import methods, protocol
 from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
 from searchplat.spec.controls import build_controls, check_controls
+from searchplat.spec.document.folders import with_absolute_folders
+from searchplat.spec.document.nodes import Node, Place
+from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.folders import with_absolute_folders
 from searchplat.spec.grammar import BODY, NAME
-from searchplat.spec.model import (
-    DataSpec,
-    Domain,
-    Objective,
-    PromotionSpec,
-    Resources,
-    SearchSpec,
-    Space,
-    StageSpec,
-)
-from searchplat.spec.nodes import Node, Place
+from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
 from searchplat.spec.searcher import check_searchers
-from searchplat.spec.shapes import BROKEN, whole
+from searchplat.spec.space import Domain, Space
 from searchplat.spec.stages import build_stages
 
 

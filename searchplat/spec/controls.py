@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.spec.binding import Binding, find_method
+from searchplat.spec.document.nodes import Node
+from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.model import Control, Domain, Layout, Space, StageSpec
-from searchplat.spec.nodes import Node
-from searchplat.spec.shapes import BROKEN, whole
+from searchplat.spec.model import Control, StageSpec
+from searchplat.spec.space import Domain, Layout, Space
 
 
 def build_controls(
@@ -35,6 +36,9 @@ def build_controls(
         if fields["name"] and fields["name"] in names:
             rule, value = "every control has its own name", fields["name"]
             problems.add(node.fields["name"], f"{key}.name", rule, value=value, remedy="rename one of the two")
+        if "drop" in fields:
+            rule = "a scale drops a control of the file by its name, and the file has none of this name"
+            problems.add(node.fields["drop"].key_place, f"{key}.drop", rule, remedy="remove the control itself")
         names.add(fields["name"])
         controls.append(_build(fields, node, key, axes, last, problems))
     return controls

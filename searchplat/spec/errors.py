@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searchplat.errors import InputError
-from searchplat.spec.nodes import Node, Place
+from searchplat.spec.document.nodes import Node, Place
 
 
 @dataclass(frozen=True)

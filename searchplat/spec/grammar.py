@@ -6,7 +6,7 @@ keys (low <= high, stages and parameters, fields of the method) is in `axes`, `s
 
 from __future__ import annotations
 
-from searchplat.spec.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
+from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME_RULE = "names are 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
@@ -112,6 +112,20 @@ SCHEDULER = Tagged(
     },
     doc="asha, median or none",
 )
+_SEEDS = Field(
+    Text(words=("own", "shared")),
+    "own: every trial has a seed of its own; shared: all have the same, of which each repeat has the next; default own",
+)
+_REPEATS = Field(
+    Fields(
+        {
+            "share": Field(Number(above=0, high=0.5), "share of the stage's trials that are repeats", required=True),
+            "top": Field(_COUNT, "how many of the best configurations they are of; default 3"),
+        },
+        what="repeats",
+    ),
+    "train the best configurations again on other seeds, and rank by the mean of the trainings",
+)
 STAGE = Fields(
     {
         "name": Field(_NAME, "the stage's name", required=True),
@@ -126,6 +140,8 @@ STAGE = Fields(
             Number(integer=True), "of stages that can go on at once, the highest gets a free slot first; default 0"
         ),
         "data_fraction": Field(_FRACTION, "share of the users, in (0, 1]; default 1"),
+        "seeds": _SEEDS,
+        "repeats": _REPEATS,
         "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
         "from": Field(
             Fields(
@@ -150,6 +166,7 @@ CONTROL = Fields(
         "random": Field(Flag(), "draw the searched parameters at random; default false"),
         "trials": Field(_COUNT, "number of trials, of different seeds or draws; default 1"),
         "data_fraction": Field(_FRACTION, "share of the users; default: that of the last stage"),
+        "drop": Field(Flag(), "true, in a scale: leave out the file's control of this name"),
     },
     what="a control",
 )
@@ -181,10 +198,14 @@ PROMOTION = Fields(
         "data_fraction": Field(_FRACTION, "on which share of the users; default 1"),
         "test": Field(
             ListOf(
-                Text(r"(sampled/)?[a-z][a-z0-9_]*(@[1-9][0-9]*)?", "test metrics are named like mrr or sampled/ndcg@10")
+                Text(
+                    r"((sampled|cold)/)?[a-z][a-z0-9_]*(@[1-9][0-9]*)?",
+                    "test metrics are named like mrr, sampled/ndcg@10 or cold/ndcg@10",
+                )
             ),
             "the metrics measured once on the test split; default mrr, recall@10, ndcg@10; sampled/ndcg@10 is among "
-            "sampled items, where the method's sampled_negatives says how many",
+            "sampled items, where the method's sampled_negatives says how many; cold/ndcg@10 is over the users whose "
+            "test item is cold, one of the 35 % of all items with the fewest training interactions",
         ),
     },
     what="promotion",
@@ -206,6 +227,8 @@ _BODY = {
     "hours": Field(Number(above=0), "how long they may train together, if there are no stages"),
     "gpu_hours": Field(Number(above=0), "how many GPU hours they may take together, if there are no stages"),
     "data_fraction": Field(_FRACTION, "share of the users, if there are no stages; default 1"),
+    "seeds": Field(_SEEDS.shape, "own or shared seeds of the trials, if there are no stages; default own"),
+    "repeats": Field(_REPEATS.shape, "repeats of the best configurations, if there are no stages"),
     "scheduler": Field(SCHEDULER, "what may stop a trial early; by default nothing"),
     "resources": Field(RESOURCES, "what a trial takes"),
     "promotion": Field(PROMOTION, "how winners are trained and tested"),

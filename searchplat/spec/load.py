@@ -10,14 +10,14 @@ from searchplat import methods
 from searchplat.errors import InputError
 from searchplat.redaction import secrets_in
 from searchplat.spec.build import Origin, build_spec
+from searchplat.spec.document.merge import merge
+from searchplat.spec.document.nodes import Node, Place
+from searchplat.spec.document.overrides import apply_overrides
+from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, line_and_column, read_file
 from searchplat.spec.errors import Problem, Problems, SpecError, suggest
 from searchplat.spec.find import find_space
 from searchplat.spec.grammar import FILE
-from searchplat.spec.merge import merge
 from searchplat.spec.model import SearchSpec
-from searchplat.spec.nodes import Node, Place
-from searchplat.spec.overrides import apply_overrides
-from searchplat.spec.strict_yaml import MAX_BYTES, decode, line_and_column, read_file
 
 MAX_SCALES = 32
 """Every scale of a file is checked like a file of its own."""

@@ -11,25 +11,19 @@ from typing import Any
 
 from searchplat.spec.errors import join, show
 from searchplat.spec.model import (
-    Bool,
-    Categorical,
-    Condition,
     Control,
     DataSpec,
-    Domain,
-    Float,
-    Int,
-    Layout,
     Objective,
     PromotionSpec,
+    RepeatsSpec,
     Resources,
     SchedulerSpec,
     SearcherSpec,
     SearchSpec,
-    Space,
     StageFrom,
     StageSpec,
 )
+from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Space
 
 VERSION = 1
 """Of the document; a reader of a newer one refuses it."""
@@ -157,7 +151,7 @@ def _axis_from(document: Mapping[str, Any]) -> Domain:
 def _stage_to(stage: StageSpec) -> dict[str, Any]:
     fields = {_STAGE_KEYS.get(key, key): item for key, item in _plain(stage).items()}
     # Left out where they say nothing, as in the documents of before there were such keys.
-    later = {"hours": None, "gpu_hours": None, "priority": 0}
+    later = {"hours": None, "gpu_hours": None, "priority": 0, "seeds": "own", "repeats": None}
     return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 
 
@@ -169,6 +163,7 @@ def _stage_from(document: Mapping[str, Any]) -> StageSpec:
             "over": tuple(document["over"]),
             "searcher": SearcherSpec(**document["searcher"]),
             "scheduler": SchedulerSpec(**document["scheduler"]),
+            "repeats": RepeatsSpec(**document["repeats"]) if document.get("repeats") else None,
             "start_from": None if document["from"] is None else StageFrom(**document["from"]),
         }
     )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from searchplat.spec.document.nodes import Node
+from searchplat.spec.document.typed import check_names, check_values
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.model import Categorical, Domain, Space, StageSpec
-from searchplat.spec.nodes import Node
+from searchplat.spec.model import StageSpec
+from searchplat.spec.space import Categorical, Domain, Space
 from searchplat.spec.stages import stage_key
-from searchplat.spec.typed import check_names, check_values
+
+GENERATIONS = ("cmaes", "nsga2")
+"""Searchers that keep count of which trial belongs to which generation."""
 
 
 def check_searchers(
@@ -31,6 +35,9 @@ def check_searchers(
         if stage is not None and (rule := _breaks(stage, axes, objectives)):
             remedy = "use random, grid, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
             problems.add(searcher.fields["name"], f"{key}.name", rule, remedy=remedy)
+        if stage is not None and stage.repeats is not None and (broken := _no_repeats(stage)):
+            place = node.fields.get("repeats", searcher)
+            problems.add(place, f"{key.removesuffix('searcher')}repeats", broken[0], remedy=broken[1])
 
 
 def _known(node: Node, name: str, key: str, problems: Problems) -> bool:
@@ -44,6 +51,18 @@ def _known(node: Node, name: str, key: str, problems: Problems) -> bool:
     known = check_names(SEARCHERS[name].options, options, key, f"an option of searcher {name}", problems)
     check_values(SEARCHERS[name].options, known, {}, node, key, problems)
     return True
+
+
+def _no_repeats(stage: StageSpec) -> tuple[str, str] | None:
+    """The first rule of `repeats` that a stage breaks, and what to do."""
+    if stage.scheduler.name != "none":
+        rule = f"{stage.scheduler.name} stops trials early, and values after different epochs have no mean"
+        return rule, "remove repeats, or give the stage scheduler: {name: none}"
+    if stage.searcher.name in GENERATIONS:
+        return f"{stage.searcher.name} counts its trials in generations, which have no room for repeats", (
+            "remove repeats, or use random, grid, tpe, gp or pr"
+        )
+    return None
 
 
 def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int) -> str:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from searchplat.spec.document.nodes import Node
+from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.model import Domain, SchedulerSpec, SearcherSpec, StageFrom, StageSpec
-from searchplat.spec.nodes import Node
-from searchplat.spec.shapes import BROKEN, whole
+from searchplat.spec.model import CONTROLS, RepeatsSpec, SchedulerSpec, SearcherSpec, StageFrom, StageSpec
+from searchplat.spec.space import Domain
 
-CONTROLS = "controls"
-"""No stage may have this name: the ledger files the controls under it."""
-
-
-SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction")
+SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction", "seeds", "repeats")
 """Keys of a file without stages: those of its only stage."""
 
 
@@ -44,6 +41,7 @@ def build_stages(
     for index, (node, fields) in enumerate(zip(nodes, read["stages"], strict=True)):
         stages.append(_build(node, fields, nodes[:index], nodes, scheduler, problems))
     _check_over(nodes, read["stages"], axes, problems)
+    _check_seeds(nodes, stages, problems)
     _check_unsearched(root, nodes, read["stages"], axes, problems)
     return stages
 
@@ -62,14 +60,27 @@ def _implicit(
                 rule = f"a file without stages must have the key {key}"
                 problems.add(root, "", rule, remedy=f"add {key}, or stages")
     bounds: dict[str, Any] = {key: read.get(key) for key in ("hours", "gpu_hours")}
+    seeds, again = read.get("seeds", "own"), read.get("repeats")
     if (
-        not whole([searcher, trials, fraction, *bounds.values()])
+        not whole([searcher, trials, fraction, seeds, again, *bounds.values()])
         or None in axes.values()
         or (axes and "searcher" not in read)
     ):
         return None
     spec = _searcher(searcher) if axes and searcher is not None else SearcherSpec("random")
-    return StageSpec("search", tuple(axes), spec, trials, fraction, {}, None, scheduler, **bounds)
+    return StageSpec(
+        "search",
+        tuple(axes),
+        spec,
+        trials,
+        fraction,
+        {},
+        None,
+        scheduler,
+        **bounds,
+        seeds=seeds,
+        repeats=_repeats(again),
+    )
 
 
 def _build(
@@ -120,11 +131,17 @@ def _build(
         hours=fields.get("hours"),
         gpu_hours=fields.get("gpu_hours"),
         priority=fields.get("priority", 0),
+        seeds=fields.get("seeds", "own"),
+        repeats=_repeats(fields.get("repeats")),
     )
 
 
 def _searcher(fields: Mapping[str, Any]) -> SearcherSpec:
     return SearcherSpec(fields["name"], {key: value for key, value in fields.items() if key != "name"})
+
+
+def _repeats(fields: Mapping[str, Any] | None) -> RepeatsSpec | None:
+    return None if fields is None else RepeatsSpec(**fields)
 
 
 def stage_key(node: Node, everyone: Sequence[Node]) -> str:
@@ -162,6 +179,21 @@ def _check_over(
                 problems.add(value.key_place, f"{key}.fixed", rule, remedy="remove one of the two")
         if node.name is not None:
             inherited[node.name] = {**taken, **dict.fromkeys((n for n in over if n is not BROKEN), node.name)}
+
+
+def _check_seeds(nodes: Sequence[Node], stages: Sequence[StageSpec | None], problems: Problems) -> None:
+    """A stage that only trains the best again, on the same users and the seed that it had, would learn nothing."""
+    known = {stage.name: stage for stage in stages if stage is not None}
+    for node, stage in zip(nodes, stages, strict=True):
+        if stage is None or stage.over or stage.start_from is None:
+            continue
+        earlier = known.get(stage.start_from.stage)
+        both = [(one.seeds, one.data_fraction, one.fixed) for one in (stage, earlier) if one is not None]
+        if stage.seeds == "shared" and len(both) == 2 and both[0] == both[1]:
+            rule = f"trains the best of stage {stage.start_from.stage} on the users and the seed that they had"
+            place = node.fields.get("seeds", node)
+            remedy = "write seeds: own, or another data_fraction or fixed"
+            problems.add(place, f"{stage_key(node, nodes)}.seeds", rule, value=stage.seeds, remedy=remedy)
 
 
 def _check_unsearched(

@@ -7,7 +7,7 @@ The query, for the experiment of the search's name, best first by the metric `be
 
 `FINISHED` are the trials that ended with a value: all their epochs, or stopped early by the scheduler. Those compare
 that were measured on the share of the users that the parent run's tag `searchplat.compared_on` says. With several
-objectives, `tags.searchplat.front = 'yes'` is the Pareto front. See `searchplat.ranking`.
+objectives, `tags.searchplat.front = 'yes'` is the Pareto front. See `searchplat.ledger.ranking`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 
 import numpy as np
 
-from searchplat import pareto
 from searchplat.errors import InputError
-from searchplat.ranking import gains, place_of
+from searchplat.ledger import pareto
+from searchplat.ledger.ranking import gains, place_of
 from searchplat.spec.model import Objective
-from searchplat.tracking import client as mlflow_client
-from searchplat.tracking import names
-from searchplat.tracking.address import Address
-from searchplat.tracking.views import compares
+from searchplat.tracking.pages.views import compares
+from searchplat.tracking.store import client as mlflow_client
+from searchplat.tracking.store import keys
+from searchplat.tracking.store.address import Address
 
 _PAGE = 1000
 
-RANKED = f"tags.`{names.KIND}` = 'trial' and tags.`{names.CONTROL}` IS NULL and attributes.status = 'FINISHED'"
+RANKED = f"tags.`{keys.KIND}` = 'trial' and tags.`{keys.CONTROL}` IS NULL and attributes.status = 'FINISHED'"
 """Trials of the search itself that ended with a value; the documented query also says on which share of the users."""
 
 
@@ -79,15 +79,15 @@ def best_trials(
         if experiment is None or parent is None:
             raise InputError(f"{where.shown}: has no search {search!r}; `searchplat sync {search}` sends it")
         tags = parent.data.tags
-        ways = [way == "maximize" for way in tags[names.DIRECTION].split()]
-        objectives = [Objective(*one) for one in zip(tags[names.OBJECTIVE].split(), ways, strict=True)]
+        ways = [way == "maximize" for way in tags[keys.DIRECTION].split()]
+        objectives = [Objective(*one) for one in zip(tags[keys.OBJECTIVE].split(), ways, strict=True)]
         place = place_of(objectives, by)
         place = 0 if len(objectives) == 1 else place
-        query = f"{RANKED} and tags.`{names.SEARCH_ID}` = '{tags[names.SEARCH_ID]}'"
+        query = f"{RANKED} and tags.`{keys.SEARCH_ID}` = '{tags[keys.SEARCH_ID]}'"
         if stage is not None:
-            query += f" and tags.`{names.STAGE}` = '{_quoted(stage)}'"
-        elif names.SHARE in tags:
-            query += f" and {compares(float(tags[names.SHARE]))}"
+            query += f" and tags.`{keys.STAGE}` = '{_quoted(stage)}'"
+        elif keys.SHARE in tags:
+            query += f" and {compares(float(tags[keys.SHARE]))}"
         # Which few stand for a front depends on all of it, so of several objectives all trials are fetched.
         order, most = ["attributes.start_time ASC", "attributes.run_name ASC"], None
         if place is not None:
@@ -105,7 +105,7 @@ def best_trials(
 def newest_parent(client: Any, experiment_id: str) -> Any:
     """The parent run; the newest where several searches of this name write to one server."""
     found = client.search_runs(
-        [experiment_id], f"tags.`{names.KIND}` = 'search'", max_results=1, order_by=["attributes.start_time DESC"]
+        [experiment_id], f"tags.`{keys.KIND}` = 'search'", max_results=1, order_by=["attributes.start_time DESC"]
     )
     return found[0] if found else None
 
@@ -125,18 +125,18 @@ def _search(client: Any, experiment_id: str, query: str, order: list[str], most:
 
 
 def _key(objective: Objective) -> str:
-    return names.key(f"best/{objective.metric}")
+    return keys.key(f"best/{objective.metric}")
 
 
 def _ranked(run: Any, objectives: Sequence[Objective]) -> RankedRun:
     tags, values = run.data.tags, {one.metric: run.data.metrics[_key(one)] for one in objectives}
     return RankedRun(
-        int(tags[names.TRIAL]),
-        tags[names.STAGE],
+        int(tags[keys.TRIAL]),
+        tags[keys.STAGE],
         run.info.run_id,
         values[objectives[0].metric],
         values,
-        tags.get(names.FRONT) == "yes" if len(objectives) > 1 else None,
+        tags.get(keys.FRONT) == "yes" if len(objectives) > 1 else None,
         dict(run.data.params),
     )
 

@@ -26,7 +26,7 @@ import torch
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TrialJob, WarmCache
-from trials.backbones.frozen import BERT4RecSettings, SASRecSettings, make_model
+from trials.backbones.recommenders.frozen import BERT4RecSettings, SASRecSettings, make_model
 from trials.data import open_search
 from trials.training.final import FinalLoop
 from trials.training.seeds import seed_everything

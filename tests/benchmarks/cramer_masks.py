@@ -22,13 +22,13 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from trials.backbones.frozen import blank_recommender, carried
-from trials.backbones.text_encoder import TextEncoder
+from trials.backbones.encoders.text_encoder import TextEncoder
+from trials.backbones.recommenders.frozen import blank_recommender, carried
 from trials.cramer import CRAMERConfig
 from trials.cramer.encoder import FrozenRequests
 from trials.cramer.model import CRAMERModel
 from trials.cramer.requests import HistoryTexts
-from trials.data.dataset import Queries
+from trials.data.preparing.dataset import Queries
 
 LENGTH, WIDTH = 50, 384
 """Items of a history, and width of MiniLM's vectors."""

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AutoModel, LlamaConfig
 
-from trials.backbones.decoder_parts import DecoderParts, LlamaParts
+from trials.backbones.decoders.parts import DecoderParts, LlamaParts
 from trials.dual.inputs import SentenceTokens, Tokens
 from trials.dual.layer import DALayer, Scene, scenes
 from trials.dual.layout import SERIAL

@@ -34,9 +34,9 @@ def measure(users: int, items: int, batch_size: int) -> None:
     import numpy as np
     import torch
 
-    from trials.backbones.frozen import SASRecSettings, blank_recommender
-    from trials.backbones.next_item import NextItemModel
-    from trials.data.dataset import Queries
+    from trials.backbones.recommenders.frozen import SASRecSettings, blank_recommender
+    from trials.backbones.recommenders.next_item import NextItemModel
+    from trials.data.preparing.dataset import Queries
     from trials.training.evaluation import target_ranks
 
     torch.manual_seed(0)

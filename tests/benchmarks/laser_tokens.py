@@ -23,15 +23,14 @@ import numpy as np
 import torch
 from transformers import AutoModel, LlamaConfig
 
-from trials.backbones.decoder_lm import DecoderLM
-from trials.backbones.decoder_parts import LlamaParts
-from trials.backbones.frozen import blank_recommender
-from trials.data.dataset import SearchData
+from trials.backbones.decoders.decoder_lm import DecoderLM
+from trials.backbones.decoders.parts import LlamaParts
+from trials.backbones.recommenders.frozen import blank_recommender
+from trials.data.preparing.dataset import SearchData
 from trials.laser.batches import Batcher
 from trials.laser.build import recommender_settings
 from trials.laser.collaborative import Collaborator
 from trials.laser.config import LaserConfig
-from trials.laser.groups import ColdItems
 from trials.laser.instructions import Instructions
 from trials.laser.model import LaserModel
 from trials.nn.blocks import Blocks
@@ -95,7 +94,7 @@ def laser(lm: DecoderLM, data: SearchData, former: str) -> LaserModel:
     )
     recommender = blank_recommender("bert4rec", recommender_settings(config), ITEMS)
     batcher = Batcher(config, data, instructions)
-    model = LaserModel(config, lm, instructions, batcher, ITEMS, Collaborator(recommender), ColdItems(data))
+    model = LaserModel(config, lm, instructions, batcher, ITEMS, Collaborator(recommender))
     model.memory.use(torch.randn(ITEMS, lm.hidden_size))
     return model.train()
 

@@ -25,9 +25,10 @@ PACKAGES = str(Path(__file__).parents[1] / "packages")
 sys.path.insert(0, PACKAGES)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.get("PYTHONPATH")]))
 
+from plain_tune import QUIET
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.search import _TUNE_ENVIRONMENT, run_search
+from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import Resources
@@ -92,7 +93,7 @@ def arrived(uri: str, experiment: str) -> int:
 
 def plain(folder: Path, trials: int, epochs: int, slots: int, seconds: float) -> None:
     """Run and print plain Ray Tune."""
-    os.environ.update(_TUNE_ENVIRONMENT)
+    os.environ.update(QUIET)
     import logging
 
     import ray

@@ -19,9 +19,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from searchplat.engine.packing import Choice
 from searchplat.engine.search import run_search
-from searchplat.engine.shares import recorded
+from searchplat.engine.sizing.arithmetic import Choice
+from searchplat.engine.sizing.choose import recorded
 from searchplat.ledger import Ledger
 from searchplat.spec import find_space, load
 from searchplat.spec.model import Resources, SearcherSpec, SearchSpec

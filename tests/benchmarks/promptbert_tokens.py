@@ -24,9 +24,9 @@ import torch
 from torch.nn import functional as F
 from transformers import BertConfig, BertForMaskedLM
 
-from trials.backbones.masked_lm import MaskedLM, _take_apart
+from trials.backbones.encoders.masked_lm import MaskedLM, _take_apart
 from trials.backbones.words import WordTokenizer
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.promptbert.config import PromptBERTConfig
 from trials.promptbert.model import PromptBERTModel
 from trials.promptbert.prompts import TEMPLATES, tokenise, vocabulary_texts

@@ -20,21 +20,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "packages"))
 
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.actor import MESSAGE
-from searchplat.engine.gate import Gate
-from searchplat.engine.work import Message
+from searchplat.engine.judge import Judge
+from searchplat.engine.shutdown.shutdown import Shutdown
+from searchplat.engine.worker.order import Message
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SchedulerSpec
 
 EPOCHS, TRIALS = 20, 200
-
-
-class TuneTrial:
-    """What the gate looks at of Tune's trial."""
-
-    def __init__(self, number: int) -> None:
-        self.trial_id = str(number)
 
 
 def measure(folder: Path, already: int) -> list[float]:
@@ -43,7 +36,7 @@ def measure(folder: Path, already: int) -> list[float]:
     path = folder / f"{already}.sqlite"
     with Ledger.create(path, {}, spec.objectives) as ledger:
         fill(ledger, already)
-        gate = Gate(spec, ledger, {"search": EPOCHS}, int, lambda trial: None, lambda trial: None)
+        judge = Judge(spec, ledger, {"search": EPOCHS}, lambda trial: None, lambda trial: None, Shutdown())
         seconds = []
         for index in range(TRIALS):
             trial = ledger.suggest(
@@ -52,11 +45,11 @@ def measure(folder: Path, already: int) -> list[float]:
             ledger.start(trial.number)
             for epoch in range(1, EPOCHS + 1):
                 metrics = {"valid/mrr": (index * 7 % 11) / 11 + epoch / 100, "train/loss": 1.0, "valid/ndcg@10": 0.1}
-                message = {MESSAGE: Message("report", epoch, EPOCHS, metrics).to_json()}
+                message = Message("report", epoch, EPOCHS, metrics)
                 began = time.perf_counter()
-                decision = gate.on_trial_result(None, TuneTrial(trial.number), message)
+                goes_on = judge.goes_on(trial.number, message)
                 seconds.append(time.perf_counter() - began)
-                if decision == "STOP":
+                if not goes_on:
                     break
     return seconds
 

@@ -29,7 +29,8 @@ from searches import LAYOUT, X, rehearsal_spec
 
 from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
-from searchplat.spec.model import Resources, SearcherSpec, Space, StageSpec
+from searchplat.spec.model import Resources, SearcherSpec, StageSpec
+from searchplat.spec.space import Space
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from searchplat.engine.search import _TUNE_ENVIRONMENT, run_search
-from searchplat.engine.work import Order, Work, quiet_environment
+from plain_tune import QUIET
+
+from searchplat.engine.search import run_search
+from searchplat.engine.worker.environment import quiet_environment
+from searchplat.engine.worker.order import Order
+from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.ledger import Ledger
 from searchplat.spec import find_space, load
 
@@ -54,7 +58,7 @@ def ours(folder: Path) -> list[tuple[float, float]]:
 
 def plain(folder: Path) -> list[tuple[float, float]]:
     """The same by `tune.Tuner` with a function trainable."""
-    os.environ.update(_TUNE_ENVIRONMENT)
+    os.environ.update(QUIET)
     import ray
     from ray import tune
 
@@ -69,7 +73,7 @@ def plain(folder: Path) -> list[tuple[float, float]]:
             data_options={"attributes": ["title"]}, data_fraction=0.05, data_seed=1, seed=config["index"],
             folder=str(folder / "plain" / str(config["index"])),
         )  # fmt: skip
-        metrics = Work(order, WarmCache()).step().metrics
+        metrics = TrialRun(order, WarmCache()).step().metrics
         tune.report({"mrr": metrics["valid/mrr"]})
         with log.open("a") as file:
             spent = metrics["time/train_seconds"] + metrics["time/evaluate_seconds"]

@@ -16,7 +16,8 @@ from searchplat.contract import Values
 from searchplat.searchers import SEARCHERS, History, PastTrial, Searcher, TrialState, make_searcher
 from searchplat.searchers.importance import importance
 from searchplat.searchers.studies import _params
-from searchplat.spec.model import Bool, Categorical, Condition, Domain, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Space
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "grid": {"points": 3},

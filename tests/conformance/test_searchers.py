@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -26,7 +27,9 @@ from searchplat.searchers import (
     TrialState,
     make_searcher,
 )
-from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.searcher import GENERATIONS
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
 GIVEN = {"backbone": "small"}
 
@@ -150,6 +153,28 @@ def test_resuming_at_any_step_equals_no_interruption(name: str, space: str) -> N
         again = build(name, SPACES[space]).suggest(histories[number], number)
         assert again is not None
         assert again.values == suggestions[number].values, f"trial {number}"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("space", ["layout", "conditional"])
+@pytest.mark.parametrize("name", [name for name in SEARCHERS if name not in GENERATIONS])
+def test_repeats_of_a_point_are_no_obstacle_and_resuming_equals_no_interruption(name: str, space: str) -> None:
+    searcher, past = build(name, SPACES[space]), list[PastTrial]()
+    for number in range(12):
+        history = History(tuple(past), 2 * number)
+        if number % 3 == 2:
+            values = max(past, key=lambda t: t.objectives or ()).values
+        else:
+            suggestion = searcher.suggest(history, number)
+            again = build(name, SPACES[space]).suggest(history, number)
+            assert suggestion is not None
+            assert again is not None
+            assert suggestion.values == again.values
+            values = suggestion.values
+            assert values not in [t.values for t in past]
+        value = score(dict(values), 0) + 0.1 * math.sin(number)
+        past.append(
+            PastTrial(number, values, TrialState.FINISHED, (value,), 1.0, 2 * number + 1, 2 * number, 2 * number + 2)
+        )
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -12,7 +12,8 @@ from interruptions import command, environment, ledger_path, trials_of, wait_unt
 
 from searchplat.contract import WarmCache
 from searchplat.engine.plan import full_config
-from searchplat.engine.work import Order, Work
+from searchplat.engine.worker.order import Order
+from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.ledger import Ledger
 from trials.training.checkpoints import newest_valid
 
@@ -47,13 +48,13 @@ def test_a_worker_goes_on_from_the_checkpoint_before_with_the_same_figures(
         config = full_config("mf", {"epochs": EPOCHS})
         return Order(0, "mf", config, "toy", {}, 1.0, 0, seed=3, folder=str(tmp_path / folder))
 
-    whole = Work(order("whole"), WarmCache())
+    whole = TrialRun(order("whole"), WarmCache())
     values = [whole.step().metrics["valid/mrr"] for _ in range(EPOCHS)]
-    first = Work(order("damaged"), WarmCache())
+    first = TrialRun(order("damaged"), WarmCache())
     for _ in range(3):
         first.step()
     damage(tmp_path / "damaged" / "epoch-0003")
-    again = Work(order("damaged"), WarmCache())
+    again = TrialRun(order("damaged"), WarmCache())
     reports = [again.step() for _ in range(3)]
     assert [(m.kind, m.epoch) for m in reports] == [("report", 2), ("report", 3), ("report", 4)]
     assert [m.metrics["valid/mrr"] for m in reports] == values[1:]

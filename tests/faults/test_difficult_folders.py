@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.engine.folder import SearchFolder
+from searchplat.ledger.folder import SearchFolder
 from searchplat.tracking import best_trials
 
 ODD = "a?b#c%20d ü"

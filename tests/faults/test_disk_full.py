@@ -30,7 +30,8 @@ from small_disk import SmallDisk, small_disk
 
 from searchplat.contract import WarmCache
 from searchplat.engine.plan import full_config
-from searchplat.engine.work import Message, Order, Work
+from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.spec.model import Objective
@@ -111,11 +112,11 @@ def test_a_trial_that_cannot_save_its_checkpoint_waits_and_redoes_that_epoch_alo
     config = full_config(method, {"epochs": 3})
     order = Order(0, method, config, "toy", {}, 1.0, 0, seed=1, folder=str(disk.path / "checkpoints" / "00000"))
 
-    def run(work: Work, steps: int) -> list[Message]:
+    def run(work: TrialRun, steps: int) -> list[Message]:
         return [work.step() for _ in range(steps)]
 
-    whole = run(Work(json_copy(order, tmp_path / "whole"), WarmCache()), 3)
-    work = Work(order, WarmCache())
+    whole = run(TrialRun(json_copy(order, tmp_path / "whole"), WarmCache()), 3)
+    work = TrialRun(order, WarmCache())
     first = work.step()
     assert (first.kind, first.epoch) == ("report", 1)
     disk.fill()
@@ -123,7 +124,7 @@ def test_a_trial_that_cannot_save_its_checkpoint_waits_and_redoes_that_epoch_alo
     assert stuck.kind == "later", stuck.cause
     assert "space" in (stuck.cause or "")
     disk.free()
-    restored, second, third = run(Work(order, WarmCache()), 3)
+    restored, second, third = run(TrialRun(order, WarmCache()), 3)
     assert [m.epoch for m in (restored, second, third)] == [1, 2, 3]
     assert [score(m) for m in (restored, second, third)] == [score(m) for m in whole]
 

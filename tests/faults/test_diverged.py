@@ -12,7 +12,8 @@ from interruptions import command, ledger_path
 from searchplat.ledger import Ledger
 from searchplat.searchers import make_searcher
 from searchplat.searchers.contract import History, PastTrial, TrialState
-from searchplat.spec.model import Float, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Float, Space
 
 SPACE = """
 method: rehearsal

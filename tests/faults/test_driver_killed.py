@@ -26,8 +26,8 @@ from interruptions import (
 )
 
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.tracking.address import Address
-from searchplat.tracking.client import connect
+from searchplat.tracking.store.address import Address
+from searchplat.tracking.store.client import connect
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ from interruptions import (
     write_space,
 )
 
-from searchplat.engine.halt import GRACE_S
+from searchplat.engine.shutdown.shutdown import GRACE_S
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.gate import Gate
+from searchplat.engine.judge import Judge
 from searchplat.engine.plan import Ask, Plan, full_config
+from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import to_document
 from searchplat.spec.model import SchedulerSpec, SearchSpec
-from searchplat.tracking.outbox import Progress
+from searchplat.tracking.sending.outbox import Progress
 
 TRIALS = 10_000
 EPOCHS = 9
@@ -71,8 +72,8 @@ def test_ten_thousand_trials_are_read_and_replayed_in_five_seconds(tmp_path: Pat
     with Ledger.open(path) as ledger:
         assert ledger.document() == to_document(spec)
         plan = Plan(spec, ledger)
-        gate = Gate(spec, ledger, {"search": EPOCHS}, int, lambda trial: None, lambda trial: None)
-        gate.replay(lambda trial: EPOCHS)
+        judge = Judge(spec, ledger, {"search": EPOCHS}, lambda trial: None, lambda trial: None, Shutdown())
+        judge.replay(lambda trial: EPOCHS)
         Progress(ledger, ledger.cursor("mlflow"))
         turn = plan.next()
         taken, cpu = time.perf_counter() - begun, time.process_time() - cpu

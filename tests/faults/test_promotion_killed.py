@@ -15,7 +15,7 @@ import mlflow
 import pytest
 from promotions import ended_search, sasrec_spec
 
-from searchplat.engine.halt import LEAVE_S
+from searchplat.engine.shutdown.shutdown import LEAVE_S
 from searchplat.promotion.record import FINAL, FINISHED, Promotion, load_promotion
 
 COMMAND = (sys.executable, "-m", "searchplat", "promote", "killed", "--race", "0", "--top", "1", "--seeds", "3")
@@ -78,8 +78,16 @@ def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[Any]) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", [False, True], ids=["driver", "group"])
-@pytest.mark.parametrize("moment", ["ray starts", "training"])
+@pytest.mark.parametrize(
+    ("moment", "group"),
+    [
+        ("ray starts", True),
+        ("training", False),
+        pytest.param("ray starts", False, marks=pytest.mark.by_hand),
+        pytest.param("training", True, marks=pytest.mark.by_hand),
+    ],
+    ids=["ray starts-group", "training-driver", "ray starts-driver", "training-group"],
+)
 def test_sigterm_leaves_in_good_order_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, group: bool
 ) -> None:

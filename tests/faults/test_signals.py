@@ -30,7 +30,7 @@ from interruptions import (
     write_space,
 )
 
-from searchplat.engine.halt import GRACE_S, LEAVE_S
+from searchplat.engine.shutdown.shutdown import GRACE_S, LEAVE_S
 from searchplat.ledger import Ledger
 
 BUSY_S = 5.0
@@ -76,7 +76,8 @@ def _all(process: subprocess.Popen[Any], number: int) -> None:
 RECEIVERS = {"driver": _driver, "group": _group, "all": _all}
 
 EVERY_DAY = {("prepare", "driver", signal.SIGHUP), ("ray starts", "group", signal.SIGTERM)}
-EVERY_RUN = {"ray starts, 3 s later", "suggestion, one slot", "short epochs", ENDLESS, "last flush"}
+EVERY_RUN = {"ray starts, 3 s later", "suggestion, one slot", ENDLESS, "last flush"}
+"""Short epochs are test_interrupted's."""
 CASES = [
     *((moment, who, signal.SIGTERM) for moment in MOMENTS for who in ("driver", "group")),
     *((moment, "driver", signal.SIGINT) for moment in ("prepare", "ray starts", "first suggestion", "last flush")),

@@ -29,7 +29,7 @@ from interruptions import (
 from promotions import ended_search, sasrec_spec
 from s3_server import ENVIRONMENT, KEYS, S3Server, s3_server
 
-from searchplat.engine.storage import Storage
+from searchplat.engine.checkpoints.storage import Storage
 from searchplat.ledger import Ledger
 from searchplat.promotion.record import FINAL, FINISHED, load_promotion
 from searchplat.searchers.contract import TrialState

@@ -38,6 +38,7 @@ def search(tmp_path: Path, faults: list[str]) -> tuple[subprocess.CompletedProce
     return done, ends
 
 
+@pytest.mark.slow
 def test_each_fault_ends_in_its_own_state_and_the_search_goes_on(tmp_path: Path) -> None:
     faults = ["none", "nan", "inf", "-inf", "memory", "unfit", "kill-once", "hang-in-c"]
     done, ends = search(tmp_path, faults)

@@ -27,7 +27,7 @@ from searchplat.ledger import Ledger
 HOLDER = """
 import sys
 from pathlib import Path
-from searchplat.engine.folder import SearchFolder
+from searchplat.ledger.folder import SearchFolder
 with SearchFolder(Path("runs"), "space").held():
     print("held", flush=True)
     sys.stdin.read()
@@ -77,8 +77,8 @@ def test_the_first_of_two_equal_commands_goes_on_unharmed(tmp_path: Path, whole:
 OPENER = """
 import sys
 from pathlib import Path
-from searchplat.tracking.address import Address
-from searchplat.tracking.client import connect, load
+from searchplat.tracking.store.address import Address
+from searchplat.tracking.store.client import connect, load
 
 name, rounds = sys.argv[1], int(sys.argv[2])
 load(Address.parse("sqlite:///none.db"))

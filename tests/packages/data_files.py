@@ -15,15 +15,15 @@ from pathlib import Path
 
 from fuzz_targets import KUAISAR, REDIAL, Files
 
-from trials.data.amazon import EDITIONS, read_amazon
-from trials.data.atomic import read_atomic
-from trials.data.interactions import Interactions
-from trials.data.joined import looked_over
-from trials.data.json_pair import read_json_pair
-from trials.data.kuaisar import read_kuaisar
-from trials.data.movielens import read_movielens_csv, read_movielens_dat
-from trials.data.options import KuaiSAROptions, ReDialOptions
-from trials.data.redial import read_redial
+from trials.data.preparing.options import KuaiSAROptions, ReDialOptions
+from trials.data.reading.amazon import EDITIONS, read_amazon
+from trials.data.reading.atomic import read_atomic
+from trials.data.reading.interactions import Interactions
+from trials.data.reading.joined import looked_over
+from trials.data.reading.json_pair import read_json_pair
+from trials.data.reading.kuaisar import read_kuaisar
+from trials.data.reading.movielens import read_movielens_csv, read_movielens_dat
+from trials.data.reading.redial import read_redial
 
 Break = Callable[[bytes], bytes]
 

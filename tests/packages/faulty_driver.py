@@ -19,7 +19,7 @@ from typing import Any
 
 from searchplat.cli.app import entry
 from searchplat.ledger import Ledger
-from searchplat.tracking.recorder import Recorder
+from searchplat.tracking.sending.recorder import Recorder
 
 POINTS: dict[str, tuple[type, str]] = {
     "suggestion": (Ledger, "suggest"),
@@ -31,7 +31,7 @@ POINTS: dict[str, tuple[type, str]] = {
 HOLDS = {
     "prepare": ("searchplat.engine.search", "prepare"),  # data and weights are fetched
     "suggestion": ("searchplat.engine.plan", "Plan.suggest"),  # the searcher computes
-    "flush": ("searchplat.tracking.recorder", "Recorder._send_trial"),  # MLflow does not answer
+    "flush": ("searchplat.tracking.sending.recorder", "Recorder._send_trial"),  # MLflow does not answer
     "shutdown": ("ray", "shutdown"),
 }
 

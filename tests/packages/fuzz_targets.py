@@ -21,16 +21,16 @@ from searchplat.assets.archive import extract
 from searchplat.assets.convert import ML_100K_GENRES, ml_100k_to_atomic
 from searchplat.errors import SearchplatError
 from searchplat.spec import load_text
-from searchplat.spec.strict_yaml import decode, read_file
-from trials.data.amazon import EDITIONS, read_amazon
-from trials.data.atomic import read_atomic
-from trials.data.filters import filtered
-from trials.data.interactions import Interactions
-from trials.data.json_pair import read_json_pair
-from trials.data.kuaisar import read_kuaisar
-from trials.data.movielens import read_movielens_csv, read_movielens_dat
-from trials.data.options import DataOptions, KuaiSAROptions, ReDialOptions
-from trials.data.redial import read_redial
+from searchplat.spec.document.strict_yaml import decode, read_file
+from trials.data.preparing.filters import filtered
+from trials.data.preparing.options import DataOptions, KuaiSAROptions, ReDialOptions
+from trials.data.reading.amazon import EDITIONS, read_amazon
+from trials.data.reading.atomic import read_atomic
+from trials.data.reading.interactions import Interactions
+from trials.data.reading.json_pair import read_json_pair
+from trials.data.reading.kuaisar import read_kuaisar
+from trials.data.reading.movielens import read_movielens_csv, read_movielens_dat
+from trials.data.reading.redial import read_redial
 
 Files = tuple[bytes, ...]
 

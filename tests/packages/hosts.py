@@ -6,6 +6,7 @@ A host is a network namespace, joined to the others by a bridge without a way ou
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -17,8 +18,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PORT = 6379
+FAKE_HEAD_NODE_ID = "f" * 51 + "0" * 5
+"""By which Ray's provider of such hosts knows its head."""
 _PORTS = tuple(
     f"--{name}={port}"
     for port, name in enumerate(
@@ -74,9 +78,13 @@ class Host:
                 env={**os.environ, "SEARCHPLAT_CACHE": str(self.cache), **self._variables, **variables},
             )  # fmt: skip
 
-    def start(self, head: Host | None, cpus: int) -> None:
+    def start(self, head: Host | None, cpus: int, grows: dict[str, Any] | None) -> None:
         """`ray start`, as a head or to join one."""
         as_head = ["--head", f"--port={PORT}", "--include-dashboard=false"]
+        if grows is not None:
+            config = self.folder / "autoscaler.json"
+            config.write_text(json.dumps(grows))
+            as_head.append(f"--autoscaling-config={config}")
         place = [f"--address={head.address}:{PORT}"] if head else as_head
         process = self.popen(
             self._python, "-m", "ray.scripts.scripts", "start", *place, f"--node-ip-address={self.address}",
@@ -109,13 +117,70 @@ class Network:
         for command in (f"ip link add {self.bridge} type bridge", f"ip link set {self.bridge} up"):
             subprocess.run(command.split(), check=True, capture_output=True)
 
-    def host(self, cpus: int, python: str = sys.executable, **variables: str) -> Host:
-        """One more host, with Ray running; the first is the head."""
+    def host(
+        self, cpus: int, python: str = sys.executable, grows: dict[str, Any] | None = None, **variables: str
+    ) -> Host:
+        """One more host, with Ray running; the first is the head.
+
+        Args:
+            grows: Of a head: what its autoscaler is told, by `growing`.
+        """
         number = len(self.hosts) + 1
         made = Host(self, number, self._folder / f"host{number}", {**self._variables, **variables}, python)
         self.hosts.append(made)
-        made.start(self.hosts[0] if number > 1 else None, cpus)
+        made.start(self.hosts[0] if number > 1 else None, cpus, grows)
         return made
+
+    def growing(self, workers: dict[str, dict[str, Any]], newer: bool, python: str = sys.executable) -> Host:
+        """A head without processors whose autoscaler starts hosts that are Ray's processes on this one.
+
+        As `ray.cluster_utils.AutoscalingCluster`, which first ends every Ray on the machine.
+
+        Args:
+            workers: The types of hosts that it may start.
+            newer: Whether to have Ray's newer autoscaler.
+        """
+        provider: dict[str, Any] = {
+            # Its own type name asks for a file that Ray's wheel has not.
+            "type": "external",
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+            "gcs_address": f"{self.prefix}.{len(self.hosts) + 1}:{PORT}",
+        }
+        variables = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+        if newer:
+            provider |= {"launch_multiple": True, "head_node_id": FAKE_HEAD_NODE_ID}
+            variables |= {
+                "RAY_enable_autoscaler_v2": "1",
+                "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
+                "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
+            }
+        head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
+        config = {
+            "cluster_name": "growing",
+            "max_workers": 8,
+            "idle_timeout_minutes": 0.1,
+            "upscaling_speed": 1.0,
+            "provider": provider,
+            "auth": {},
+            "docker": {},
+            "head_node_type": "ray.head.default",
+            "available_node_types": {"ray.head.default": head, **workers},
+            "file_mounts": {},
+            "cluster_synced_files": [],
+            "file_mounts_sync_continuously": False,
+            "rsync_exclude": [],
+            "rsync_filter": [],
+            "initialization_commands": [],
+            "setup_commands": [],
+            "head_setup_commands": [],
+            "worker_setup_commands": [],
+            "head_start_ray_commands": [],
+            "worker_start_ray_commands": [],
+        }
+        return self.host(0, python, config, **variables)
 
     @property
     def address(self) -> str:

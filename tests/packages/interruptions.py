@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def check_nothing_lost(before: list[TrialRecord], after: list[TrialRecord]) -> N
         assert (old.values, old.seed, old.stage) == (new.values, new.seed, new.stage)
         assert new.epoch >= old.epoch
         if old.state.final:
-            assert new == old
+            assert asdict(new) == asdict(old)
 
 
 def check_redone(folder: Path, interruptions: list[list[TrialRecord]]) -> Counter[int]:

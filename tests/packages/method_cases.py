@@ -17,6 +17,8 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TrialJob, WarmCache
 from searchplat.methods import load_method
 from trials.data import Queries, SearchData
+from trials.data.preparing.dataset import UNKNOWN_USER
+from trials.nn.ragged import Ragged
 from trials.training import Loop, LoopConfig, Recommender, RecommenderMethod
 from trials.training.seeds import seed_everything
 
@@ -60,14 +62,40 @@ def laser(backbone: str) -> Case:
     return Case("laser", values, {**by_heart, "targets": "last", "centre_states": True})
 
 
-def cramer(backbone: str) -> Case:
+def laser_windows(backbone: str) -> Case:
+    """Laser with items read once, windows, and all that trains in the comparison."""
+    like = laser(backbone)
+    values = {**like.values, "targets_per_user": None, "num_layers": 1, "item_layers": 1, "item_pooling": "mean"}
+    values |= {"passes": "windows", "window_stride": 4, "former_recency": True}
+    values |= {"whiten_states": True, "project_states": True, "item_vectors": True, "item_bias": "popularity"}
+    by_heart = {"epochs": 60, "phase1_share": 0.3, "batch_size": 2, "learning_rate": 5e-3, "temperature": 0.1}
+    return Case("laser", values, by_heart)
+
+
+def cramer(backbone: str, **more: Any) -> Case:
     """CRAMER on a tiny backbone, trained without early stopping, which would go by the validation targets."""
     sizes = {"hidden_size": 16, "inner_size": 32, "max_length": 12, "batch_size": 64}
     trained = {"backbone_epochs": 5, "backbone_patience": None, "backbone_learning_rate": 1e-2}
-    values = {"backbone": backbone, "encoder": "random-bert", "sampled_negatives": 10, **sizes, **trained}
+    values = {"backbone": backbone, "encoder": "random-bert", "sampled_negatives": 10, **sizes, **trained, **more}
     learnt = {"backbone_epochs": 100, "backbone_dropout": 0.0, "backbone_batch_size": 32}
     overfit = {**learnt, "learning_rate": 3e-2, "epochs": 20, "drop_ratio": 0.2}
+    if more:  # nothing is learnt by heart of users whom a fold does not know
+        overfit |= {"backbone_folds": 0, "request_dropout": 0.0}
     return Case("cramer", values, overfit)
+
+
+CRAMERS_OPTIONS: dict[str, Any] = {
+    "backbone_folds": 2,
+    "backbone_item_start": "text",
+    "backbone_unit_spread": 0.15,
+    "request_components": 4,
+    "text_weight": 4.0,
+    "request_dropout": 0.1,
+    "projection_start": "zero",
+    "noise": 0.0,
+    "surrogate": "threshold",
+}
+"""All that is ours and not the paper's."""
 
 
 def mixrec(backbone: str, **more: Any) -> Case:
@@ -83,6 +111,18 @@ def promptbert(backbone: str, **more: Any) -> Case:
     # The sequences that it is asked for have no ratings.
     return Case("promptbert", values, {"learning_rate": 3e-3, "epochs": 60, "max_windows": 1, "unrated_share": 1.0})
 
+
+SHARED: dict[str, Any] = {
+    "statement_layers": 1,
+    "join_statements": True,
+    "centre_gate": True,
+    "condition_states": "whiten",
+    "residual_of": "encoder",
+    "encoder_rate": 0.5,
+    "contrast_window": 2,
+    "max_windows": None,
+}
+"""Statements that are read ahead, and what makes such prompts learn."""
 
 UNMET = {"rank_met": False}
 """For models that read no order: what they know best is what a user has met."""
@@ -117,10 +157,13 @@ CASES: dict[str, Case] = {
     "mixrec-opt": mixrec("random-opt", hard_routing=True),
     "laser-llama": laser("random-llama"),
     "laser-gpt2": laser("random-gpt2"),
+    "laser-windows": laser_windows("random-llama"),
     "promptbert-bert": promptbert("random-bert"),
     "promptbert-modernbert": promptbert("random-modernbert", variant="without-short"),
+    "promptbert-shared": promptbert("random-bert", **SHARED),
     "cramer-sasrec": cramer("sasrec"),
     "cramer-bert4rec": cramer("bert4rec"),
+    "cramer-options": cramer("sasrec", **CRAMERS_OPTIONS),
 }
 
 
@@ -171,10 +214,11 @@ class Bench:
         return Loop(model.to(self.device), data, job.config, seed=seed, folder=folder)
 
 
-def as_queries(histories: Sequence[Any], users: Sequence[int]) -> Queries:
-    """Queries of these histories."""
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
-    return Queries(np.array(users, dtype=np.int64), np.concatenate(histories).astype(np.int32), offsets)
+def as_queries(histories: Sequence[Any], users: Sequence[int] | None = None) -> Queries:
+    """Queries of these histories, of users that were not in training unless they are given."""
+    rows = Ragged.of(histories)
+    users_B = np.full(len(rows), UNKNOWN_USER) if users is None else np.array(users, dtype=np.int64)
+    return Queries(users_B, rows.values.astype(np.int32), rows.offsets)
 
 
 def with_histories(data: SearchData, histories: Sequence[Any], targets_U: Any | None = None) -> SearchData:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from searchplat import lineage
 from searchplat.assets import AssetStore
-from searchplat.engine.folder import SearchFolder
-from searchplat.engine.plan import CONTROLS, full_config
-from searchplat.ledger import Ledger
+from searchplat.engine.plan import full_config
+from searchplat.ledger import Ledger, lineage
+from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load, to_document
-from searchplat.spec.model import PromotionSpec, SearchSpec
+from searchplat.spec.model import CONTROLS, PromotionSpec, SearchSpec
 
 PROMOTION = PromotionSpec(top=2, seeds=2, epochs=4, patience=2, test=("mrr", "recall@10"))
 

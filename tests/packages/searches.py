@@ -10,18 +10,16 @@ from typing import Any
 from searchplat.spec.model import (
     Control,
     DataSpec,
-    Float,
-    Layout,
     Objective,
     PromotionSpec,
     Resources,
     SchedulerSpec,
     SearcherSpec,
     SearchSpec,
-    Space,
     StageFrom,
     StageSpec,
 )
+from searchplat.spec.space import Float, Layout, Space
 
 LAYOUT = Layout("layout", 3, ("causal", "context", "recommend"), ("serial", "parallel"))
 X = Float("x", 0.0, 1.0)

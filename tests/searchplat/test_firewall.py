@@ -12,7 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
-from searchplat.engine.local import run_one
+from searchplat.engine.run_one import run_one
 from searchplat.engine.search import run_search
 from searchplat.errors import SearchFailedError, TestSplitError
 from searchplat.firewall import ISSUER, is_sealed, sealed

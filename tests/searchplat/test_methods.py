@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from searchplat import methods
 from searchplat.cli.app import app
-from searchplat.engine.work import Order
+from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.methods import imports, imports_allowed, is_reference, load_method

@@ -14,7 +14,8 @@ import pytest
 from telltale import PASSWORD, TOKEN, TelltaleConfig
 
 from searchplat.contract import WarmCache
-from searchplat.engine.work import Order, Work
+from searchplat.engine.worker.order import Order
+from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.ledger import Ledger
 from searchplat.methods import imports
 from searchplat.searchers.contract import TrialState
@@ -57,7 +58,7 @@ def test_the_ledger_and_a_trials_message_hold_no_secret(tmp_path: Path, monkeypa
     with imports():
         config = {**TelltaleConfig(tell=True, seen=str(tmp_path / "seen.json")).model_dump(mode="json")}
         order = Order(0, "telltale:Telltale", config, "toy", {}, 1.0, 0, 0, str(tmp_path / "trial"))
-        message = Work(order, WarmCache()).step()
+        message = TrialRun(order, WarmCache()).step()
     assert message.kind == "bug"
     assert "postgresql://***@db.example/x" in str(message.cause)
     (tmp_path / "seen.json").unlink()

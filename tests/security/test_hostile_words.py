@@ -17,8 +17,8 @@ import pytest
 from typer.testing import CliRunner
 
 from searchplat.cli.app import app
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.record import FINISHED, FinalRun, Promotion, PromotionStore
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load_text, to_document

@@ -10,7 +10,7 @@ from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
     from trials.baselines.popularity import PopularityModel
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
 
 __all__ = ["Popularity", "PopularityConfig"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from trials.counted.model import Counted
-from trials.data.dataset import IntArray, Queries
+from trials.data.preparing.dataset import IntArray, Queries
 
 
 class PopularityModel(Counted):

@@ -11,7 +11,7 @@ from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
     from trials.bert4rec.model import BERT4RecModel
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
 
 __all__ = ["BERT4Rec", "BERT4RecConfig"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trials.backbones.settings import ClozeSettings
+from trials.backbones.recommenders.settings import ClozeSettings
 
 
 class BERT4RecConfig(ClozeSettings):

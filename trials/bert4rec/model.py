@@ -1,15 +1,15 @@
 """BERT4Rec as a recommender: hidden places of a window are filled in, by a softmax over all items.
 
-`trials.backbones.cloze` trains it and says where it differs from the paper and from RecBole;
-`trials.backbones.bert4rec` is the encoder.
+`trials.backbones.recommenders.cloze` trains it and says where it differs from the paper and from RecBole;
+`trials.backbones.recommenders.bert4rec` is the encoder.
 """
 
 from __future__ import annotations
 
-from trials.backbones.bert4rec import BERT4RecEncoder
-from trials.backbones.cloze import ClozeModel
+from trials.backbones.recommenders.bert4rec import BERT4RecEncoder
+from trials.backbones.recommenders.cloze import ClozeModel
 from trials.bert4rec.config import BERT4RecConfig
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 
 
 class BERT4RecModel(ClozeModel):
@@ -21,13 +21,4 @@ class BERT4RecModel(ClozeModel):
     """
 
     def __init__(self, config: BERT4RecConfig, data: SearchData) -> None:
-        encoder = BERT4RecEncoder(
-            data.num_items,
-            max_length=config.max_length,
-            num_layers=config.num_layers,
-            num_heads=config.num_heads,
-            hidden_size=config.hidden_size,
-            inner_size=config.inner_size,
-            dropout=config.dropout,
-        )
-        super().__init__(encoder, data, config)
+        super().__init__(BERT4RecEncoder(data.num_items, **config.sizes), data, config)

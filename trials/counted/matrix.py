@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 
 Kept = tuple[NDArray[np.int32], NDArray[np.float32]]
 """Columns `[R, K]` and their weights `[R, K]`, the heaviest first; weight 0 where a row has fewer than `K`."""

@@ -7,16 +7,15 @@ requests do. Importing this package loads no torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from searchplat.contract import AssetSource, DataRequest, TrialJob
 from trials import papers
 from trials.cramer.config import CRAMERConfig
-from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.training.recommender import Recommender
 
 __all__ = ["CRAMER", "CRAMERConfig"]
@@ -25,12 +24,12 @@ __all__ = ["CRAMER", "CRAMERConfig"]
 class CRAMER(RecommenderMethod):
     """Requests become sparse row and column gates over a frozen SASRec or BERT4Rec."""
 
-    name: ClassVar[str] = "cramer"
-    summary: ClassVar[str] = "natural-language requests mask the rows and columns of a frozen SASRec or BERT4Rec"
-    paper: ClassVar[str] = "CRAMER: Control via Request-Aware Masking for Editing Recommenders, under review, 2025"
-    prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "encoder")
-    Config: ClassVar[type[LoopConfig]] = CRAMERConfig
-    published: ClassVar[tuple[Published, ...]] = papers.CRAMER
+    name = "cramer"
+    summary = "natural-language requests mask the rows and columns of a frozen SASRec or BERT4Rec"
+    paper = "CRAMER: Control via Request-Aware Masking for Editing Recommenders, under review, 2025"
+    prepared_by = ("backbone", "encoder")
+    Config = CRAMERConfig
+    published = papers.CRAMER
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
         """Fetch data and request encoder, train the backbone, and encode what is asked if the encoder is frozen."""

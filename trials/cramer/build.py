@@ -8,16 +8,18 @@ from pathlib import Path
 import torch
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
-from trials.backbones.frozen import blank_recommender, carried, frozen_recommender, prepare_frozen
+from searchplat.errors import InputError
+from trials.backbones.encoders.text_encoder import TextEncoder, encoder_digest, load_text_encoder
 from trials.backbones.names import RANDOM_ENCODER
 from trials.backbones.pretrained import check_folder
-from trials.backbones.text_encoder import TextEncoder, encoder_digest, load_text_encoder
+from trials.backbones.recommenders.frozen import blank_recommender, carried, frozen_recommender, prepare_frozen
+from trials.backbones.recommenders.settings import BackboneSettings
 from trials.backbones.words import digest_texts
 from trials.cramer.config import CRAMERConfig
 from trials.cramer.encoder import FrozenRequests, TunedEncoder
 from trials.cramer.model import CRAMERModel
-from trials.cramer.requests import HistoryTexts, asked, examples, no_examples, origin
-from trials.data.dataset import SearchData
+from trials.cramer.requests import Examples, HistoryTexts, Origin, asked, examples, no_examples, origin
+from trials.data.preparing.dataset import SearchData
 from trials.training.seeds import seed_everything
 
 
@@ -25,9 +27,14 @@ def build(config: CRAMERConfig, data: SearchData, job: TrialJob) -> CRAMERModel:
     """Make the model of a trial; frozen parts come from, or go into, `job.warm`.
 
     Raises:
-        InputError: If the data has no requests of its own and they are wanted, no gate would be shut, or the
-            encoder's last layer cannot be told.
+        InputError: If the data has no requests of its own and they are wanted, no gate would be shut, nothing would be
+            learnt, or the encoder's last layer cannot be told.
     """
+    if not config.lambda_next and not config.text_weight:
+        raise InputError(
+            "lambda_next: must be above 0 where text_weight is 0, got 0, so that masks learn something",
+            fields=("lambda_next", "text_weight"),
+        )
     settings = config.backbone_settings
     frozen = frozen_recommender(config.backbone, settings, data, config.backbone_seed, job)
     source = origin(config.request, data)
@@ -37,11 +44,17 @@ def build(config: CRAMERConfig, data: SearchData, job: TrialJob) -> CRAMERModel:
     )
     if source == "none":
         return CRAMERModel(config, carried(frozen), None, source, texts, no_examples())
-    key = ("cramer-examples", data.fingerprint, source, config.request_items, config.targets_per_user)
-    found = job.warm.get(key, lambda: examples(data, texts, source, config.targets_per_user))
+    key = (
+        "cramer-examples", data.fingerprint, source, config.request_items, config.targets_per_user,
+        config.backbone_holdout,
+    )  # fmt: skip
+    found = job.warm.get(key, lambda: _examples(config, data, texts, source))
     encoder = _encoder(config, data, job, keep=True)
     seed_everything(job.seed)  # whatever loading drew: a warm start draws the same weights as a cold one
-    return CRAMERModel(config, carried(frozen), encoder, source, texts, found)
+    folds = [frozen_recommender(config.backbone, one, data, config.backbone_seed, job) for one in fold_settings(config)]
+    model = CRAMERModel(config, carried(frozen), encoder, source, texts, found, folds)
+    model.fit_requests()
+    return model
 
 
 def rebuild(config: CRAMERConfig, data: SearchData, job: TrialJob) -> CRAMERModel:
@@ -50,7 +63,8 @@ def rebuild(config: CRAMERConfig, data: SearchData, job: TrialJob) -> CRAMERMode
     texts = HistoryTexts(list(data.sentences), config.request_items)
     if config.request == "none":
         return CRAMERModel(config, carried(frozen), None, "none", texts, None)
-    return CRAMERModel(config, carried(frozen), _encoder(config, data, job, keep=False), "data", texts, None)
+    source: Origin = "same" if config.request == "same" else "data"
+    return CRAMERModel(config, carried(frozen), _encoder(config, data, job, keep=False), source, texts, None)
 
 
 def prepare(config: CRAMERConfig, request: DataRequest, assets: AssetSource) -> None:
@@ -60,6 +74,8 @@ def prepare(config: CRAMERConfig, request: DataRequest, assets: AssetSource) -> 
     prepare_frozen(config.backbone, config.backbone_settings, request, config.backbone_seed, assets)
     if config.request == "none":
         return
+    for one in fold_settings(config):
+        prepare_frozen(config.backbone, one, request, config.backbone_seed, assets)
     data = open_search(request, assets)
     source = origin(config.request, data)
     if config.tuned != "none":
@@ -67,11 +83,35 @@ def prepare(config: CRAMERConfig, request: DataRequest, assets: AssetSource) -> 
             check_folder(config.encoder, assets.fetch(config.encoder), None, lambda: data.sentences)
         return
     texts = HistoryTexts(list(data.sentences), config.request_items)
-    found = examples(data, texts, source, config.targets_per_user)
+    found = _examples(config, data, texts, source)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = load_text_encoder(config.encoder, assets, texts=data.sentences)
     store = FrozenRequests(encoder, config.max_request_tokens, device, _folder(config, data, assets))
-    store.fill([*found.requests_I, *asked(data.valid_queries(), texts, source == "data")])
+    if config.text_weight:
+        store.fill(data.sentences)
+    store.fill([*found.requests_I, *asked(data.valid_queries(), texts, source)])
+
+
+def fold_settings(config: CRAMERConfig) -> list[BackboneSettings]:
+    """Of the backbones on which masks learn, one a fold; none where they learn on the whole one."""
+    folds = config.backbone_folds
+    return [config.backbone_settings.model_copy(update={"fold": (number, folds)}) for number in range(folds)]
+
+
+def _examples(config: CRAMERConfig, data: SearchData, texts: HistoryTexts, source: Origin) -> Examples:
+    """What masks are trained on.
+
+    Raises:
+        InputError: If the backbone was trained on all of it.
+    """
+    found = examples(data, texts, source, config.targets_per_user, config.backbone_holdout)
+    if config.backbone_holdout and not len(found):
+        raise InputError(
+            f"backbone_holdout: masks need a user of data {data.name!r} with two training items, but none of "
+            f"{data.num_users} has them; raise the share of users",
+            fields=("backbone_holdout",),
+        )
+    return found
 
 
 def _encoder(config: CRAMERConfig, data: SearchData, job: TrialJob, keep: bool) -> FrozenRequests | TunedEncoder:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from searchplat.errors import InputError
-from trials.backbones.text_encoder import TextEncoder, mean_pool, write_atomically
+from trials.backbones.encoders.text_encoder import TextEncoder, mean_pool
+from trials.data.whole_files import write_atomically
 
 Tuned = Literal["last", "all"]
 

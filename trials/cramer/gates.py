@@ -90,6 +90,27 @@ def straight_through(hard_BG: Tensor, logits_BG: Tensor, temperature: float) -> 
     return hard_BG + (soft_BG - soft_BG.detach())
 
 
+def threshold_through(hard_BG: Tensor, logits_BG: Tensor, noisy_BG: Tensor, temperature: float) -> Tensor:
+    """Gates that are `hard_BG` in the forward pass, and whose gradient is that of `σ((z̃ - θ) / τ)`.
+
+    θ lies midway between the last gate that is open and the first that is shut: a gate learns the more the nearer it
+    is to being the other. Under the softmax of `straight_through` a gate learns in proportion to exp(z / τ), so that
+    those which are shut learn least.
+
+    Args:
+        hard_BG: With as many ones in every row.
+        logits_BG: z, which the gradient goes to.
+        noisy_BG: z̃, which chose the gates.
+
+    Ours; the paper has the softmax.
+    """
+    lowest_open_B1 = noisy_BG.masked_fill(hard_BG == 0, math.inf).amin(1, keepdim=True)
+    highest_shut_B1 = noisy_BG.masked_fill(hard_BG == 1, -math.inf).amax(1, keepdim=True)
+    offset_BG = (noisy_BG - logits_BG - (lowest_open_B1 + highest_shut_B1) / 2).detach()
+    soft_BG = torch.sigmoid((logits_BG + offset_BG) / temperature)
+    return hard_BG + (soft_BG - soft_BG.detach())
+
+
 def prior_divergence(logits_BG: Tensor, open_share: float) -> Tensor:
     """`KL(Bernoulli(σ(z)) || Bernoulli(π0)) / d`, `[B]`: the mean over the gates, >= 0.
 

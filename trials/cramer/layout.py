@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from trials.backbones.masks import Gates, LayerMasks
+from trials.backbones.recommenders.masks import Gates, LayerMasks
 from trials.cramer.scopes import MAPS, Scope
 
 

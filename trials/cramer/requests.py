@@ -13,15 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchplat.errors import InputError
-from trials.data.dataset import IntArray, Queries, SearchData
+from trials.data.preparing.dataset import IntArray, Queries, SearchData
 
 Ints = NDArray[np.int64]
 
-Origin = Literal["history", "data", "none"]
+Origin = Literal["history", "data", "same", "none"]
 """Where requests come from; `none` leaves the backbone as it is."""
 
+SAME = "I am looking for something to watch."
+"""What everybody asks where the request is `same`."""
 
-def origin(wanted: Literal["auto", "history", "data", "none"], data: SearchData) -> Origin:
+
+def origin(wanted: Literal["auto", "history", "data", "same", "none"], data: SearchData) -> Origin:
     """Where this data's requests come from; `auto` takes the data set's own if it has any.
 
     Raises:
@@ -66,12 +69,14 @@ class Examples:
         starts_I: Place in `items` where the example's user starts.
         targets_I: Place in `items` of what is to be predicted; later than `starts_I`.
         requests_I: What was asked.
+        users_I: Row of the user in the whole data.
     """
 
     items: IntArray
     starts_I: Ints
     targets_I: Ints
     requests_I: Sequence[str]
+    users_I: Ints
 
     def __len__(self) -> int:
         return len(self.targets_I)
@@ -92,11 +97,14 @@ class Examples:
 def no_examples() -> Examples:
     """Nothing to train on."""
     nothing = np.zeros(0, dtype=np.int64)
-    return Examples(nothing, nothing, nothing, [])
+    return Examples(nothing, nothing, nothing, [], nothing)
 
 
-def examples(data: SearchData, texts: HistoryTexts, source: Origin, per_user: int | None) -> Examples:
+def examples(data: SearchData, texts: HistoryTexts, source: Origin, per_user: int | None, holdout: int = 0) -> Examples:
     """Every training interaction but each user's first, or each user's latest `per_user` of them.
+
+    Args:
+        holdout: With more than 0 only what the backbone was not trained on, each user's latest so many.
 
     Where the data set's own request is blank, as at a dialogue's very beginning, it is made of the history.
     """
@@ -107,24 +115,31 @@ def examples(data: SearchData, texts: HistoryTexts, source: Origin, per_user: in
     wanted_E = places_E > starts_E
     if per_user is not None:
         wanted_E &= places_E >= stops_E - per_user
+    if holdout:
+        wanted_E &= places_E >= stops_E - holdout
     targets_I = places_E[wanted_E]
     starts_I = starts_E[wanted_E]
     items = np.asarray(data.train_items)
     firsts_I = np.maximum(starts_I, targets_I - texts.count)
+    users_I = np.repeat(np.asarray(data.users_U, dtype=np.int64), np.diff(offsets))[wanted_E]
+    if source == "same":
+        return Examples(items, starts_I, targets_I, [SAME] * len(targets_I), users_I)
     requests = [
         _or_history(data.requests[stop] if source == "data" else "", texts, items[first:stop])
         for first, stop in zip(firsts_I.tolist(), targets_I.tolist(), strict=True)
     ]
-    return Examples(items, starts_I, targets_I, requests)
+    return Examples(items, starts_I, targets_I, requests, users_I)
 
 
-def asked(queries: Queries, texts: HistoryTexts, given: bool) -> list[str]:
+def asked(queries: Queries, texts: HistoryTexts, source: Origin) -> list[str]:
     """`[B]` the request of every query.
 
     Args:
-        given: Whether to read the queries' own requests; a blank one, or none, is made of the history.
+        source: With `data` the queries' own requests; a blank one, or none, is made of the history.
     """
-    own = queries.requests if given and queries.requests is not None else [""] * len(queries)
+    if source == "same":
+        return [SAME] * len(queries)
+    own = queries.requests if source == "data" and queries.requests is not None else [""] * len(queries)
     return [_or_history(request, texts, queries.history(b)) for b, request in enumerate(own)]
 
 

@@ -6,13 +6,11 @@ MixRec shares, is in `trials/dual`. Importing this package loads no torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from searchplat.contract import Published
 from trials import papers
 from trials.darec.config import DARecConfig
 from trials.dual.method import DualMethod
-from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.darec.model import DARecModel
@@ -23,14 +21,14 @@ __all__ = ["DARec", "DARecConfig"]
 class DARec(DualMethod):
     """Dynamic adaption of a language model: two attention masks, adapters chosen layer by layer, a CF model."""
 
-    name: ClassVar[str] = "darec"
-    summary: ClassVar[str] = "frozen language model with layer-wise adapters, two attention masks and a CF model"
-    paper: ClassVar[str] = (
+    name = "darec"
+    summary = "frozen language model with layer-wise adapters, two attention masks and a CF model"
+    paper = (
         "CanYi Liu, Wei Li, Youchen (Victor) Zhang, Hui Li, Rongrong Ji: Beyond Inter-Item Relations: Dynamic Adaption "
         "for Enhancing LLM-Based Sequential Recommendation, 2024"
     )
-    Config: ClassVar[type[LoopConfig]] = DARecConfig
-    published: ClassVar[tuple[Published, ...]] = papers.DAREC
+    Config = DARecConfig
+    published = papers.DAREC
 
     def model(self) -> type[DARecModel]:
         from trials.darec.model import DARecModel

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from searchplat.contract import PublishedSize
-from trials.data.interactions import Interactions
-from trials.data.options import DataOptions, KuaiSAROptions, ReDialOptions, ToyOptions
+from trials.data.preparing.options import DataOptions, KuaiSAROptions, ReDialOptions, ToyOptions
+from trials.data.reading.interactions import Interactions
 from trials.data.source import Source
 
 # `rank_met`: Prompt-BERT (section 4.3) and CRAMER (section 4.2) rank a target among items that its user has not met;
@@ -17,7 +17,7 @@ GROUPLENS = "GroupLens allows research use, without redistribution or endorsemen
 
 
 def _read_ml_100k(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.atomic import read_atomic
+    from trials.data.reading.atomic import read_atomic
 
     found = read_atomic(*files)
     names = {"movie_title": "title", "release_year": "year", "class": "genres"}
@@ -25,46 +25,46 @@ def _read_ml_100k(files: tuple[Path, ...], options: DataOptions) -> Interactions
 
 
 def _read_csv(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.movielens import read_movielens_csv
+    from trials.data.reading.movielens import read_movielens_csv
 
     return read_movielens_csv(*files)
 
 
 def _read_dat(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.movielens import read_movielens_dat
+    from trials.data.reading.movielens import read_movielens_dat
 
     return read_movielens_dat(*files)
 
 
 def _read_json_pair(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.json_pair import read_json_pair
+    from trials.data.reading.json_pair import read_json_pair
 
     return read_json_pair(*files)
 
 
 def _read_redial(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.redial import read_redial
+    from trials.data.reading.redial import read_redial
 
     *dialogues, films, info = files
     return read_redial(dialogues, films, info, cast(ReDialOptions, options))
 
 
 def _read_whole_redial(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.redial import read_redial
+    from trials.data.reading.redial import read_redial
 
     *dialogues, films = files
     return read_redial(dialogues, films, None, cast(ReDialOptions, options))
 
 
 def _read_kuaisar(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.kuaisar import read_kuaisar
+    from trials.data.reading.kuaisar import read_kuaisar
 
     recommended, searched, features = files
     return read_kuaisar(recommended, searched, features, cast(KuaiSAROptions, options))
 
 
 def _generate(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-    from trials.data.toy import generate
+    from trials.data.reading.toy import generate
 
     return generate(cast(ToyOptions, options))
 

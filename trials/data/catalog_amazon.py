@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from searchplat.contract import PublishedSize
-from trials.data.interactions import Interactions
-from trials.data.options import DataOptions
+from trials.data.preparing.options import DataOptions
+from trials.data.reading.interactions import Interactions
 from trials.data.source import Reader, Source
 
 DAREC = {"drop_untitled": True, "min_item": 4}
@@ -37,7 +37,7 @@ A_FIFTH = "The users are a fifth of the file's, as in RecFormer, which drew them
 
 def _reader(year: int) -> Reader:
     def read(files: tuple[Path, ...], options: DataOptions) -> Interactions:
-        from trials.data.amazon import EDITIONS, read_amazon
+        from trials.data.reading.amazon import EDITIONS, read_amazon
 
         reviews, metadata = files
         return read_amazon(reviews, metadata, EDITIONS[year], with_reviews=options.requests_from_previous > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from searchplat.errors import InputError
-from trials.data.interactions import Interactions
+from trials.data.reading.interactions import Interactions
 
 
 def item_sentences(interactions: Interactions, keys: Sequence[str], name: str) -> list[str]:

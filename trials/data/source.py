@@ -11,9 +11,9 @@ from typing import Any
 from searchplat.contract import AssetSource, PublishedSize
 from searchplat.errors import AssetError, InputError
 from searchplat.paths import from_environment, resolve
-from trials.data.interactions import Interactions
-from trials.data.joined import looked_over
-from trials.data.options import DataOptions, parse_options
+from trials.data.preparing.options import DataOptions, parse_options
+from trials.data.reading.interactions import Interactions
+from trials.data.reading.joined import looked_over
 
 GROUP = "searchplat.datasets"
 
@@ -108,7 +108,7 @@ class Source:
         Raises:
             InputError: If an option is wrong or the data cannot be had or read.
         """
-        from trials.data.prepared import statistics
+        from trials.data.preparing.prepared import statistics
 
         return statistics(self.name, assets, options)
 
@@ -118,7 +118,7 @@ class Source:
         Raises:
             InputError: If an option is wrong or the data cannot be had or read.
         """
-        from trials.data.prepared import warnings
+        from trials.data.preparing.prepared import warnings
 
         return warnings(self.name, assets, options)
 
@@ -128,7 +128,7 @@ class Source:
         Raises:
             InputError: If an option is wrong or the data cannot be had or read.
         """
-        from trials.data.prepared import fingerprint
+        from trials.data.preparing.prepared import fingerprint
 
         return fingerprint(self.name, assets, options)
 

@@ -7,6 +7,6 @@ them by section, and DARec's words are used throughout. A method adds its name, 
 Read in this order: `config.py` (every setting), `composition.py` (what a variant is made of), `inputs.py` (item
 sentences to packed tokens), `layer.py` (the DALayer), `model.py` (losses and scores), `projection.py` (states to
 items), `hard_items.py` (Appendix A). Items that are read once, ahead of all trials, are in
-`trials/backbones/item_states.py`; what was tried with the options: `docs/learning.md`.
+`trials/backbones/decoders/item_states.py`; what was tried with the options: `docs/learning.md`.
 Importing this package loads no torch.
 """

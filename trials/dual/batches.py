@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trials.data.dataset import IntArray, SearchData
+from trials.data.preparing.dataset import IntArray, SearchData
 from trials.dual.config import DualConfig
 from trials.nn.cf import Interactions, Pairs
 from trials.nn.ragged import Ragged
+from trials.training.grouping import grouped
 from trials.training.windows import windows
-
-_POOL = 16
-"""Batches that are sorted by length together: long enough to save padding, short enough to stay random."""
 
 
 @dataclass(frozen=True)
@@ -173,13 +171,7 @@ class Batcher:
         """Rows of the windows batch by batch, of similar length in tokens."""
         before = np.concatenate([[0], np.cumsum(self.words_N[self.data.train_items])])
         tokens = before[windows_W2[:, 1]] - before[windows_W2[:, 0]]
-        size = self.config.batch_size
-        batches: list[IntArray] = []
-        for start in range(0, len(windows_W2), size * _POOL):
-            pool = np.arange(start, min(start + size * _POOL, len(windows_W2)))
-            pool = pool[np.argsort(tokens[pool], kind="stable")]
-            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
-        return [batches[i] for i in rng.permutation(len(batches))]
+        return grouped(tokens, self.config.batch_size, rng)
 
     def _contrast(self, windows: list[IntArray], histories: Ragged, rng: np.random.Generator) -> Contrast | None:
         """Draw n_s positions of each window, never the last, and n_cl hard items of each one's next item.

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.decoder_lm import DecoderLM, check_decoder, load_decoder
-from trials.backbones.item_states import ItemStates, later_layers, stored_item_states
+from trials.backbones.decoders.decoder_lm import DecoderLM, check_decoder, load_decoder
+from trials.backbones.decoders.item_states import read_ahead, stored_item_states
 from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import digest_texts
-from trials.data.dataset import IntArray, SearchData
+from trials.data.popularity import popularity_bias
+from trials.data.preparing.dataset import SearchData
 from trials.dual.batches import Batcher
 from trials.dual.config import DualConfig
 from trials.dual.hard_items import load_hard_items
@@ -20,7 +21,7 @@ from trials.dual.inputs import PROMPT, SentenceTokens
 from trials.dual.layout import parse_layout
 from trials.dual.model import DualModel
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
-from trials.nn.ragged import Ragged
+from trials.nn.ragged import Ragged, spread
 from trials.training.windows import refuse_untrainable
 
 CONDITION_ON = {"centre": (16, 64), "whiten": (512, 256)}
@@ -65,9 +66,9 @@ def build(
     model = kind(config, lm, sentences, batcher, cf, item_bias(config, data)).to(job.device)
     if not blank and config.condition_states != "none":
         num_users, num_items = CONDITION_ON[config.condition_states]
-        users = _spread(batcher.users, num_users)
+        users = spread(batcher.users, num_users)
         histories = Ragged.of([data.history(user)[-config.max_items :] for user in users])
-        model.condition(users, histories, _spread(np.arange(data.num_items), num_items))
+        model.condition(users, histories, spread(np.arange(data.num_items), num_items))
     if not blank and config.item_start == "text" and config.head != "collaborative":
         model.start_from_texts()
     return model
@@ -88,7 +89,8 @@ def prepare(config: DualConfig, data: DataRequest, assets: AssetSource) -> None:
     check_decoder(config.backbone, assets, lambda: [PROMPT, *opened.sentences])
     if config.item_layers:
         lm = _load(config, opened, assets, "cuda" if torch.cuda.is_available() else "cpu")
-        _read(config, lm, tokenise(lm, opened, config.max_sentence_tokens), assets)
+        texts = _texts(tokenise(lm, opened, config.max_sentence_tokens))
+        stored_item_states(lm, texts, config.item_layers, config.item_pooling, assets)
     if config.composition.coarse and config.lambda_cl > 0:
         load_hard_items(config, opened, assets)
 
@@ -110,11 +112,10 @@ def _frozen(config: DualConfig, data: SearchData, job: TrialJob) -> tuple[Decode
 
     def read() -> tuple[DecoderLM, SentenceTokens]:
         lm = _load(config, data, job.assets, job.device)
-        items = _read(config, lm, tokenise(lm, data, config.max_sentence_tokens), job.assets)
-        rows, num_items = np.arange(items.offsets[-1]), data.num_items
-        sentences = Ragged(rows[: items.offsets[num_items]], items.offsets[: num_items + 1])
-        prompt = rows[items.offsets[num_items] :]
-        return later_layers(lm, items, config.item_layers), SentenceTokens(sentences, prompt)
+        texts = _texts(tokenise(lm, data, config.max_sentence_tokens))
+        later, rows = read_ahead(lm, texts, config.item_layers, config.item_pooling, job.assets)
+        items = np.arange(data.num_items)
+        return later, SentenceTokens(rows.take(items), rows.row(data.num_items))
 
     shape = (config.num_layers, config.item_layers, config.item_pooling, config.max_sentence_tokens)
     return job.warm.get(("dual-items", config.backbone, *shape, job.device, config.precision, texts), read)
@@ -131,10 +132,9 @@ def _load(config: DualConfig, data: SearchData, assets: AssetSource, device: str
     )
 
 
-def _read(config: DualConfig, lm: DecoderLM, sentences: SentenceTokens, assets: AssetSource) -> ItemStates:
-    """Every item as the first layers read it and, behind them, the prompt of L_align, read alone like an item."""
-    texts = Ragged.of([*map(sentences.sentences.row, range(len(sentences.sentences))), sentences.prompt])
-    return stored_item_states(lm, texts, config.item_layers, config.item_pooling, assets)
+def _texts(sentences: SentenceTokens) -> Ragged:
+    """What the first layers read: every item and, behind them, the prompt of L_align, read alone like an item."""
+    return Ragged.of([*map(sentences.sentences.row, range(len(sentences.sentences))), sentences.prompt])
 
 
 def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens:
@@ -144,11 +144,8 @@ def tokenise(lm: DecoderLM, data: SearchData, max_tokens: int) -> SentenceTokens
 
 
 def item_bias(config: DualConfig, data: SearchData) -> Tensor:
-    """Initial `b_item [N]`: zeros, or `log((n_i + 1) / (E + N))`, where the 1 keeps unseen items finite."""
-    if config.item_bias == "zero":
-        return torch.zeros(data.num_items)
-    share_N = (data.popularity_N() + 1) / (len(data.train_items) + data.num_items)
-    return torch.from_numpy(np.log(share_N)).float()
+    """Initial `b_item [N]`: zeros, or what popularity says."""
+    return torch.zeros(data.num_items) if config.item_bias == "zero" else popularity_bias(data)
 
 
 def check_fit(config: DualConfig, data: SearchData, lm: DecoderLM, sentences: SentenceTokens) -> None:
@@ -176,11 +173,6 @@ def check_fit(config: DualConfig, data: SearchData, lm: DecoderLM, sentences: Se
             fields=("max_items", "max_sentence_tokens", "backbone"),
         )
     refuse_untrainable(data)
-
-
-def _spread(values: IntArray, count: int) -> IntArray:
-    """At most `count` of the values, evenly spread."""
-    return values[np.linspace(0, len(values) - 1, min(count, len(values)), dtype=np.int64)]
 
 
 def _collaborative(

@@ -7,30 +7,29 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder, Encoder, decoder_layers
 from trials.dual.composition import Composition
 from trials.dual.layout import parse_layout
+from trials.training.bounds import check_at_most
 from trials.training.config import LoopConfig
+from trials.training.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
 
 
-class DualConfig(LoopConfig):
+class DualConfig(DecoderSettings, LoopConfig):
     """Defaults are the papers' (section 3.1.4, Table 3) where they give a number."""
 
     VARIANTS: ClassVar[Mapping[str, Composition]] = {}
     """What each value of `variant` is made of; a method names its own."""
 
     # Training
-    epochs: int = Field(40, ge=1, le=10_000, description="passes over the users' sequences, >= 1; the paper: 40")
-    learning_rate: float = Field(
-        5e-5, gt=0, le=1, description="peak learning rate of AdamW, in (0, 1]; the paper: 5e-5"
+    epochs: Epochs = Field(40, description="passes over the users' sequences, >= 1; the paper: 40")
+    learning_rate: Rate = Field(5e-5, description="peak learning rate of AdamW, in (0, 1]; the paper: 5e-5")
+    batch_size: TextBatchSize = Field(
+        8, description="user sequences, or windows of them, a step, >= 1; the paper: 5 to 8"
     )
-    batch_size: int = Field(
-        8, ge=1, le=4096, description="user sequences, or windows of them, a step, >= 1; the paper: 5 to 8"
-    )
-    align_batch_size: int = Field(
+    align_batch_size: TextBatchSize = Field(
         8,
-        ge=1,
-        le=4096,
         description="items of L_align a step, >= 1. Every step sees `batch_size` sequences and this many items, which "
         "walk through a shuffled list of all items and start over at its end; the paper does not say how it mixes them",
     )
@@ -54,20 +53,12 @@ class DualConfig(LoopConfig):
         description="frozen decoder: asset name, hub name (the paper: facebook/opt-125m), local folder, or "
         "random-llama, random-opt, random-gpt2 (tiny, for tests)",
     )
-    num_layers: int | None = Field(
-        None,
-        ge=1,
-        le=1000,
-        description="layers of the backbone to keep, >= 1, the first or those behind item_layers; null keeps all",
-    )
-    item_layers: int = Field(
+    item_layers: Layers = Field(
         0,
-        ge=0,
-        le=1000,
         description="layers of the backbone that read each item by itself, once, ahead of all trials, >= 0; the "
         "`num_layers` behind them are adapted and see those states in place of words (ours; 0 is the papers' form)",
     )
-    item_pooling: Literal["tokens", "last", "mean"] = Field(
+    item_pooling: ItemPooling = Field(
         "tokens",
         description="with item_layers: what the adapted layers see of an item, the state of each of its tokens, of "
         "its last one, or their mean; a sequence of single states is several times as short (ours)",
@@ -76,9 +67,6 @@ class DualConfig(LoopConfig):
         False,
         description="add [SEQ] and [ALIGN] to the state of their item's last token, where they are then read, rather "
         "than put them behind it: with single states, half the tokens again (ours)",
-    )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="type of the frozen weights and of their products; bfloat16 is for CUDA"
     )
     variant: str = Field(description="which parts the model has; a key of VARIANTS")
     layout: str = Field(
@@ -92,7 +80,7 @@ class DualConfig(LoopConfig):
         le=1000,
         description="r: every r-th layer becomes a DALayer, >= 1; the paper: 1 (a figure: 1 to 6)",
     )
-    bottleneck: int = Field(64, ge=1, le=8192, description="rows of an adapter's W1, >= 1; the paper: 64")
+    bottleneck: Width = Field(64, description="rows of an adapter's W1, >= 1; the paper: 64")
     hard_routing: bool = Field(
         False, description="send each token to the likelier branch alone instead of mixing both (straight-through)"
     )
@@ -127,24 +115,20 @@ class DualConfig(LoopConfig):
         "item vectors of width head_rank times one matrix (ours); or the CF model's e_item times one matrix: what an "
         "item is as an input it is as an output too, as in SASRec (ours)",
     )
-    head_rank: int = Field(64, ge=1, le=8192, description="low-rank: width of the item vectors, >= 1")
+    head_rank: Width = Field(64, description="low-rank: width of the item vectors, >= 1")
 
     # Against learning by heart (ours; the papers have none)
-    head_dropout: float = Field(
-        0.0, ge=0, lt=1, description="dropout of the states that the item projection reads, in [0, 1)"
+    head_dropout: Share = Field(0.0, description="dropout of the states that the item projection reads, in [0, 1)")
+    input_dropout: Share = Field(
+        0.0, description="dropout of the words' embeddings, or of the states of items read once, in [0, 1)"
     )
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="dropout of the words' embeddings, or of the states of items read once, in [0, 1)"
-    )
-    user_dropout: float = Field(
+    user_dropout: Share = Field(
         0.0,
-        ge=0,
-        lt=1,
         description="share of the training sequences that have the mean user's vector, as users who were not in "
         "training do, in [0, 1): a vector of one's own is the shortest way to learn one's few items by heart",
     )
-    label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of each target of L_seq that is spread over all items, in [0, 1)"
+    label_smoothing: Share = Field(
+        0.0, description="share of each target of L_seq that is spread over all items, in [0, 1)"
     )
     router_floor: float = Field(
         0.0,
@@ -164,17 +148,17 @@ class DualConfig(LoopConfig):
     router_decay: float = Field(1.0, ge=0, le=1000, description="factor on the weight decay of the routers, >= 0")
 
     # Losses
-    lambda_align: float = Field(0.1, ge=0, le=100, description="λ1, weight of L_align, >= 0; Table 3: 0.05 to 0.2")
-    lambda_cl: float = Field(
-        1e-3, ge=0, le=100, description="λ2, weight of L_cl, >= 0, 0 skips its forward pass; Table 3: 1e-6 to 1e-3"
+    lambda_align: Weight = Field(0.1, description="λ1, weight of L_align, >= 0; Table 3: 0.05 to 0.2")
+    lambda_cl: Weight = Field(
+        1e-3, description="λ2, weight of L_cl, >= 0, 0 skips its forward pass; Table 3: 1e-6 to 1e-3"
     )
-    lambda_cf: float = Field(0.01, ge=0, le=100, description="λ3, weight of L_cf, >= 0; Table 3: 0.001 to 0.1")
+    lambda_cf: Weight = Field(0.01, description="λ3, weight of L_cf, >= 0; Table 3: 0.001 to 0.1")
     condition_contrast: bool = Field(
         False,
         description="L_cl on the states as the item projection reads them: all raw states point the same way, and "
         "their cosines hardly differ (ours)",
     )
-    temperature: float = Field(1.0, gt=0, le=100, description="τ of L_cl, > 0; the paper: 1.0")
+    temperature: Temperature = Field(1.0, description="τ of L_cl, > 0; the paper: 1.0")
     num_samples: int = Field(
         1, ge=1, le=100, description="n_s, positions drawn a sequence for L_cl, >= 1; the paper: 1"
     )
@@ -217,9 +201,9 @@ class DualConfig(LoopConfig):
         64, ge=2, le=4096, multiple_of=2, description="width of each user and item embedding, even, >= 2"
     )
     cf_negatives: int = Field(4, ge=1, le=100, description="sampled negatives of each interaction in L_cf, >= 1")
-    cf_epochs: int = Field(20, ge=1, le=10_000, description="frozen: passes over the interactions beforehand, >= 1")
-    cf_learning_rate: float = Field(
-        1e-2, gt=0, le=1, description="frozen: Adam's learning rate beforehand, in (0, 1]; joint uses learning_rate"
+    cf_epochs: Epochs = Field(20, description="frozen: passes over the interactions beforehand, >= 1")
+    cf_learning_rate: Rate = Field(
+        1e-2, description="frozen: Adam's learning rate beforehand, in (0, 1]; joint uses learning_rate"
     )
 
     @field_validator("layout")
@@ -231,22 +215,13 @@ class DualConfig(LoopConfig):
     @model_validator(mode="after")
     def _layout_fits(self) -> Self:
         """Check what can be checked before the backbone is on this machine; `build` checks the rest."""
+        check_at_most(self, "replace_every", "num_layers")
         if self.num_layers is not None:
-            if self.replace_every > self.num_layers:
-                raise ValueError(
-                    f"replace_every must not exceed num_layers, got replace_every={self.replace_every}, "
-                    f"num_layers={self.num_layers}; lower replace_every"
-                )
             parse_layout(self.layout, dalayers(self.num_layers, self.replace_every))
         return self
 
     @model_validator(mode="after")
-    def _nothing_is_ignored(self) -> Self:
-        if self.item_pooling != "tokens" and not self.item_layers:
-            raise ValueError(
-                f"item_pooling must be tokens without item_layers, got item_pooling={self.item_pooling}; "
-                "set item_layers to the number of layers that read items by themselves"
-            )
+    def _a_head_has_what_it_needs(self) -> Self:
         if self.head == "collaborative" and not self.composition.collaborative:
             raise ValueError(
                 f"head must be free or low-rank in a variant without a CF model, got head={self.head}, "
@@ -269,11 +244,6 @@ class DualConfig(LoopConfig):
         if self.num_layers is not None:
             return dalayers(self.num_layers, self.replace_every)
         return dalayers(max(decoder_layers(self.backbone) - self.item_layers, 0), self.replace_every)
-
-    @property
-    def loaded_layers(self) -> int | None:
-        """First layers of the backbone that are loaded: those that read items and those behind; None for all."""
-        return None if self.num_layers is None else self.item_layers + self.num_layers
 
 
 def dalayers(num_layers: int, replace_every: int) -> int:

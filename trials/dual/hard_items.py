@@ -15,8 +15,9 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from searchplat.contract import AssetSource
-from trials.backbones.text_encoder import text_embeddings, write_atomically
-from trials.data.dataset import SearchData
+from trials.backbones.encoders.text_encoder import text_embeddings
+from trials.data.preparing.dataset import SearchData
+from trials.data.whole_files import write_atomically
 from trials.dual.config import DualConfig
 from trials.nn.ragged import Ragged
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trials.backbones.decoder_parts import DecoderParts, LayerParts, Rotation
+from trials.backbones.decoders.parts import DecoderParts, LayerParts, Rotation
 from trials.dual.inputs import Tokens
 from trials.dual.layout import Designs
 from trials.nn.adapter import AttachedAdapter

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from trials.dual.config import DualConfig
-from trials.training.method import RecommenderMethod
+from trials.training.method import RecommenderMethod, answering
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.dual.model import DualModel
     from trials.training.recommender import Recommender
 
-ANSWERING = {"lambda_cl": 0.0, "cf_epochs": 0}
+NOT_LOOKED_FOR = {"lambda_cl": 0.0, "cf_epochs": 0}
 """What `build` need not look for when a model only answers. Past validation on purpose: 0 epochs train nothing."""
 
 
@@ -54,12 +54,10 @@ class DualMethod(RecommenderMethod):
     def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
         """Likewise, without hard items, conditioning, or training of a frozen CF model: the weights hold all that.
 
-        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly. With
-        `item_layers` the items are read first, where this machine's cache has not got them: packages hold no states.
+        With `item_layers` the items are read first, where this machine's cache has not got them: packages hold no
+        states.
         """
-        assert isinstance(config, DualConfig)
-        precision = "float32" if job.device == "cpu" else config.precision
         from trials.dual.build import build
 
-        answering = config.model_copy(update={**ANSWERING, "precision": precision})
-        return build(answering, data, job, self.model(), blank=True)
+        config = answering(config, job).model_copy(update=NOT_LOOKED_FOR)
+        return build(config, data, job, self.model(), blank=True)

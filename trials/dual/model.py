@@ -7,15 +7,14 @@ model, `W` width of a collaborative vector.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trials.backbones.decoder_lm import DecoderLM
-from trials.data.dataset import IntArray, Queries
+from trials.backbones.decoders.decoder_lm import DecoderLM
+from trials.data.preparing.dataset import IntArray, Queries
 from trials.dual.batches import Batch, Batcher, share
 from trials.dual.config import DualConfig
 from trials.dual.inputs import ALIGN, SEQ, SentenceTokens, Tokens
@@ -25,6 +24,7 @@ from trials.dual.projection import ItemProjection
 from trials.nn.cf import CFModel, FrozenVectors
 from trials.nn.losses import info_nce
 from trials.nn.ragged import Ragged
+from trials.training.grouping import chunks
 from trials.training.recommender import Losses, Recommender
 
 _EVAL_TOKENS = 4096
@@ -210,7 +210,7 @@ class DualModel(Recommender):
         lengths = self._tokens(Ragged.of(histories))
         users_B = torch.from_numpy(np.asarray(queries.users_B, dtype=np.int64)).to(device)
         scores_BN = torch.empty(len(queries), self.items.num_items, device=device)
-        for rows in _chunks(lengths, _EVAL_TOKENS):
+        for rows in chunks(lengths, _EVAL_TOKENS):
             tokens = self.sentences.sequences(Ragged.of([histories[b] for b in rows]), device, last=True)
             rows_C = torch.from_numpy(rows).to(device)
             h_CD = self.hidden(tokens, self._users(users_B[rows_C]), "user")
@@ -300,21 +300,6 @@ def _special_tokens(lm: DecoderLM, *, added: bool) -> Tensor:
 
     What is added to a word begins with no mean and a tenth of the spread: near the word.
     """
-    step = max(1, lm.vocab_size // 1024)
-    with torch.no_grad():
-        sample_VD = lm.parts.embed(torch.arange(0, lm.vocab_size, step, device=lm.device)).float().cpu()
-    drawn_2D = sample_VD.std(0) * torch.randn(2, lm.hidden_size)
-    return 0.1 * drawn_2D if added else sample_VD.mean(0) + drawn_2D
-
-
-def _chunks(lengths: Any, budget: int) -> Iterator[Any]:
-    """Rows sorted by length, cut where a chunk's tokens would exceed the budget."""
-    order = np.argsort(lengths, kind="stable")
-    start = total = 0
-    for stop, row in enumerate(order):
-        if total + lengths[row] > budget and stop > start:
-            yield order[start:stop]
-            start, total = stop, 0
-        total += int(lengths[row])
-    if len(order) > start:
-        yield order[start:]
+    mean_D, std_D = lm.vocabulary()
+    drawn_2D = std_D * torch.randn(2, lm.hidden_size)
+    return 0.1 * drawn_2D if added else mean_D + drawn_2D

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trials.dual.inputs import ALIGN, SEQ
+from trials.nn.whitening import whitening
 
 WEIGHT_STD = 1e-3
 """Standard deviation of W at the start, so that the first logits are `b_item` and a little noise.
@@ -88,11 +89,7 @@ class ItemProjection(nn.Module):
         assert self.whitening_DD is not None
         self.centre_2D[SEQ] = seq_RD.mean(0)
         self.centre_2D[ALIGN] = align_AD.mean(0)
-        x_RD = (seq_RD - seq_RD.mean(0)).double()
-        variances_D, axes_DD = torch.linalg.eigh(x_RD.T @ x_RD / len(x_RD))
-        variances_D = variances_D.clamp(min=0)
-        floor = (ridge * variances_D.mean()).clamp(min=1e-12)
-        self.whitening_DD.copy_((axes_DD * (variances_D + floor).rsqrt()) @ axes_DD.T)
+        self.whitening_DD.copy_(whitening(seq_RD, ridge))
 
     @torch.no_grad()
     def start_from(self, x_ND: Tensor) -> None:

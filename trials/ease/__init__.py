@@ -9,7 +9,7 @@ from trials.ease.config import EASEConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.ease.model import EASEModel
 
 __all__ = ["EASE", "EASEConfig"]

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from searchplat.errors import InputError
 from trials.counted.matrix import met
 from trials.counted.model import Counted
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.ease.config import EASEConfig
 
 MOST_ITEMS = 40_000

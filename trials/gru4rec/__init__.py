@@ -10,7 +10,7 @@ from trials.gru4rec.config import GRU4RecConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.gru4rec.model import GRU4RecModel
 
 __all__ = ["GRU4Rec", "GRU4RecConfig"]

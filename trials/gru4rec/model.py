@@ -1,13 +1,13 @@
 """GRU4Rec as a recommender: every place of a window predicts the next item, by a softmax over all items.
 
-`trials.backbones.next_item` trains it, `trials.backbones.gru4rec` is the encoder.
+`trials.backbones.recommenders.next_item` trains it, `trials.backbones.recommenders.gru4rec` is the encoder.
 """
 
 from __future__ import annotations
 
-from trials.backbones.gru4rec import GRU4RecEncoder
-from trials.backbones.next_item import NextItemModel
-from trials.data.dataset import SearchData
+from trials.backbones.recommenders.gru4rec import GRU4RecEncoder
+from trials.backbones.recommenders.next_item import NextItemModel
+from trials.data.preparing.dataset import SearchData
 from trials.gru4rec.config import GRU4RecConfig
 
 

@@ -9,7 +9,7 @@ from trials.itemknn.config import ItemKNNConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.itemknn.model import ItemKNNModel
 
 __all__ = ["ItemKNN", "ItemKNNConfig"]

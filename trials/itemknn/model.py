@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trials.counted.matrix import heaviest, met
 from trials.counted.model import Counted
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.itemknn.config import ItemKNNConfig
 
 CELLS = 1 << 22

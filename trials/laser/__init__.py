@@ -7,16 +7,15 @@ embeddings to the prefix), `losses.py`, `model.py` (users, items, the two phases
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from searchplat.contract import AssetSource, DataRequest, Published, TrialJob
+from searchplat.contract import AssetSource, DataRequest, TrialJob
 from trials import papers
 from trials.laser.config import LaserConfig
-from trials.training.config import LoopConfig
-from trials.training.method import RecommenderMethod
+from trials.training.method import RecommenderMethod, answering
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.training.recommender import Recommender
 
 __all__ = ["Laser", "LaserConfig"]
@@ -25,17 +24,15 @@ __all__ = ["Laser", "LaserConfig"]
 class Laser(RecommenderMethod):
     """Bi-Tuning: a prefix made of collaborative embeddings by experts, a suffix whose output is the embedding."""
 
-    name: ClassVar[str] = "laser"
-    summary: ClassVar[str] = (
-        "frozen language model with a collaborative prefix and a suffix that embeds users and items"
-    )
-    paper: ClassVar[str] = (
+    name = "laser"
+    summary = "frozen language model with a collaborative prefix and a suffix that embeds users and items"
+    paper = (
         "Anonymous: Bi-Tuning with Collaborative Information for Controllable LLM-based Sequential Recommendation, "
         "ACL submission"
     )
-    Config: ClassVar[type[LoopConfig]] = LaserConfig
-    prepared_by: ClassVar[tuple[str, ...]] = ("backbone", "id_recommender")
-    published: ClassVar[tuple[Published, ...]] = papers.LASER
+    Config = LaserConfig
+    prepared_by = ("backbone", "id_recommender")
+    published = papers.LASER
 
     def prepare(self, config: Any, data: DataRequest, assets: AssetSource) -> None:
         """Fetch data and backbone; train the ID-based recommender on this selection of users."""
@@ -57,10 +54,9 @@ class Laser(RecommenderMethod):
     def rebuild(self, config: Any, data: SearchData, job: TrialJob) -> Recommender:
         """Likewise, without training a recommender: the weights hold it, and the items' embeddings as well.
 
-        On a CPU in float32, also what was trained in bfloat16, which a CPU computes many times more slowly.
+        With `item_layers` the items are read first, where this machine's cache has not got them: packages hold no
+        states.
         """
         from trials.laser.build import build
 
-        assert isinstance(config, LaserConfig)
-        precision = "float32" if job.device == "cpu" else config.precision
-        return build(config.model_copy(update={"precision": precision}), data, job, blank=True)
+        return build(answering(config, job), data, job, blank=True)

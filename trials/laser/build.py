@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.decoder_lm import DecoderLM, check_decoder, load_decoder
-from trials.backbones.frozen import (
+from trials.backbones.decoders.decoder_lm import DecoderLM, check_decoder, load_decoder
+from trials.backbones.decoders.item_states import read_ahead, stored_item_states
+from trials.backbones.names import RANDOM_DECODERS
+from trials.backbones.recommenders.frozen import (
     BackboneSettings,
     BERT4RecSettings,
     SASRecSettings,
@@ -15,16 +20,19 @@ from trials.backbones.frozen import (
     frozen_recommender,
     prepare_frozen,
 )
-from trials.backbones.names import RANDOM_DECODERS
 from trials.backbones.words import digest_texts
-from trials.data.dataset import SearchData
+from trials.data.popularity import popularity_bias
+from trials.data.preparing.dataset import SearchData
 from trials.laser.batches import Batcher
 from trials.laser.collaborative import Collaborator
 from trials.laser.config import LaserConfig
-from trials.laser.groups import ColdItems
 from trials.laser.instructions import HEADS, NUMBER, Instructions, item_texts
 from trials.laser.model import LaserModel
+from trials.nn.ragged import spread
 from trials.training.windows import refuse_untrainable
+
+WHITEN_ON = 512
+"""Users, evenly spread, whose outputs are whitened along with those of all items."""
 
 
 def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool = False) -> LaserModel:
@@ -39,34 +47,8 @@ def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool =
     Raises:
         InputError: If settings do not fit the backbone or the data, or no user has two training items.
     """
-    try:
-        texts = item_texts(data, config.attributes)
-    except ValueError as error:
-        raise InputError(str(error), fields=("attributes",)) from error
-    digest = digest_texts(texts)
-    random = config.backbone in RANDOM_DECODERS  # a random model's vocabulary is that of its words
-    words = [heads for pair in HEADS.values() for heads in (pair.user, pair.item)]
-    lm = job.warm.get(
-        ("decoder-whole", config.backbone, config.num_layers, job.device, config.precision, digest if random else None),
-        lambda: load_decoder(
-            config.backbone,
-            job.assets,
-            num_layers=config.num_layers,
-            device=job.device,
-            dtype=config.precision,
-            texts=[*words, *(NUMBER.format(n=n) for n in range(100)), *texts],
-            whole=True,
-        ),
-    )
-    limits = {
-        "max_items": config.max_items,
-        "max_tokens": config.max_tokens,
-        "max_item_tokens": config.max_item_tokens,
-    }
-    instructions = job.warm.get(
-        ("laser-instructions", config.backbone, config.template, digest, *limits.values()),
-        lambda: Instructions(lm.tokenize, texts, config.template, **limits),
-    )
+    texts = checked_texts(config, data)
+    lm, instructions = _frozen(config, texts, job)
     check_fit(config, data, lm, instructions)
     collaborator = None
     if config.has_former:
@@ -77,7 +59,90 @@ def build(config: LaserConfig, data: SearchData, job: TrialJob, *, blank: bool =
             encoder = frozen_recommender(config.id_recommender, settings, data, config.id_seed, job)
         collaborator = Collaborator(encoder)
     batcher = Batcher(config, data, instructions)
-    return LaserModel(config, lm, instructions, batcher, data.num_items, collaborator, ColdItems(data)).to(job.device)
+    bias_N = popularity_bias(data) if config.item_bias == "popularity" else None
+    weights_N = vector_weights(config, data) if config.item_vectors else None
+    model = LaserModel(config, lm, instructions, batcher, data.num_items, collaborator, bias_N, weights_N)
+    model = model.to(job.device)
+    if config.whiten_states and not blank:
+        users = spread(batcher.users, WHITEN_ON)
+        model.condition([instructions.kept(data.history(user)) for user in users])
+    return model
+
+
+def vector_weights(config: LaserConfig, data: SearchData) -> Tensor:
+    """`n / (n + k)` of each item with n training interactions, `[N]`; 1 where k is 0."""
+    if not config.vector_shrinkage:
+        return torch.ones(data.num_items)
+    counts_N = torch.from_numpy(data.popularity_N()).float()
+    return counts_N / (counts_N + config.vector_shrinkage)
+
+
+def checked_texts(config: LaserConfig, data: SearchData) -> list[str]:
+    """One text an item; see `item_texts`.
+
+    Raises:
+        InputError: If an attribute is not one of the data set's.
+    """
+    try:
+        return item_texts(data, config.attributes)
+    except ValueError as error:
+        raise InputError(str(error), fields=("attributes",)) from error
+
+
+def _frozen(config: LaserConfig, texts: list[str], job: TrialJob) -> tuple[DecoderLM, Instructions]:
+    """The frozen layers that a trial runs, and the instructions as tokens of them; kept warm."""
+    digest = digest_texts(texts)
+    random = config.backbone in RANDOM_DECODERS  # a random model's vocabulary is that of its words
+    limits = {
+        "max_items": config.max_items,
+        "max_tokens": config.max_tokens,
+        "max_item_tokens": config.max_item_tokens,
+    }
+    depth, place = (config.item_layers, config.num_layers), (job.device, config.precision)
+    told = (config.backbone, config.template, digest, *limits.values())
+
+    def load() -> DecoderLM:
+        return load_frozen(config, texts, job.assets, job.device)
+
+    if not config.item_layers:
+        lm = job.warm.get(("decoder-whole", config.backbone, depth, place, digest if random else None), load)
+        instructions = job.warm.get(("laser-instructions", *told), lambda: instructions_of(config, lm, texts))
+        return lm, instructions
+
+    def read() -> tuple[DecoderLM, Instructions]:
+        lm = load()
+        words = instructions_of(config, lm, texts)
+        later, rows = read_ahead(lm, words.texts(), config.item_layers, config.item_pooling, job.assets)
+        return later, words.read(rows)
+
+    return job.warm.get(("laser-items", *told, *depth, *place, config.item_pooling), read)
+
+
+def load_frozen(config: LaserConfig, texts: list[str], assets: AssetSource, device: str) -> DecoderLM:
+    """All layers that are wanted, those that read items among them."""
+    words = [heads for pair in HEADS.values() for heads in (pair.user, pair.item)]
+    return load_decoder(
+        config.backbone,
+        assets,
+        num_layers=config.loaded_layers,
+        device=device,
+        dtype=config.precision,
+        texts=[*words, *(NUMBER.format(n=n) for n in range(100)), *texts],
+        whole=True,
+    )
+
+
+def instructions_of(config: LaserConfig, lm: DecoderLM, texts: list[str]) -> Instructions:
+    """The instructions in words."""
+    return Instructions(
+        lm.tokenize,
+        texts,
+        config.template,
+        max_items=config.max_items,
+        max_tokens=config.max_tokens,
+        max_item_tokens=config.max_item_tokens,
+        end=lm.end_of_sequence or 0,  # random models for tests have none, and 0 is their unknown word
+    )
 
 
 def prepare(config: LaserConfig, data: DataRequest, assets: AssetSource) -> None:
@@ -91,6 +156,11 @@ def prepare(config: LaserConfig, data: DataRequest, assets: AssetSource) -> None
     opened = open_search(data, assets)
     refuse_untrainable(opened)
     check_decoder(config.backbone, assets, lambda: opened.sentences, whole=True)
+    if config.item_layers:
+        texts = checked_texts(config, opened)
+        lm = load_frozen(config, texts, assets, "cuda" if torch.cuda.is_available() else "cpu")
+        words = instructions_of(config, lm, texts).texts()
+        stored_item_states(lm, words, config.item_layers, config.item_pooling, assets)
     if config.has_former:
         prepare_frozen(config.id_recommender, recommender_settings(config), data, config.id_seed, assets)
 
@@ -136,6 +206,20 @@ def check_fit(config: LaserConfig, data: SearchData, lm: DecoderLM, instructions
                 "backbone",
             ),
         )
+    if config.passes == "windows":
+        longest = config.max_items * (int(instructions.words_N.max(initial=0)) + len(instructions.numbers[-1]))
+        if longest > config.max_tokens:
+            raise InputError(
+                f"max_tokens: must hold max_items of the longest item with passes=windows, {longest} tokens, got "
+                f"{config.max_tokens}; raise it, or lower max_items or max_item_tokens",
+                fields=("max_tokens", "max_items", "max_item_tokens", "passes"),
+            )
+        if not lm.num_layers:
+            raise InputError(
+                f"passes: windows need a backbone that is taken apart into layers, which {config.backbone!r} is not; "
+                "set passes to single",
+                fields=("passes", "backbone"),
+            )
     if config.variant == "eos" and lm.end_of_sequence is None and config.backbone not in RANDOM_DECODERS:
         raise InputError(
             f"variant: eos needs a backbone that names its end of sequence, which {config.backbone!r} does not; choose "

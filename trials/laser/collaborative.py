@@ -1,22 +1,38 @@
 """Collaborative embeddings C of a frozen ID-based recommender (section 4.2).
 
-Shape letters: `B` histories, `P` places of a history (the paper's N), `C` width.
+Shape letters: `B` histories, `W` windows of them, `P` places of a history (the paper's N), `C` width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from trials.backbones.bert4rec import BERT4RecEncoder
-from trials.backbones.frozen import carried
-from trials.backbones.sasrec import SASRecEncoder
-from trials.data.dataset import UNKNOWN_USER, IntArray, Queries
+from trials.backbones.recommenders.bert4rec import BERT4RecEncoder
+from trials.backbones.recommenders.frozen import carried
+from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.data.preparing.dataset import UNKNOWN_USER, IntArray, Queries
 
 Encoder = BERT4RecEncoder | SASRecEncoder
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the M-Former reads of each of `B` histories, of which several may be the beginnings of one.
+
+    Args:
+        states_WPC: Collaborative embeddings, padded.
+        row_B: Which row each history has; None if each has its own.
+        seen_BP: Which places it has of that row.
+    """
+
+    states_WPC: Tensor
+    row_B: Tensor | None
+    seen_BP: Tensor
 
 
 class Collaborator(nn.Module):
@@ -71,3 +87,25 @@ class Collaborator(nn.Module):
         if self.silent:
             return torch.zeros_like(states_BPC), valid_BP
         return states_BPC.masked_fill(~valid_BP.unsqueeze(-1), 0.0), valid_BP
+
+    def beginnings(self, windows: Sequence[IntArray], reads_W: IntArray) -> Reading:
+        """C of the beginnings of windows of histories: of the whole window, of all but its last item, and so on.
+
+        A recommender that reads from left to right (SASRec) gives them all at once; one that reads in both directions
+        (BERT4Rec) reads each beginning by itself, since its states would tell what comes after.
+
+        Args:
+            windows: Items, oldest first.
+            reads_W: How many beginnings of each, in [1, items of the window]; they come shortest first.
+        """
+        lengths_W = np.array([len(items) for items in windows], dtype=np.int64)
+        row_B = np.repeat(np.arange(len(windows)), reads_W)
+        nth_B = np.arange(len(row_B)) - np.repeat(np.cumsum(reads_W) - reads_W, reads_W)
+        count_B = (lengths_W - reads_W)[row_B] + nth_B + 1
+        if not isinstance(self.encoder, SASRecEncoder) or lengths_W.max(initial=0) > self.max_length:
+            states_BPC, seen_BP = self([windows[w][:n] for w, n in zip(row_B.tolist(), count_B.tolist(), strict=True)])
+            return Reading(states_BPC, None, seen_BP)
+        states_WPC, _ = self(windows)
+        places_P = torch.arange(states_WPC.shape[1], device=states_WPC.device)
+        count_B1 = torch.from_numpy(count_B).to(states_WPC.device).unsqueeze(1)
+        return Reading(states_WPC, torch.from_numpy(row_B).to(states_WPC.device), places_P < count_B1)

@@ -6,8 +6,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder
-from trials.training.config import LoopConfig
+from trials.training.bounds import check_at_most, check_divides
+from trials.training.config import AdamConfig
+from trials.training.ranges import BatchSize, Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
 
 Variant = Literal[
     "laser",
@@ -23,13 +26,11 @@ Variant = Literal[
 Template = Literal["paper", "no-phrase", "no-instruction", "two-instructions"]
 
 
-class LaserConfig(LoopConfig):
+class LaserConfig(DecoderSettings, AdamConfig):
     """Defaults are the paper's (section 4, Appendix B) where it gives a number."""
 
     # Training
-    epochs: int = Field(
-        20, ge=1, le=10_000, description="passes over the users in both phases, >= 1; the paper: 15 + 5"
-    )
+    epochs: Epochs = Field(20, description="passes over the users in both phases, >= 1; the paper: 15 + 5")
     phase1_share: float = Field(
         0.75,
         gt=0,
@@ -40,15 +41,8 @@ class LaserConfig(LoopConfig):
     phase_metric: str = Field(
         "mrr", description="the metric on validation, one of `metrics`, by which phase 1's best epoch is chosen"
     )
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="learning rate, in (0, 1]; the paper: 1e-4")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; 0 is Adam")
-    schedule: Literal["cosine", "constant", "linear"] = Field(
-        "constant", description="learning rate after warm-up: cosine or linear to 0 at the last step, or constant"
-    )
-    warmup_fraction: float = Field(
-        0.0, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
-    )
-    batch_size: int = Field(4, ge=1, le=4096, description="users a step, >= 1; the paper: 4")
+    learning_rate: Rate = Field(1e-4, description="learning rate, in (0, 1]; the paper: 1e-4")
+    batch_size: TextBatchSize = Field(4, description="users, or windows, a step, >= 1; the paper: 4")
     targets: Literal["random", "last"] = Field(
         "random",
         description="the items of a training sequence that an epoch predicts from those before each: drawn anew each "
@@ -60,12 +54,28 @@ class LaserConfig(LoopConfig):
         le=10_000,
         description="how many of a sequence are drawn, where they are, >= 1; null takes all (the paper does not say)",
     )
-    temperature: float = Field(0.05, gt=0, le=100, description="τ of L_IIC, > 0; the paper: 0.05")
-    lambda_balance: float = Field(
-        0.01,
-        ge=0,
-        le=100,
-        description="λ, weight of L_LB, >= 0; Appendix B trains with 0.01, section 5.6.2 finds 0.1 best",
+    passes: Literal["single", "windows"] = Field(
+        "single",
+        description="what goes through the language model at once: a history with its one suffix (eq. 1); or a window "
+        "of max_items items with a prefix and a suffix for each of its beginnings, every item behind them a target "
+        "(ours: with one layer behind item_layers the same embeddings at a fraction of the cost)",
+    )
+    window_stride: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="windows: items between the ends of neighbouring windows, in [1, max_items]: those behind the last "
+        "that many are targets, so that each target has as long a history as there is, less that; null is max_items",
+    )
+    windows_per_user: int | None = Field(
+        None, ge=1, le=10_000, description="windows: how many of a sequence an epoch draws, >= 1; null takes all"
+    )
+    label_smoothing: Share = Field(
+        0.0, description="share of each target of L_IIC that is spread over all items, in [0, 1) (ours)"
+    )
+    temperature: Temperature = Field(0.05, description="τ of L_IIC, > 0; the paper: 0.05")
+    lambda_balance: Weight = Field(
+        0.01, description="λ, weight of L_LB, >= 0; Appendix B trains with 0.01, section 5.6.2 finds 0.1 best"
     )
 
     # The text
@@ -97,11 +107,16 @@ class LaserConfig(LoopConfig):
         description="frozen decoder: asset name, hub name (the paper: openai-community/gpt2-large, "
         "meta-llama/Llama-2-7b-hf), local folder, or random-llama, random-opt, random-gpt2 (tiny, for tests)",
     )
-    num_layers: int | None = Field(
-        None, ge=1, le=1000, description="first layers of the backbone to keep, >= 1; null keeps all"
+    item_layers: Layers = Field(
+        0,
+        description="layers of the backbone that read each item, and the instruction's head, by itself, once, ahead of "
+        "all trials, >= 0; the `num_layers` behind them see those states in place of words, between prefix and suffix "
+        "(ours; 0 is the paper's form)",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="type of the frozen weights and of their products; bfloat16 is for CUDA"
+    item_pooling: ItemPooling = Field(
+        "tokens",
+        description="with item_layers: what the later layers see of an item, the state of each of its tokens, of its "
+        "last one, or their mean (ours)",
     )
     variant: Variant = Field(
         "laser",
@@ -117,6 +132,40 @@ class LaserConfig(LoopConfig):
         description="compare h - m in place of h, with m the mean of the item embeddings in use (ours: the states of a "
         "frozen model's first layers point almost the same way)",
     )
+    whiten_states: bool = Field(
+        False,
+        description="compare P (h - m), with m the mean of users' and of items' outputs before training and P their "
+        "whitening: most of their spread lies in a few directions, in which items hardly differ (ours)",
+    )
+    whiten_ridge: float = Field(
+        0.1,
+        gt=0,
+        le=1000,
+        description="with whiten_states: what is added to each variance, as a multiple of their mean, > 0: the "
+        "smaller, the more of the weak directions is heard, with their noise",
+    )
+    project_states: bool = Field(
+        False,
+        description="compare x + B x + b of users with x + A x of items, trained from zero: items then have a gradient "
+        "(ours; in the paper their embeddings are constants of an epoch)",
+    )
+    item_vectors: bool = Field(
+        False,
+        description="add a vector of its own to each item as it is compared, trained from zero (ours)",
+    )
+    vector_shrinkage: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="k: a vector counts n / (n + k), with n its item's training interactions, >= 0: rare items stay "
+        "what their text says (ours)",
+    )
+    state_dropout: Share = Field(0.0, description="dropout of users' outputs as they are compared, in [0, 1) (ours)")
+    item_bias: Literal["none", "popularity"] = Field(
+        "none",
+        description="add nothing to the cosines (eq. 2), or a trained number an item that starts at the logarithm of "
+        "its share of the training interactions (ours: training then starts at the popularity ranking)",
+    )
 
     # The M-Former
     num_experts: int = Field(8, ge=1, le=256, description="K, query experts, >= 1; the paper: 8")
@@ -124,7 +173,7 @@ class LaserConfig(LoopConfig):
     prefix_length: int = Field(
         32, ge=1, le=1024, description="L, query vectors of an expert and tokens of the prefix, >= 1; the paper: 32"
     )
-    former_width: int = Field(768, ge=1, le=8192, description="d_m, width of the M-Former, >= 1; the paper: 768")
+    former_width: Width = Field(768, description="d_m, width of the M-Former, >= 1; the paper: 768")
     former_heads: int = Field(
         12, ge=1, le=256, description="its attention heads, >= 1; divides the width; the paper: 12"
     )
@@ -132,13 +181,19 @@ class LaserConfig(LoopConfig):
     cross_every: int = Field(
         2, ge=1, le=100, description="every so many blocks one has cross-attention, the first among them; the paper: 2"
     )
-    former_dropout: float = Field(0.1, ge=0, lt=1, description="dropout in the M-Former, in [0, 1); as in the Q-Former")
+    former_dropout: Share = Field(0.1, description="dropout in the M-Former, in [0, 1); as in the Q-Former")
+
+    former_recency: bool = Field(
+        False,
+        description="add a trained bias to the logits of its cross-attention by how long ago an item was, which starts "
+        "as ALiBi's slopes: the collaborative embeddings of a list are otherwise a set (ours)",
+    )
 
     # The ID-based recommender
     id_recommender: Literal["bert4rec", "sasrec"] = Field(
         "bert4rec", description="frozen source of collaborative embeddings: bert4rec (the paper's) or sasrec (Fig. 5)"
     )
-    id_epochs: int = Field(300, ge=1, le=10_000, description="epochs of its training at most, >= 1; RecBole: 300")
+    id_epochs: Epochs = Field(300, description="epochs of its training at most, >= 1; RecBole: 300")
     id_patience: int | None = Field(
         10,
         ge=1,
@@ -151,7 +206,7 @@ class LaserConfig(LoopConfig):
         le=1000,
         description="bert4rec: times that an epoch cuts and hides the sequences anew, >= 1; its authors' code: 10",
     )
-    id_batch_size: int = Field(128, ge=1, le=65_536, description="windows a step of its training, >= 1")
+    id_batch_size: BatchSize = Field(128, description="windows a step of its training, >= 1")
     id_width: int = Field(
         64, ge=2, le=8192, multiple_of=2, description="its width d_c, even, >= 2; the paper: 2 heads of 32"
     )
@@ -161,21 +216,32 @@ class LaserConfig(LoopConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.top_experts > self.num_experts:
-            raise ValueError(
-                f"top_experts must not exceed num_experts, got top_experts={self.top_experts}, "
-                f"num_experts={self.num_experts}; lower top_experts"
-            )
-        if self.former_width % self.former_heads:
-            raise ValueError(
-                f"former_heads must divide former_width, got former_heads={self.former_heads}, "
-                f"former_width={self.former_width}; change one of them"
-            )
+        check_at_most(self, "top_experts", "num_experts")
+        check_divides(self, "former_heads", "former_width")
         if self.phase_metric not in self.metrics:
             raise ValueError(
                 f"phase_metric must be one of metrics, got phase_metric={self.phase_metric!r}, "
                 f"metrics={list(self.metrics)}; add it there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.centre_states and self.whiten_states:
+            raise ValueError(
+                "centre_states must be false with whiten_states, which centres as well, got true; drop one of them"
+            )
+        if self.passes == "windows" and (self.targets == "last" or self.targets_per_user is not None):
+            raise ValueError(
+                f"targets must be random and targets_per_user null with passes=windows, got targets={self.targets}, "
+                f"targets_per_user={self.targets_per_user}; say windows_per_user"
+            )
+        if self.passes == "windows" and not self.suffix_tokens:
+            raise ValueError(
+                f"passes must be single where there is no suffix, got passes=windows, variant={self.variant}; "
+                "set passes to single"
+            )
+        check_at_most(self, "window_stride", "max_items", "targets between windows would never be trained on")
         return self
 
     @property

@@ -6,6 +6,7 @@ Shape letters: `N` items, `S` tokens of all sequences of a batch, `B` sequences,
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trials.backbones.decoder_lm import Tokenize
-from trials.data.dataset import IntArray, SearchData
+from trials.backbones.decoders.decoder_lm import Tokenize
+from trials.data.preparing.dataset import IntArray, SearchData
 from trials.laser.config import Template
+from trials.nn.ragged import Ragged
 
 HEAD = (
     "You are an intelligent recommendation assistant. Please summarize the user's characteristics{phrase} based on the "
@@ -107,6 +109,7 @@ class Instructions:
         max_items: Items of a list, >= 1.
         max_tokens: Tokens of a list.
         max_item_tokens: Tokens of one item's text, which is cut there.
+        end: The backbone's end of text, for the variant that has it as suffix.
     """
 
     def __init__(
@@ -118,17 +121,40 @@ class Instructions:
         max_items: int,
         max_tokens: int,
         max_item_tokens: int,
+        end: int = 0,
     ) -> None:
         heads = HEADS[template]
         head, item_head, *numbers = tokenize(
             [heads.user, heads.item, *(NUMBER.format(n=n) for n in range(1, max_items + 1))]
         )
-        self.heads = {False: _ids(head), True: _ids(item_head)}
-        self.numbers = [_ids(row) for row in numbers]
-        self.lines = [_ids(row[:max_item_tokens]) for row in tokenize(texts)]
-        self.words_N = np.array([len(line) for line in self.lines], dtype=np.int64)
-        self._number_tokens = np.cumsum([len(row) for row in self.numbers])
         self.max_tokens = max_tokens
+        self._set(
+            [_ids(row[:max_item_tokens]) for row in tokenize(texts)],
+            [_ids(head), _ids(item_head), _ids([end])],
+            [_ids(row) for row in numbers],
+        )
+
+    def _set(self, lines: list[IntArray], others: list[IntArray], numbers: list[IntArray]) -> None:
+        self.lines = lines
+        head, item_head, self.end = others
+        self.heads = {False: head, True: item_head}
+        self.numbers = numbers
+        self.words_N = np.array([len(line) for line in lines], dtype=np.int64)
+        self._number_tokens = np.cumsum([len(row) for row in numbers])
+
+    def texts(self) -> Ragged:
+        """What layers can read ahead: every item's text, then both heads and the end of text."""
+        return Ragged.of([*self.lines, *self.heads.values(), self.end])
+
+    def read(self, rows: Ragged) -> Instructions:
+        """The same instructions in other ids: those of `texts` as layers have read them, one row a text.
+
+        Without numbers: where an item stands in the list is said by its position.
+        """
+        other = copy.copy(self)
+        ids = [rows.row(i) for i in range(len(rows))]
+        other._set(ids[: len(self.lines)], ids[len(self.lines) :], [_ids([])] * len(self.numbers))
+        return other
 
     @property
     def shortest_budget(self) -> int:
@@ -157,6 +183,11 @@ class Instructions:
         """Tokens of the instruction for a user with these items, without prefix and suffix."""
         numbers = int(self._number_tokens[len(items) - 1]) if len(items) else 0
         return len(self.heads[False]) + numbers + int(self.words_N[items].sum())
+
+    def ends(self, items: IntArray) -> IntArray:
+        """Tokens of a user's instruction up to each item, the item among them."""
+        ends: IntArray = len(self.heads[False]) + np.cumsum(self.words_N[items]) + self._number_tokens[: len(items)]
+        return ends
 
     def ids(self, items: IntArray, *, single: bool = False) -> IntArray:
         """Token ids of an instruction: the head, then `>> 1. ...`, `>> 2. ...`, oldest first.

@@ -11,12 +11,17 @@ def cosines(users_BD: Tensor, items_ND: Tensor) -> Tensor:
     return F.normalize(users_BD, dim=-1) @ F.normalize(items_ND, dim=-1).T
 
 
-def item_item_contrastive(users_BD: Tensor, items_ND: Tensor, targets_B: Tensor, temperature: float) -> Tensor:
+def item_item_contrastive(logits_BN: Tensor, targets_B: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """L_IIC, averaged over the users: `-log( exp(cos(h_u, h_i+) / τ) / Σ_i exp(cos(h_u, h_i) / τ) )` over all items.
+
+    Args:
+        logits_BN: `cos(h_u, h_i) / τ`.
+        targets_B: i+ of each user.
+        label_smoothing: Share of each target that is spread over all items (ours; 0 is eq. 6).
 
     Source: Laser, eq. 6. Its denominator has every item of the set, the right one among them.
     """
-    return F.cross_entropy(cosines(users_BD, items_ND) / temperature, targets_B)
+    return F.cross_entropy(logits_BN, targets_B, label_smoothing=label_smoothing)
 
 
 def load_balance(weights_BK: Tensor, dispatched_BK: Tensor) -> Tensor:

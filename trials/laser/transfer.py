@@ -27,7 +27,7 @@ from searchplat.contract import AssetSource, DataRequest, TrialJob, WarmCache, a
 from searchplat.errors import InputError, SearchplatError
 from searchplat.paths import resolve
 from trials.data import open_search
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.laser.build import build
 from trials.laser.collaborative import Collaborator
 from trials.laser.config import LaserConfig
@@ -38,7 +38,7 @@ from trials.training.recommender import Recommender
 from trials.training.seeds import seed_everything
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
-OF_ITEMS = ("memory.", "collaborator.")
+OF_ITEMS = ("memory.", "collaborator.", "comparison.bias_N", "comparison.vectors_ND", "comparison.vector_weights_N")
 """Beginnings of the names of tensors that belong to the items of the data trained on."""
 
 
@@ -80,6 +80,8 @@ def transfer(folder: Path, request: DataRequest, assets: AssetSource) -> dict[st
     silent = _model(config, weights, data, job, blank=True)
     assert isinstance(silent.collaborator, Collaborator)
     silent.collaborator.silent = True
+    if silent.comparison.bias_N is not None:
+        torch.nn.init.zeros_(silent.comparison.bias_N)  # it starts at popularity, which is of interactions
     found["laser, no interactions"] = _measure(silent, config, data)
     found["laser, own recommender"] = _measure(_model(config, weights, data, job, blank=False), config, data)
     return found

@@ -9,7 +9,7 @@ from trials.markov.config import MarkovConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.markov.model import MarkovModel
 
 __all__ = ["Markov", "MarkovConfig"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from trials.counted.matrix import heaviest
 from trials.counted.model import Counted
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.markov.config import MarkovConfig
 
 

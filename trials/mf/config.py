@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from trials.backbones.settings import PairSettings
+from trials.backbones.recommenders.settings import PairSettings
 
 
 class MFConfig(PairSettings):

@@ -1,11 +1,11 @@
-"""MF as a recommender; `trials.nn.cf` is the model, `trials.backbones.collaborative` trains it."""
+"""MF as a recommender; `trials.nn.cf` is the model, `trials.backbones.recommenders.collaborative` trains it."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from trials.backbones.collaborative import CollaborativeModel
-from trials.data.dataset import SearchData
+from trials.backbones.recommenders.collaborative import CollaborativeModel
+from trials.data.preparing.dataset import SearchData
 from trials.mf.config import MFConfig
 from trials.nn.cf import MF
 

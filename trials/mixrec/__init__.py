@@ -10,13 +10,11 @@ Where the paper's experiments are: Fig. 5 and LLMRec are values of `variant`, Fi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from searchplat.contract import Published
 from trials import papers
 from trials.dual.method import DualMethod
 from trials.mixrec.config import MixRecConfig
-from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.mixrec.model import MixRecModel
@@ -27,14 +25,14 @@ __all__ = ["MixRec", "MixRecConfig"]
 class MixRec(DualMethod):
     """Dynamic adaptive mixture of experts: two attention masks with an adapter expert each, a gate, a CF model."""
 
-    name: ClassVar[str] = "mixrec"
-    summary: ClassVar[str] = "frozen language model with a gated mixture of two adapter experts a layer and a CF model"
-    paper: ClassVar[str] = (
+    name = "mixrec"
+    summary = "frozen language model with a gated mixture of two adapter experts a layer and a CF model"
+    paper = (
         "CanYi Liu, Wei Li, Youchen (Victor) Zhang, Hui Li, Rongrong Ji: Beyond Inter-Item Relations: Dynamic Adaptive "
         "Mixture-of-Experts for LLM-Based Sequential Recommendation, 2024"
     )
-    Config: ClassVar[type[LoopConfig]] = MixRecConfig
-    published: ClassVar[tuple[Published, ...]] = papers.MIXREC
+    Config = MixRecConfig
+    published = papers.MIXREC
 
     def model(self) -> type[MixRecModel]:
         from trials.mixrec.model import MixRecModel

@@ -9,8 +9,8 @@ from trials.ncf.config import NCFConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.backbones.collaborative import CollaborativeModel
-    from trials.data.dataset import SearchData
+    from trials.backbones.recommenders.collaborative import CollaborativeModel
+    from trials.data.preparing.dataset import SearchData
 
 __all__ = ["NCF", "NCFConfig"]
 

@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from trials.backbones.settings import PairSettings
+from trials.backbones.recommenders.settings import PairSettings
+from trials.training.ranges import Share, Width
 
 
 class NCFConfig(PairSettings):
@@ -18,9 +19,9 @@ class NCFConfig(PairSettings):
         le=1_048_576,
         description="training interactions a step, >= 1; with their negatives as many examples as RecBole's 2048",
     )
-    hidden_size: int = Field(128, ge=1, le=8192, description="width of the MLP's first layer, >= 1; the next have half")
+    hidden_size: Width = Field(128, description="width of the MLP's first layer, >= 1; the next have half")
     num_layers: int = Field(2, ge=1, le=8, description="layers of the MLP, >= 1")
-    dropout: float = Field(0.1, ge=0, lt=1, description="dropout before each layer of the MLP, in [0, 1)")
+    dropout: Share = Field(0.1, description="dropout before each layer of the MLP, in [0, 1)")
 
     @property
     def hidden_sizes(self) -> list[int]:

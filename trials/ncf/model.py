@@ -1,9 +1,9 @@
-"""NCF as a recommender; `trials.nn.cf` is the model, `trials.backbones.collaborative` trains it."""
+"""NCF as a recommender; `trials.nn.cf` is the model, `trials.backbones.recommenders.collaborative` trains it."""
 
 from __future__ import annotations
 
-from trials.backbones.collaborative import CollaborativeModel
-from trials.data.dataset import SearchData
+from trials.backbones.recommenders.collaborative import CollaborativeModel
+from trials.data.preparing.dataset import SearchData
 from trials.ncf.config import NCFConfig
 from trials.nn.cf import NCF
 

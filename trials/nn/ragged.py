@@ -44,3 +44,8 @@ class Ragged:
         starts = np.cumsum(lengths) - lengths
         index = np.repeat(self.offsets[rows] - starts, lengths) + np.arange(lengths.sum())
         return Ragged(self.values[index], np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def spread(values: IntArray, count: int) -> IntArray:
+    """At most `count` of the values, evenly spread."""
+    return values[np.linspace(0, len(values) - 1, min(count, len(values)), dtype=np.int64)]

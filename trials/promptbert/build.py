@@ -10,10 +10,11 @@ from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.masked_lm import MaskedLM, check_masked_lm, load_masked_lm
+from trials.backbones.encoders.masked_lm import MaskedLM, check_masked_lm, load_masked_lm
 from trials.backbones.names import RANDOM_MASKED
 from trials.backbones.words import digest_texts
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
+from trials.nn.ragged import spread
 from trials.promptbert.config import PromptBERTConfig
 from trials.promptbert.model import PromptBERTModel
 from trials.promptbert.prompts import (
@@ -25,12 +26,26 @@ from trials.promptbert.prompts import (
     tokenise,
     vocabulary_texts,
 )
+from trials.promptbert.segments import Segments
+from trials.promptbert.shared import SharedPromptModel
+from trials.promptbert.statements import read_statements
 from trials.promptbert.windows import Windows
 from trials.training.windows import refuse_untrainable
 
+CONDITION_ON = 512
+"""Users, evenly spread, whose states the head is fitted to."""
 
-def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBERTModel:
+
+def build(
+    config: PromptBERTConfig, data: SearchData, job: TrialJob, *, blank: bool = False
+) -> PromptBERTModel | SharedPromptModel:
     """Make the model of a trial; the backbone as it was loaded and the pieces of prompts are kept in `job.warm`.
+
+    Args:
+        config: Settings.
+        data: Training sequences.
+        job: For assets and what is kept warm.
+        blank: Fit nothing to the sequences: trained weights will be loaded, which hold what fits.
 
     Raises:
         InputError: If lengths, heads or layers do not fit the backbone, or no user has two training items.
@@ -40,6 +55,8 @@ def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBE
     words = texts if config.backbone in RANDOM_MASKED else None  # a random model's vocabulary is the data's
     key = ("masked-lm", config.backbone, config.num_layers, words)
     lm = job.warm.get(key, lambda: _load(config, data, template, job.assets))
+    if config.statement_layers:
+        return _shared(config, data, job, lm, template, (*key, texts), blank=blank)
     tokens = job.warm.get(
         ("promptbert-tokens", *key, texts, config.max_genre_tokens),
         lambda: tokenise(lm, data, template, config.max_genre_tokens),
@@ -55,6 +72,56 @@ def build(config: PromptBERTConfig, data: SearchData, job: TrialJob) -> PromptBE
         unrated_share=config.unrated_share,
     )
     return PromptBERTModel(config, lm, tokens, windows, item_bias(config, data))
+
+
+def _shared(
+    config: PromptBERTConfig,
+    data: SearchData,
+    job: TrialJob,
+    lm: MaskedLM,
+    template: Template,
+    key: tuple[object, ...],
+    *,
+    blank: bool,
+) -> SharedPromptModel:
+    """The model over statements that were read ahead; these are kept warm."""
+    check_heads(config, lm)
+    if config.max_tokens > lm.max_positions:
+        raise InputError(
+            f"max_tokens: backbone {config.backbone!r} has {lm.max_positions} places, "
+            f"got {config.max_tokens}; lower it",
+            fields=("max_tokens", "backbone"),
+        )
+    refuse_untrainable(data)
+    layers = config.statement_layers
+    statements = job.warm.get(
+        ("promptbert-statements", *key, layers), lambda: read_statements(lm, data, template, layers)
+    )
+    most = config.max_tokens - 2
+    segments = Segments(
+        data, max_statements=most, stride=config.stride, most=config.max_windows, batch_size=config.batch_size
+    )
+    model = SharedPromptModel(config, statements, lm.transform, segments, item_bias(config, data))
+    if not blank:
+        histories = [data.history(int(user))[-most:] for user in spread(segments.users_U, CONDITION_ON)]
+        # Of all lengths, as in training: otherwise whitening would enlarge what the number of statements changes.
+        rng = np.random.default_rng(0)
+        model.condition([history[: rng.integers(1, len(history), endpoint=True)] for history in histories])
+    return model
+
+
+def check_heads(config: PromptBERTConfig, lm: MaskedLM) -> None:
+    """Refuse heads that do not fit.
+
+    Raises:
+        InputError: If they do not divide the width.
+    """
+    if lm.hidden_size % config.attention_heads:
+        raise InputError(
+            f"attention_heads: must divide the width {lm.hidden_size} of {config.backbone!r}, "
+            f"got {config.attention_heads}; choose a divisor",
+            fields=("attention_heads", "backbone"),
+        )
 
 
 def prepare(config: PromptBERTConfig, request: DataRequest, assets: AssetSource) -> None:
@@ -96,12 +163,7 @@ def check_fit(config: PromptBERTConfig, data: SearchData, lm: MaskedLM, tokens: 
             f"got max_tokens={config.max_tokens}; raise it, or set max_genre_tokens",
             fields=("max_tokens", "max_genre_tokens", "template", "backbone"),
         )
-    if lm.hidden_size % config.attention_heads:
-        raise InputError(
-            f"attention_heads: must divide the width {lm.hidden_size} of {config.backbone!r}, "
-            f"got {config.attention_heads}; choose a divisor",
-            fields=("attention_heads", "backbone"),
-        )
+    check_heads(config, lm)
     refuse_untrainable(data)
 
 

@@ -7,7 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trials.backbones.names import MaskedModel
-from trials.training.config import LoopConfig
+from trials.training.bounds import check_at_most
+from trials.training.config import LoopConfig, Metrics, Schedule, Warmup
+from trials.training.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
 
 Variant = Literal["full", "without-moe", "without-short", "without-long", "backbone"]
 
@@ -16,24 +18,18 @@ class PromptBERTConfig(LoopConfig):
     """Defaults are the paper's (sections 4.1.2, 4.3) where it gives a number, but for the backbone."""
 
     # Training and evaluation
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the windows, >= 1; the paper gives no number")
-    learning_rate: float = Field(1e-4, gt=0, le=1, description="learning rate of AdamW, in (0, 1]; the paper: 1e-4")
+    epochs: Epochs = Field(10, description="passes over the windows, >= 1; the paper gives no number")
+    learning_rate: Rate = Field(1e-4, description="learning rate of AdamW, in (0, 1]; the paper: 1e-4")
     weight_decay: float = Field(
         0.01, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; the paper: 0.01, of 0.01 to 0.0001"
     )
-    schedule: Literal["cosine", "constant", "linear"] = Field(
+    schedule: Schedule = Field(
         "constant",
         description="learning rate after warm-up: constant (the paper), or cosine or linear to 0 at the last step",
     )
-    warmup_fraction: float = Field(
-        0.0, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
-    )
-    batch_size: int = Field(16, ge=1, le=4096, description="windows a step, >= 1; the paper: 16")
-    metrics: tuple[str, ...] = Field(
-        ("mrr", "recall@5", "recall@10", "ndcg@5", "ndcg@10"),
-        min_length=1,
-        description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k",
-    )
+    warmup_fraction: Warmup = 0.0
+    batch_size: TextBatchSize = Field(16, description="windows a step, >= 1; the paper: 16")
+    metrics: Metrics = ("mrr", "recall@5", "recall@10", "ndcg@5", "ndcg@10")
     sampled_negatives: int = Field(
         100,
         ge=0,
@@ -90,6 +86,57 @@ class PromptBERTConfig(LoopConfig):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="type of the products; bfloat16 (autocast over float32 weights) is for CUDA"
     )
+    statement_layers: Layers = Field(
+        0,
+        description="first layers, frozen, that read every statement alone, once, ahead of all trials (ours): a "
+        "statement is one token of a prompt then, ratings are not told, the targets of a user share prompts, and the "
+        "logits come from vectors of their own; 0: all layers read whole prompts, one a target (the paper)",
+    )
+    join_statements: bool = Field(
+        False,
+        description="whether a [MASK] begins on the statement before it and a [CLS] on the mean of the statements "
+        "before it, as they would have gathered in the first layers (ours; asks for statement_layers)",
+    )
+    centre_gate: bool = Field(
+        False,
+        description="whether the gate has a bias, which begins so that no expert is preferred on average (ours; asks "
+        "for statement_layers)",
+    )
+    residual_of: Literal["mixture", "encoder"] = Field(
+        "mixture",
+        description="main branch of the residual: the mixture's output (the paper), or the encoder's own state at "
+        "[MASK] (ours), beside which the mixture's is small at the start",
+    )
+    encoder_rate: float = Field(
+        1.0, gt=0, le=100, description="factor on the learning rate of the encoder's layers, > 0 (the paper: 1)"
+    )
+    title_rate: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="factor on the learning rate of the embeddings, titles' among them, > 0 (the paper: 1)",
+    )
+    router_rate: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="factor on the learning rate of the gate and of the fusion's MLP, > 0 (the paper: 1); below 1 they "
+        "choose among experts and branches that have learnt something",
+    )
+    condition_states: Literal["none", "whiten"] = Field(
+        "none",
+        description="states at [MASK] ahead of the logits: as they are (the paper), or whitened by what real histories "
+        "have before training (ours; asks for statement_layers)",
+    )
+    whiten_ridge: float = Field(
+        0.1, gt=0, le=100, description="share of the mean variance that whitening adds to every direction's, > 0"
+    )
+    label_smoothing: Share = Field(
+        0.0, description="share of each target that is spread over all items, in [0, 1) (the paper: 0)"
+    )
+    head_dropout: Share = Field(
+        0.0, description="dropout of the states ahead of the logits, in [0, 1) (the paper: none)"
+    )
     item_bias: Literal["zero", "popularity"] = Field(
         "zero",
         description="bias of the title tokens' logits at the start: zero, as tokens new to a model have it, or the "
@@ -107,10 +154,8 @@ class PromptBERTConfig(LoopConfig):
     contrast: bool = Field(
         True, description="whether windows of tokens of the mixture's output are contrasted, user by user"
     )
-    contrast_weight: float = Field(
-        0.1, ge=0, le=100, description="weight of that loss, >= 0; the paper gives no number"
-    )
-    contrast_temperature: float = Field(0.1, gt=0, le=100, description="τ of that loss, > 0; the paper gives no number")
+    contrast_weight: Weight = Field(0.1, description="weight of that loss, >= 0; the paper gives no number")
+    contrast_temperature: Temperature = Field(0.1, description="τ of that loss, > 0; the paper gives no number")
     contrast_window: int = Field(
         16, ge=1, le=4096, description="w, tokens of a window of that loss, >= 1; the paper gives no number"
     )
@@ -129,20 +174,25 @@ class PromptBERTConfig(LoopConfig):
     attention_heads: int = Field(
         4, ge=1, le=64, description="heads of the short-term attention, >= 1; divides the width; the paper: 4"
     )
-    fusion_temperature: float = Field(
-        1.0, gt=0, le=100, description="τ of the softmax over branches, > 0; the paper gives no number"
+    fusion_temperature: Temperature = Field(
+        1.0, description="τ of the softmax over branches, > 0; the paper gives no number"
     )
-    fusion_hidden: int = Field(
-        128, ge=1, le=8192, description="width within the MLP that scores branches, >= 1; the paper: small"
+    equal_branches: bool = Field(
+        False, description="whether every branch is normed before the fusion, and so is the main branch (ours)"
     )
-    residual: float = Field(
-        0.5, ge=0, le=100, description="λ, weight of the main branch's residual, >= 0; the paper gives no number"
+    fusion_hidden: Width = Field(128, description="width within the MLP that scores branches, >= 1; the paper: small")
+    residual: Weight = Field(
+        0.5, description="λ, weight of the main branch's residual, >= 0; the paper gives no number"
     )
 
     @model_validator(mode="after")
     def _choice_fits(self) -> Self:
-        if self.top_k > self.experts:
-            raise ValueError(
-                f"top_k must not exceed experts, got top_k={self.top_k}, experts={self.experts}; lower top_k"
-            )
+        if not self.statement_layers:
+            for name, off in (("condition_states", "none"), ("join_statements", False), ("centre_gate", False)):
+                if (value := getattr(self, name)) != off:
+                    raise ValueError(
+                        f"{name} must be {str(off).lower()} without statement_layers, got {str(value).lower()}; "
+                        "set statement_layers"
+                    )
+        check_at_most(self, "top_k", "experts")
         return self

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trials.data.dataset import IntArray
+from trials.data.preparing.dataset import IntArray
 
 
 def window_means(z_BLD: Tensor, window: int) -> Tensor:

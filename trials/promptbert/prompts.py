@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from searchplat.errors import InputError
-from trials.backbones.masked_lm import MaskedLM
-from trials.data.dataset import FloatArray, IntArray, SearchData
+from trials.backbones.encoders.masked_lm import MaskedLM
+from trials.data.preparing.dataset import FloatArray, IntArray, SearchData
 from trials.nn.ragged import Ragged
 
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.data.dataset import IntArray, SearchData
+from trials.data.preparing.dataset import IntArray, SearchData
 from trials.promptbert.prompts import Prompts, PromptTokens, first_kept
-
-_POOL = 16
-"""Batches that are sorted by length together: long enough to save padding, short enough to stay random."""
+from trials.training.grouping import grouped
 
 
 @dataclass(frozen=True)
@@ -107,16 +105,10 @@ class Windows:
 
     def epoch(self, rng: np.random.Generator) -> Iterator[Batch]:
         """Every window once, in an order drawn from `rng`, in batches of similar length."""
-        size = self._batch_size
         unrated_W = rng.random(len(self.users_W)) < self._unrated_share
         order = rng.permutation(len(self.users_W))
-        batches: list[IntArray] = []
-        for start in range(0, len(order), size * _POOL):
-            pool = order[start : start + size * _POOL]
-            pool = pool[np.argsort(self.lengths_W[pool], kind="stable")]
-            batches += [pool[i : i + size] for i in range(0, len(pool), size)]
-        for i in rng.permutation(len(batches)):
-            yield self.batch(batches[i], unrated_W[batches[i]])
+        for rows in grouped(self.lengths_W, self._batch_size, rng, order):
+            yield self.batch(rows, unrated_W[rows])
 
     def batch(self, rows: IntArray, unrated: NDArray[np.bool_] | None = None) -> Batch:
         """The batch of these windows, some of them without ratings."""

@@ -10,7 +10,7 @@ from trials.sasrec.config import SASRecConfig
 from trials.training import RecommenderMethod
 
 if TYPE_CHECKING:
-    from trials.data.dataset import SearchData
+    from trials.data.preparing.dataset import SearchData
     from trials.sasrec.model import SASRecModel
 
 __all__ = ["SASRec", "SASRecConfig"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trials.backbones.settings import TransformerSettings
+from trials.backbones.recommenders.settings import TransformerSettings
 
 
 class SASRecConfig(TransformerSettings):

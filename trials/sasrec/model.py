@@ -1,13 +1,13 @@
 """SASRec as a recommender: every place of a window predicts the next item, by a softmax over all items.
 
-`trials.backbones.next_item` trains it, `trials.backbones.sasrec` is the encoder.
+`trials.backbones.recommenders.next_item` trains it, `trials.backbones.recommenders.sasrec` is the encoder.
 """
 
 from __future__ import annotations
 
-from trials.backbones.next_item import NextItemModel
-from trials.backbones.sasrec import SASRecEncoder
-from trials.data.dataset import SearchData
+from trials.backbones.recommenders.next_item import NextItemModel
+from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.data.preparing.dataset import SearchData
 from trials.sasrec.config import SASRecConfig
 
 
@@ -26,13 +26,4 @@ class SASRecModel(NextItemModel):
     encoder: SASRecEncoder
 
     def __init__(self, config: SASRecConfig, data: SearchData) -> None:
-        encoder = SASRecEncoder(
-            data.num_items,
-            max_length=config.max_length,
-            num_layers=config.num_layers,
-            num_heads=config.num_heads,
-            hidden_size=config.hidden_size,
-            inner_size=config.inner_size,
-            dropout=config.dropout,
-        )
-        super().__init__(encoder, data, config)
+        super().__init__(SASRecEncoder(data.num_items, **config.sizes), data, config)

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from searchplat.contract import COLD
 from trials.training.metrics import parse
+from trials.training.ranges import BatchSize, Epochs, Rate
+
+Schedule = Annotated[
+    Literal["cosine", "constant", "linear"],
+    Field(description="learning rate after warm-up: cosine or linear to 0 at the last step, or constant"),
+]
+Warmup = Annotated[
+    float,
+    Field(ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"),
+]
+Metrics = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k"),
+]
 
 
 class LoopConfig(BaseModel):
@@ -14,23 +29,19 @@ class LoopConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(10, ge=1, le=10_000, description="passes over the training data, >= 1")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="peak learning rate of AdamW, in (0, 1]")
+    epochs: Epochs = Field(10, description="passes over the training data, >= 1")
+    learning_rate: Rate = Field(1e-3, description="peak learning rate of AdamW, in (0, 1]")
     weight_decay: float = Field(0.01, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]")
-    schedule: Literal["cosine", "constant", "linear"] = Field(
-        "cosine", description="learning rate after warm-up: cosine or linear to 0 at the last step, or constant"
-    )
-    warmup_fraction: float = Field(
-        0.06, ge=0, lt=1, description="share of all steps over which the learning rate rises from 0, in [0, 1)"
-    )
+    schedule: Schedule = "cosine"
+    warmup_fraction: Warmup = 0.06
     gradient_clip: float | None = Field(
         None, gt=0, description="largest global norm of the gradient, > 0; null switches clipping off"
     )
-    eval_batch_size: int = Field(256, ge=1, le=65_536, description="queries scored at once in evaluation, >= 1")
-    metrics: tuple[str, ...] = Field(
+    eval_batch_size: BatchSize = Field(256, description="queries scored at once in evaluation, >= 1")
+    metrics: Metrics = Field(
         ("mrr", "recall@10", "ndcg@10"),
-        min_length=1,
-        description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k",
+        description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k; cold/mrr, ...: over the users whose "
+        "target is one of the 35 % of all items with the fewest training interactions",
     )
     sampled_negatives: int = Field(
         0,
@@ -48,5 +59,13 @@ class LoopConfig(BaseModel):
     @classmethod
     def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            parse(name)
+            parse(name.removeprefix(COLD))
         return names
+
+
+class AdamConfig(LoopConfig):
+    """Adam at one rate throughout, as RecBole has it and some of the papers."""
+
+    weight_decay: float = Field(0.0, ge=0, le=1, description="decoupled weight decay of AdamW, in [0, 1]; 0 is Adam")
+    schedule: Schedule = "constant"
+    warmup_fraction: Warmup = 0.0

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trials.data.dataset import IntArray, Queries
+from trials.data.preparing.dataset import IntArray, Queries
 from trials.training.recommender import Recommender
 
 NO_ITEM = -1

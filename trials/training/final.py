@@ -10,8 +10,7 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from searchplat.contract import SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit
+from searchplat.contract import COLD_RANKS, SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit
 from searchplat.errors import InputError
 from trials.data import open_final
-from trials.data.dataset import IntArray, Queries, SearchData
+from trials.data.preparing.dataset import IntArray, Queries, SearchData
+from trials.data.whole_files import replace_bytes
 from trials.training import checkpoints
+from trials.training.cold import is_cold
 from trials.training.config import LoopConfig
 from trials.training.loop import Loop
 from trials.training.method import sampled
@@ -127,7 +128,8 @@ class FinalLoop(Loop):
 
         The history of a query is the training sequence and the validation item. With sampled negatives, which then
         leave out the test items as well, every metric is measured among them besides, as `sampled/<name>`, under
-        which name it may be asked for as well; a configuration without them has none of these.
+        which name it may be asked for as well; a configuration without them has none of these. Metrics over cold items
+        are made of ranks that are written besides.
 
         Raises:
             InputError: If the best epoch's weights are not there.
@@ -138,7 +140,10 @@ class FinalLoop(Loop):
         names = list(dict.fromkeys(name.removeprefix(SAMPLED) for name in metrics_wanted))
         found_CU, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, names)
         if self._job.rank == 0:
-            self._keep(found_CU.astype(np.int32))
+            files = dict(zip((RANKS, SAMPLED_RANKS), found_CU, strict=False))
+            if any(is_cold(name) for name in names):
+                files[COLD_RANKS] = self.cold_ranks(found_CU[0], final.test_target_U)
+            self._keep(files)
         self._meet()
         return Tested(found, found_CU.shape[1], self.folder / RANKS)
 
@@ -205,7 +210,7 @@ class FinalLoop(Loop):
             for name, tensor in self._model_tensors().items():
                 tensor.copy_(snapshot.model[name])
 
-    def _keep(self, ranks_CU: IntArray) -> None:
+    def _keep(self, ranks: Mapping[str, IntArray]) -> None:
         """Write what others read; the ranks among all items last, so that where they are, all is."""
         trial = self._job.trial
         about = {
@@ -221,12 +226,12 @@ class FinalLoop(Loop):
             "num_items": self.data.num_items,
         }  # fmt: skip
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._model_tensors().items()}
-        _replace(self.folder / WEIGHTS, safetensors.torch.save(tensors))
-        _replace(self.folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode())
-        for name, ranks_U in reversed(list(zip((RANKS, SAMPLED_RANKS), ranks_CU, strict=False))):
+        replace_bytes(self.folder / WEIGHTS, safetensors.torch.save(tensors))
+        replace_bytes(self.folder / ABOUT, json.dumps(about, indent=1, sort_keys=True).encode())
+        for name, ranks_U in reversed(list(ranks.items())):
             content = io.BytesIO()
-            np.save(content, ranks_U)
-            _replace(self.folder / name, content.getvalue())
+            np.save(content, ranks_U.astype(np.int32))
+            replace_bytes(self.folder / name, content.getvalue())
 
     def _meet(self) -> None:
         """Wait for the other workers: what rank 0 wrote is there afterwards."""
@@ -244,13 +249,3 @@ class _Parts(nn.Module):
     def forward(self, batch: Any) -> dict[str, Tensor]:
         """Named losses of a part of a batch."""
         return self.model.loss(batch)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    part = path.with_name(f".{path.name}")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from searchplat.contract import SAMPLED
+from searchplat.contract import COLD, SAMPLED
 from searchplat.errors import InputError, out_of_memory
-from trials.data.dataset import IntArray, Queries, SearchData
+from trials.data.preparing.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
 from trials.training.accumulation import MOST_PARTS, backward, release
+from trials.training.cold import cold_items, is_cold
 from trials.training.config import LoopConfig
 from trials.training.evaluation import Progress, rankings
 from trials.training.recommender import Recommender
@@ -134,7 +135,9 @@ class Loop:
             diagnostics = self.model.diagnostics()
         else:
             ways = ("",) if self.negatives_UM is None else ("", SAMPLED)
-            scores = {f"{way}{name}": math.nan for way in ways for name in self.config.metrics}
+            scores = {
+                f"{way}{name}": math.nan for way in ways for name in self.config.metrics if not (way and is_cold(name))
+            }
             diagnostics = {}
         evaluated = time.perf_counter()
         self._epoch += 1
@@ -154,15 +157,26 @@ class Loop:
     ) -> tuple[IntArray, dict[str, float]]:
         """Ranks and the named metrics; with negatives the metrics among them besides, as `sampled/<name>`.
 
+        `cold/<name>` is over the users whose target is cold, and left out if there is none.
+
         Returns:
             Ranks of targets `[1, U]` among all items, or `[2, U]` with those among the negatives, and the metrics.
         """
         candidates = [None] if negatives_UM is None else [None, negatives_UM]
         ranks_CU = self.rankings(queries, targets_U, candidates)
-        scores = metrics.summarise(ranks_CU[0], names)
+        plain = [name for name in names if not is_cold(name)]
+        scores = metrics.summarise(ranks_CU[0], plain)
         for sampled_U in ranks_CU[1:]:
-            scores |= {f"{SAMPLED}{name}": value for name, value in metrics.summarise(sampled_U, names).items()}
+            scores |= {f"{SAMPLED}{name}": value for name, value in metrics.summarise(sampled_U, plain).items()}
+        of_cold = [name.removeprefix(COLD) for name in names if is_cold(name)]
+        if of_cold and len(cold_U := self.cold_ranks(ranks_CU[0], targets_U)):
+            scores |= {f"{COLD}{name}": value for name, value in metrics.summarise(cold_U, of_cold).items()}
         return ranks_CU, scores
+
+    def cold_ranks(self, ranks_U: IntArray, targets_U: IntArray) -> IntArray:
+        """The ranks of the users whose target is a cold item."""
+        found: IntArray = ranks_U[cold_items(self.data)[targets_U]]
+        return found
 
     def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
         """Ranks `[U]` of targets under the present weights, among all items or the given ones."""

@@ -15,7 +15,7 @@ from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
-    from trials.data.dataset import FinalData, IntArray, SearchData
+    from trials.data.preparing.dataset import FinalData, IntArray, SearchData
     from trials.training.final import FinalLoop
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
@@ -142,9 +142,14 @@ def sampled(config: LoopConfig, data: SearchData | FinalData, assets: AssetSourc
     """
     if not config.sampled_negatives:
         return None
-    from trials.data.negatives import stored_negatives
+    from trials.data.preparing.negatives import stored_negatives
 
     return stored_negatives(data, assets, config.sampled_negatives, config.sampled_seed, config.sampled_by)
+
+
+def answering(config: Any, job: TrialJob) -> Any:
+    """A config to answer with: on a CPU in float32, where what was trained in bfloat16 is many times slower."""
+    return config.model_copy(update={"precision": "float32"}) if job.device == "cpu" else config
 
 
 def data_key(request: DataRequest) -> Hashable:

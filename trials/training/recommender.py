@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from trials.data.dataset import IntArray, Queries
+from trials.data.preparing.dataset import IntArray, Queries
 
 Losses = dict[str, Tensor]
 """Named scalar parts, already weighted; their sum is what the optimiser sees."""

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from searchplat.contract import AssetSource, DataRequest, Recommended, TrialJob, WarmCache, renewed
 from searchplat.errors import InputError
 from trials.data import open_search
-from trials.data.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
+from trials.data.preparing.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
 from trials.training.recommender import Recommender
 from trials.training.seeds import seed_everything
 

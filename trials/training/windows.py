@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchplat.errors import InputError
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 
 Ints = NDArray[np.int64]
 

@@ -172,12 +172,16 @@ def _by_model(
         models_J.append(models)
     fit_done = time.perf_counter()
     factors = [*_success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
-    acquisition = _acquisition(known, encoding, features_ND, models_J, factors, seed, options, generator)
+    # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
+    first_P = _distinct(known.scored_NA)
+    acquisition = _acquisition(known, encoding, features_ND[first_P], models_J, factors, seed, options, generator)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
-    order = mean_N.argsort(descending=True)
+    order = first_P[mean_N[first_P].argsort(descending=True)]
     # Whatever begins at an observed point begins at a whole one: no step leads out of NaN.
     scored_NA = encoding.completed(known.scored_NA, generator)
-    region = TrustRegion.from_values(encoding, scored_NA, mean_N, known.values_NJ) if bounded else None
+    region = None
+    if bounded:
+        region = TrustRegion.from_values(encoding, scored_NA[first_P], mean_N[first_P], known.values_NJ[first_P])
     tried_NA = known.tried
     found: Found | None = None
     for _ in range(3):  # more than once only where rounding makes new codes of old points
@@ -207,6 +211,14 @@ def _by_model(
         for code_A in drawn(encoding, values, models_J, promising, count - 1, factors, accept, generator):
             proposals.append(Proposal(code_A, {"route": "batch"}))
     return proposals
+
+
+def _distinct(codes_NA: Tensor) -> Tensor:
+    """Rows `[P]` of the first observation of every point."""
+    seen: dict[bytes, int] = {}
+    for row, code in enumerate(codes_NA.numpy()):
+        seen.setdefault(code.tobytes(), row)
+    return torch.tensor(list(seen.values()), dtype=torch.int64)
 
 
 def _parts(models: Sequence[Model]) -> dict[str, float]:

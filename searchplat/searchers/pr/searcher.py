@@ -16,8 +16,8 @@ from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
 from searchplat.searchers.pr.proposal import Known, propose_many
-from searchplat.spec.model import Categorical, Domain, Float, Int, Layout, Space
 from searchplat.spec.scale import at_share, share_of
+from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
 

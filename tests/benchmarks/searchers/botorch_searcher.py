@@ -18,7 +18,7 @@ from searchplat.searchers.contract import History, Suggestion
 from searchplat.searchers.points import key, seed_of, tried, untried
 from searchplat.searchers.pr.encoding import Kind
 from searchplat.searchers.pr.searcher import Codec
-from searchplat.spec.model import Space
+from searchplat.spec.space import Space
 
 _ITERATIONS = 100
 _SAMPLES = 128

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from searchplat.spec.model import Float, Layout, Space
+from searchplat.spec.space import Float, Layout, Space
 
 Bits = np.ndarray[Any, Any]
 TABLE = Path(__file__).with_name("darec_layouts.csv")

@@ -32,7 +32,8 @@ from problems import PROBLEMS, Problem, available
 
 from searchplat.searchers import History, PastTrial, Searcher, TrialState, make_searcher
 from searchplat.searchers.points import seed_of
-from searchplat.spec.model import SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Space
 
 RESULTS = Path(__file__).with_name("results.csv")
 RANDOM_POINTS = 10

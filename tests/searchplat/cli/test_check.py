@@ -11,10 +11,10 @@ import pytest
 import yaml
 from typer.testing import Result
 
-from searchplat.cli.plan import cost
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.spec.model import SearchSpec
+from searchplat.views.plan_picture import cost
 
 Run = Callable[..., Result]
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.record import FINISHED, FinalRun, Promotion, PromotionStore
 from searchplat.promotion.statistics import per_user
 
@@ -65,7 +65,7 @@ def test_the_table_on_a_terminal(cli: Run, promoted: SearchFolder) -> None:
 def test_on_a_narrow_terminal_cost_stands_below_quality(
     cli: Run, promoted: SearchFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("searchplat.cli.output._UNCUT", 78)
+    monkeypatch.setattr("searchplat.views.output._UNCUT", 78)
     lines = cli("compare", "first").output.split("\n")
     assert lines[1].split() == ["method", "mrr", "recall@10"]
     assert lines[6].split()[:2] == ["method", "seeds"]

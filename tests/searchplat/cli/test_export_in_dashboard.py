@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 
 Run = Callable[..., Result]
 

@@ -10,11 +10,11 @@ import pytest
 from reports import Page, check
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.spec import load_text, to_document
 
-from .conftest import add
+from ..conftest import add
 
 SPACE = """\
 method: rehearsal

@@ -15,13 +15,13 @@ from typer.testing import Result
 
 from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource
-from searchplat.engine.folder import SearchFolder, runs_root
-from searchplat.engine.keeping import of_search
-from searchplat.engine.work import quiet_environment
+from searchplat.engine.checkpoints.retention import of_search
+from searchplat.engine.worker.environment import quiet_environment
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder, runs_root
 from searchplat.spec import load, load_text, to_document
-from searchplat.tracking.address import Address, chosen_uri
+from searchplat.tracking.store.address import Address, chosen_uri
 from trials.data.source import find_source
 
 Run = Callable[..., Result]

@@ -14,7 +14,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TestPermit, TrialJob, WarmCache
 from searchplat.firewall import ISSUER
 from searchplat.promotion.record import FINAL, FINISHED, FinalRun, Promotion
-from searchplat.tracking.models import register
+from searchplat.tracking.registry.pack import register
 from trials.baselines import Popularity, PopularityConfig
 
 Run = Callable[..., Result]

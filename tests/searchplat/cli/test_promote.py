@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from searchplat.cli import promote as command
 from searchplat.cli.app import app
-from searchplat.cli.output import show
 from searchplat.errors import InputError
 from searchplat.promotion.promote import PromotionOutcome
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, STOPPED, FinalRun, Promotion, load_promotion
+from searchplat.views.output import show
 
 runner = CliRunner()
 
@@ -121,7 +121,7 @@ def test_a_second_promotion_and_unsent_runs_are_shown(capsys: pytest.CaptureFixt
 
 
 def test_the_document_is_json_without_nan(capsys: pytest.CaptureFixture[str]) -> None:
-    from searchplat.cli.output import print_json
+    from searchplat.views.output import print_json
 
     print_json(command.document(PromotionOutcome(PROMOTION, "done", 0, "done")))
     found = json.loads(capsys.readouterr().out)

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
-from searchplat.engine.packing import Choice, Share
+from searchplat.engine.sizing.arithmetic import Allocation, Choice
 from searchplat.ledger import Ledger
-from searchplat.tracking.note import describe
+from searchplat.ledger.folder import SearchFolder
+from searchplat.tracking.pages.description import describe
 
 Run = Callable[..., Result]
 
@@ -70,7 +70,7 @@ def test_whoever_reads_hears_of_a_control_that_was_not_beaten(cli: Run, half_don
 
 def test_status_says_what_was_measured(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
     assert json.loads(cli("status", "first", "--json").stdout)["share"] is None
-    choice = Choice(Share(2, 4), "2 at once on a node: trials an hour with 1 at once 10, 2 at once 15")
+    choice = Choice(Allocation(2, 4), "2 at once on a node: trials an hour with 1 at once 10, 2 at once 15")
     kept = {"choices": {"k": choice.to_json()}, "stages": {"layout": "k"}}
     half_done[1].set_meta("packing", json.dumps(kept))
     share = json.loads(cli("status", "first", "--json").stdout)["share"]

@@ -15,8 +15,8 @@ from promotions import ended_search
 from reports import Page, check
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.record import FINISHED, RACE, FinalRun, Promotion, PromotionStore
 from searchplat.promotion.statistics import per_user
 from searchplat.searchers.contract import TrialState

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import to_document
 from searchplat.spec.model import Objective, SearchSpec

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.cli.output import show
-from searchplat.cli.snapshot import take
-from searchplat.cli.summary import summary
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
+from searchplat.views.output import show
+from searchplat.views.snapshot import take
+from searchplat.views.summary import summary
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.cli.monitors import LiveMonitor, PlainMonitor
-from searchplat.cli.output import console
+from searchplat.views.monitors import LiveMonitor, PlainMonitor
+from searchplat.views.output import console
 
 SEARCHPLAT = f"{sys.executable} -m searchplat"
 NO_ROOM = "error: no space left where the output goes"

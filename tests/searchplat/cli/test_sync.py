@@ -9,8 +9,8 @@ import mlflow
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 
 Run = Callable[..., Result]
 HalfDone = tuple[SearchFolder, Ledger]

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from searchplat.tracking.address import Address
-from searchplat.tracking.client import connect
-from searchplat.tracking.server import server_command, without_widening
+from searchplat.tracking.store.address import Address
+from searchplat.tracking.store.client import connect
+from searchplat.tracking.store.server import server_command, without_widening
 
 Run = Callable[..., Result]
 

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.folder import SearchFolder
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
 
 Run = Callable[..., Result]

@@ -8,22 +8,14 @@ from pathlib import Path
 import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
-from searchplat.engine.plan import Ask, Plan, Turn, derive_seed, most_epochs
+from searchplat.engine.plan import Ask, Plan, Turn, most_epochs
+from searchplat.engine.seeds import derive_seed, shared_seed
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.ranking import Ranking
+from searchplat.ledger.ranking import Ranking
 from searchplat.searchers.contract import TrialState
-from searchplat.spec.model import (
-    Categorical,
-    Control,
-    Int,
-    Objective,
-    SearcherSpec,
-    SearchSpec,
-    Space,
-    StageFrom,
-    StageSpec,
-)
+from searchplat.spec.model import Control, Objective, RepeatsSpec, SearcherSpec, SearchSpec, StageFrom, StageSpec
+from searchplat.spec.space import Categorical, Int, Space
 
 
 def open_ledger(tmp_path: Path, spec: SearchSpec) -> Ledger:
@@ -61,6 +53,22 @@ def test_stages_run_in_order_and_the_second_builds_on_the_best_of_the_first(tmp_
         assert trial.config["layout"] == best.config["layout"]
         assert set(trial.values) == {"x"}
         assert trial.config["epochs"] == 2
+
+
+def test_what_could_be_at_work_are_open_trials_controls_and_stages_that_can_go_on(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2, x_trials=5, controls=(Control("default", trials=2),))
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        seen = [plan.ready()]
+        while (turn := plan.next()) is not Turn.DONE:
+            if isinstance(turn, Ask):
+                plan.suggest(turn.stage)
+            else:
+                assert isinstance(turn, TrialRecord)
+                assert plan.ready() == seen[-1], "a trial is counted before and after it was suggested"
+                finish(ledger, turn)
+                seen.append(plan.ready())
+    assert seen == [4, 3, 2, 1, 5, 4, 3, 2, 1, 0]
 
 
 def test_a_stage_without_axes_trains_the_best_again_on_more_users(tmp_path: Path) -> None:
@@ -343,3 +351,79 @@ def test_the_epochs_of_a_stage_are_the_most_that_its_trials_may_have(
     spec = replace(spec, stages=(earlier, second))
     assert most_epochs(spec, earlier) == expected
     assert most_epochs(spec, second) == expected  # what it takes over counts as what it searches
+
+
+def repeating(spec: SearchSpec, share: float, top: int, seeds: str = "own") -> SearchSpec:
+    stages = (replace(spec.stages[0], repeats=RepeatsSpec(share, top), seeds=seeds), *spec.stages[1:])
+    return replace(spec, stages=stages)
+
+
+@pytest.mark.parametrize("seeds", ["own", "shared"])
+@pytest.mark.parametrize("searcher", ["random", "tpe", "pr"])
+def test_every_so_often_one_of_the_best_configurations_is_trained_again(
+    tmp_path: Path, searcher: str, seeds: str
+) -> None:
+    spec = rehearsal_spec(layout_trials=12, x_trials=1)
+    spec = replace(spec, stages=(replace(spec.stages[0], searcher=SearcherSpec(searcher)), *spec.stages[1:]))
+    spec = repeating(spec, 0.25, 2, seeds)
+    with open_ledger(tmp_path, spec) as ledger:
+        for _ in range(100):  # a new plan each time, as after an interruption
+            turn = Plan(spec, ledger).next()
+            if turn is Turn.DONE:
+                break
+            trial = Plan(spec, ledger).suggest(turn.stage) if isinstance(turn, Ask) else turn
+            assert isinstance(trial, TrialRecord)
+            finish(ledger, trial)
+        trials = [trial for trial in ledger.trials() if trial.stage == "layout"]
+        names = [stage.name for stage in spec.stages]
+        for count in (3, 7, 11):
+            again, before = trials[count], trials[:count]
+            first = trials[again.info["repeats"]]
+            assert (again.values, again.config, again.info["route"]) == (first.values, first.config, "repeat")
+            best = Ranking(before, spec.objectives, names).configurations(2, stage="layout")
+            assert first.number in [one.number for one in best]
+            training = sum(t.number == first.number or t.info.get("repeats") == first.number for t in before)
+            assert again.info["training"] == training
+            expected = shared_seed(spec, training) if seeds == "shared" else derive_seed(spec.seed, "trial", count)
+            assert again.seed == expected
+        assert len({trial.config["layout"] for trial in trials}) == 9
+        assert len(Ranking.of(ledger).of_stage("layout")) == 9
+
+
+def test_a_resumed_plan_repeats_what_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    spec = repeating(rehearsal_spec(layout_trials=10, x_trials=3), 0.3, 3)
+    points = []
+    for way in ("whole", "resumed"):
+        (tmp_path / way).mkdir()
+        with open_ledger(tmp_path / way, spec) as ledger:
+            if way == "resumed":
+                with pytest.raises(AssertionError, match="does not end"):
+                    run(Plan(spec, ledger), most=9)
+            points.append([(t.values, t.seed, t.info.get("repeats")) for t in run(Plan(spec, ledger))])
+    assert points[0] == points[1]
+
+
+def test_nothing_is_repeated_before_there_is_a_value(tmp_path: Path) -> None:
+    spec = repeating(rehearsal_spec(layout_trials=6), 0.5, 1)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        found = [plan.suggest(spec.stages[0]) for _ in range(4)]
+        assert all(trial is not None and "repeats" not in trial.info for trial in found)
+        assert found[0] is not None
+        finish(ledger, found[0])
+        plan.suggest(spec.stages[0])
+        again = plan.suggest(spec.stages[0])
+        assert again is not None
+        assert (again.info["repeats"], again.values) == (0, found[0].values)
+
+
+def test_a_later_stage_builds_on_the_mean_of_repeats(tmp_path: Path) -> None:
+    spec = repeating(rehearsal_spec(layout_trials=4, x_trials=1), 0.25, 1)
+    with open_ledger(tmp_path, spec) as ledger:
+        plan = Plan(spec, ledger)
+        for value in (0.9, 0.8, 0.5, 0.1):  # the last repeats the first
+            trial = plan.suggest(spec.stages[0])
+            assert trial is not None
+            finish(ledger, trial, value)
+        assert trial.info["repeats"] == 0
+        assert [one.number for one in plan.sources(spec.stages[1])] == [1]

@@ -12,7 +12,7 @@ from searches import rehearsal_spec
 from searchplat.engine import prepare
 from searchplat.engine.monitor import Silent
 from searchplat.engine.plan import full_config
-from searchplat.engine.work import Order
+from searchplat.engine.worker.order import Order
 from searchplat.spec.load import load
 
 SPACES = Path(__file__).resolve().parents[3] / "spaces"

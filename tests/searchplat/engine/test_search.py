@@ -10,11 +10,14 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from searchplat.engine.folder import SearchFolder
-from searchplat.engine.local import run_one
+from searchplat.engine.run_one import run_one
+from searchplat.engine.seeds import shared_seed
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.ranking import Ranking
 from searchplat.spec import find_space, load
+from searchplat.tracking import best_trials
 
 SPACE = """
 method: rehearsal
@@ -71,6 +74,7 @@ def test_darec_at_the_scale_smoke_ends_well_and_mlflow_has_it_all() -> None:
             assert run.data.params["layout"] == trial.config["layout"]
 
 
+@pytest.mark.slow  # starts Ray four times
 def test_a_search_is_resumed_extended_forked_and_guarded(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text(SPACE.replace("HIGH", "1.0"))
@@ -130,3 +134,31 @@ def test_one_configuration_without_ray_and_as_a_search_of_one_trial_give_the_sam
         compared = [key for key in ours if not key.startswith(("time/", "memory/"))]
         assert "valid/mrr" in compared
         assert {key: ours[key] for key in compared} == {key: theirs[key] for key in compared}
+
+
+def test_a_search_with_shared_seeds_and_repeats_is_one_on_real_trials_too(tmp_path: Path) -> None:
+    space = tmp_path / "again.yaml"
+    space.write_text(
+        SPACE.replace("HIGH", "1.0").replace("trials: 3", "trials: 6\nseeds: shared\nrepeats: {share: 0.34, top: 1}")
+        + "controls: [{name: default}]\n"
+    )
+    done = searchplat("search", "again.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    spec = load(space)
+    with ledger("again") as record:
+        trials, ranking = record.trials(), Ranking.of(record)
+        sent = best_trials("sqlite:///mlflow.db", "again", top=9)
+    again = [trial for trial in trials if "repeats" in trial.info]
+    assert len(again) == 2
+    assert {trial.seed for trial in trials if trial not in again} == {shared_seed(spec)}
+    for trial in again:
+        assert trial.seed == shared_seed(spec, trial.info["training"])
+        assert trial.config == trials[trial.info["repeats"]].config
+    assert {run.trial: run.value for run in sent} == pytest.approx(
+        {trial.number: (trial.objectives or ())[0] for trial in ranking.best()}
+    )
+    best = searchplat("best", "again")
+    assert "trainings" in best.stdout
+    changed = searchplat("search", "again.yaml", "--set", "seeds=own")
+    assert changed.returncode == 2
+    assert "seeds: 'shared' -> (none)" in changed.stderr

@@ -83,7 +83,7 @@ def test_the_dashboard_asks_for_gauges_and_labels_that_exist() -> None:
 def test_a_real_node_serves_them_and_every_query_of_the_dashboard_finds_something(ledger: Ledger) -> None:
     import ray
 
-    from searchplat.engine.cluster import connected
+    from searchplat.engine.cluster.connect import connected
 
     with connected(None, {}):
         node = ray.nodes()[0]

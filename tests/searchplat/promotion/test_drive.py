@@ -11,7 +11,7 @@ import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
-from searchplat.engine.assignment import Assignment
+from searchplat.engine.finals.assignment import Assignment
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.promotion.candidates import Candidate

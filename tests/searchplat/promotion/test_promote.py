@@ -37,6 +37,7 @@ def children() -> list[Any]:
     )
 
 
+@pytest.mark.slow
 def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     folder = ended_search(ROOT)
     said: list[str] = []

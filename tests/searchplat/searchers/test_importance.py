@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from searchplat.searchers.importance import importance
-from searchplat.spec.model import Categorical, Float, Space
+from searchplat.spec.space import Categorical, Float, Space
 
 SPACE = Space((Float("x", 0.0, 1.0), Float("y", 0.0, 1.0), Categorical("kind", ("a", "b"))))
 

@@ -10,7 +10,8 @@ import pytest
 from searchplat.searchers import History, PastTrial, TrialState, make_searcher
 from searchplat.searchers.optuna_adapter import OptunaSearcher
 from searchplat.searchers.optuna_space import OptunaSpace
-from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
 SPACE = Space(
     (

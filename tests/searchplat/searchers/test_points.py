@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searchplat.searchers.points import enumerate_points, key, layouts, repaired, seed_of, snap, untried
-from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, Space
+from searchplat.searchers.points import enumerate_points, key, layouts, levels, repaired, seed_of, snap, untried
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
 TINY = Space((Categorical("a", ("x", "y", 1, True)), Int("b", 0, 4, step=2, when=(Condition("a", ("y",)),))))
 
@@ -98,3 +98,13 @@ def test_snap_keeps_types() -> None:
     assert snap(Int("n", 2, 9, step=3), 6.4) == 5
     assert isinstance(snap(Int("n", 2, 9, step=3), np.float64(5.0)), int)
     assert snap(Bool("b"), np.int64(1)) is True
+
+
+def test_no_level_of_a_grid_is_above_high_for_rounding() -> None:
+    axis = Float("x", 0.1, 0.7, step=0.1)  # 0.1 + 6 * 0.1 is 0.7000000000000001
+    values = levels(axis)
+    assert values is not None
+    assert values[-1] == 0.7
+    assert [axis.refusal(value) for value in values] == [None] * 7
+    assert snap(axis, 0.69) == 0.7
+    assert max(axis.sample(np.random.default_rng(seed)) for seed in range(50)) == 0.7

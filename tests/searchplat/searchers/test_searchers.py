@@ -9,7 +9,8 @@ import pytest
 from searchplat.errors import InputError
 from searchplat.searchers import SEARCHERS, History, check_options, make_searcher
 from searchplat.searchers.options import PROptions
-from searchplat.spec.model import Bool, Condition, Domain, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Bool, Condition, Domain, Float, Int, Layout, Space
 
 SPACE = Space((Bool("a"), Int("b", 0, 3)))
 
@@ -94,7 +95,8 @@ def test_importing_and_checking_loads_neither_optuna_nor_torch() -> None:
 
 def test_a_random_or_grid_search_loads_neither_optuna_nor_torch() -> None:
     code = (
-        "import sys; from searchplat.searchers import *; from searchplat.spec.model import *;"
+        "import sys; from searchplat.searchers import *;"
+        "from searchplat.spec.model import *; from searchplat.spec.space import *;"
         "[make_searcher(SearcherSpec(n), Space((Bool('a'),)), (True,), 0).suggest(History(), 0) for n in"
         " ('random', 'grid')]; print([m for m in ('optuna', 'torch') if m in sys.modules])"
     ).replace("from searchplat.searchers import *", "from searchplat.searchers import make_searcher, History")

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from searchplat.searchers.studies import _params
-from searchplat.spec.model import Categorical, Domain, Float, Int
+from searchplat.spec.space import Categorical, Domain, Float, Int
 
 
 @pytest.mark.parametrize(

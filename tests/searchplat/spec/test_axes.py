@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from searchplat.spec import SpecError, load_text
-from searchplat.spec.model import Float, Int, Layout
+from searchplat.spec.space import Float, Int, Layout
 
 HEAD = """\
 method: probe

@@ -60,3 +60,12 @@ def test_refuses(line: str, part: str) -> None:
     with pytest.raises(SpecError) as caught:
         controls(line)
     assert part in str(caught.value)
+
+
+def test_a_scale_and_an_override_leave_controls_out() -> None:
+    text = HEAD + "  - {name: a}\n  - {name: b}\n  - {name: c}\nscales: {small: {controls: [{name: b, drop: true}]}}\n"
+    assert [control.name for control in load_text(text, scale="small").controls] == ["a", "c"]
+    found = load_text(text, scale="small", overrides=["controls.a=null"])
+    assert [control.name for control in found.controls] == ["c"]
+    with pytest.raises(SpecError, match=r"controls\.d\.drop: .*has none of this name"):
+        load_text(text.replace("name: b, drop", "name: d, drop"))

@@ -4,8 +4,8 @@ import pickle
 
 from searchplat.errors import InputError
 from searchplat.spec import Problem, SpecError
+from searchplat.spec.document.nodes import Place
 from searchplat.spec.errors import Problems, show, suggest
-from searchplat.spec.nodes import Place
 
 
 def test_a_problem_is_one_sentence_on_one_line() -> None:

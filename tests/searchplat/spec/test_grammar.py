@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from searchplat.spec import load, load_text, shipped_spaces
+from searchplat.spec.document.shapes import Fields, ListOf, MapOf, Shape, Tagged
 from searchplat.spec.find import _folder
 from searchplat.spec.grammar import FILE
-from searchplat.spec.shapes import Fields, ListOf, MapOf, Shape, Tagged
 
 PAGE = Path(__file__).resolve().parents[3] / "spaces" / "README.md"
 

@@ -8,22 +8,18 @@ from searchplat.errors import InputError
 from searchplat.spec import SpecError, diff, from_document, load, load_text, to_document
 from searchplat.spec.load import MAX_SCALES
 from searchplat.spec.model import (
-    Bool,
-    Categorical,
-    Condition,
     Control,
     DataSpec,
-    Float,
-    Int,
-    Layout,
     Objective,
     PromotionSpec,
+    RepeatsSpec,
     Resources,
     SchedulerSpec,
     SearcherSpec,
     StageFrom,
     StageSpec,
 )
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout
 
 FULL = """\
 method: probe
@@ -131,6 +127,22 @@ def test_a_stages_priority_is_read_and_remembered() -> None:
     assert [stage.priority for stage in spec.stages] == [0, -2]
     assert from_document(to_document(spec)) == spec
     assert "priority" not in to_document(load_text(SMALL))["stages"][0]
+
+
+def test_seeds_of_a_stage_are_read_and_remembered() -> None:
+    spec = load_text(SMALL + "seeds: shared\n")
+    assert spec.stages[0].seeds == "shared"
+    assert from_document(to_document(spec)) == spec
+    assert "seeds" not in to_document(load_text(SMALL))["stages"][0]
+    assert diff(to_document(load_text(SMALL)), to_document(spec)) == ["stages.search.seeds: (none) -> 'shared'"]
+
+
+def test_repeats_of_a_stage_are_read_and_remembered() -> None:
+    spec = load_text(SMALL + "repeats: {share: 0.2}\n")
+    assert spec.stages[0].repeats == RepeatsSpec(0.2, top=3)
+    assert from_document(to_document(spec)) == spec
+    assert "repeats" not in to_document(load_text(SMALL))["stages"][0]
+    assert diff(to_document(load_text(SMALL)), to_document(spec))
 
 
 def test_hours_bound_a_stage_and_are_remembered() -> None:

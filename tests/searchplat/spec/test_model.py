@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, Space
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
 LAYOUT = Layout("layout", 2, ("a", "b", "c"), ("serial", "parallel"), {"parallel": 2})
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from searchplat.spec import json_schema, load_text, shipped_spaces
-from searchplat.spec.strict_yaml import read_file
+from searchplat.spec.document.strict_yaml import read_file
 
 SMALL: dict[str, Any] = {
     "method": "probe",

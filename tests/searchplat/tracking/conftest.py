@@ -11,10 +11,11 @@ import pytest
 
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
-from searchplat.spec.model import Layout, Objective
+from searchplat.spec.model import Objective
+from searchplat.spec.space import Layout
 from searchplat.tracking import MlflowSink
-from searchplat.tracking.address import Address
-from searchplat.tracking.client import connect
+from searchplat.tracking.store.address import Address
+from searchplat.tracking.store.client import connect
 
 LAYOUT = Layout("layout", 3, ("causal", "context", "recommend"), ("serial", "parallel"))
 _names = itertools.count()

@@ -12,23 +12,26 @@ import pytest
 from typer.testing import CliRunner
 
 from searchplat.cli.app import app
-from searchplat.cli.monitors import PlainMonitor
-from searchplat.cli.snapshot import take
-from searchplat.cli.view import best_lines
-from searchplat.engine.folder import SearchFolder
 from searchplat.engine.monitor import RunInfo
-from searchplat.engine.plan import CONTROLS, Plan, full_config
+from searchplat.engine.plan import Plan, full_config
 from searchplat.engine.telemetry import readings
+from searchplat.export import frame
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.ranking import Ranking
+from searchplat.ledger.repeats import info_of
 from searchplat.promotion.candidates import choose
-from searchplat.ranking import Ranking
 from searchplat.report.facts import gather
 from searchplat.report.overview import leaderboard
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load_text, to_document
+from searchplat.spec.model import CONTROLS
 from searchplat.tracking import MlflowSink, best_trials
-from searchplat.tracking.curve import curve_png
-from searchplat.tracking.note import describe
+from searchplat.tracking.pages.curve import curve_png
+from searchplat.tracking.pages.description import describe
+from searchplat.views.live_picture import best_lines
+from searchplat.views.monitors import PlainMonitor
+from searchplat.views.snapshot import take
 
 SPACE = """\
 method: rehearsal
@@ -96,6 +99,12 @@ def put(tmp_path: Path, name: str) -> Any:
         ledger.close()
 
 
+def sink_of(ledger: Ledger, search: str, store: str) -> MlflowSink:
+    return MlflowSink(
+        ledger, experiment=search, tracking_uri=store, space_text="", space_name="space.yaml", tags={}, every_s=0.1
+    )
+
+
 def asked(*words: str) -> Any:
     """What a command prints with --json."""
     result = CliRunner().invoke(app, [*words, "--json"])
@@ -116,7 +125,8 @@ def answers(folder: SearchFolder, ledger: Ledger, search: str, top: int) -> dict
     first = found["best"][0]
     assert one["best"]["trial"] == first
     assert one["compared_on"] == 1.0
-    assert f"trial {first}, epoch 1" in best_lines(facts.snapshot, 80)[0].plain
+    several = len(facts.snapshot.ranking.trainings[first].numbers) > 1
+    assert f"trial {first}, {'mean of' if several else 'epoch 1'}" in best_lines(facts.snapshot, 80)[0].plain
     assert f"(trial {first})" in CliRunner().invoke(app, ["status", search]).stdout
     assert f"- trial {first}, `valid/mrr`" in describe(ledger, search, "space.yaml", "RUNNING")
     return found
@@ -188,6 +198,62 @@ def test_two_objectives(put: Put, way: str, store: str, mlflow: Any) -> None:
     assert sorted(int(run.data.tags["searchplat.trial"]) for run in shown) == front
     outside = mlflow.search_runs([experiment.experiment_id], "tags.`searchplat.front` = 'no'")
     assert sorted(int(run.data.tags["searchplat.trial"]) for run in outside) == sorted({*range(9)} - {*front, 5, 7})
+
+
+@pytest.mark.parametrize("objective", [ONE, TWO])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_repeated_configuration_counts_with_its_mean(
+    put: Put, objective: str, shared: bool, store: str, new_sink: Callable[..., MlflowSink]
+) -> None:
+    folder, ledger, search = put(objective, "maximize")
+    ends = iter([(0.2, 9.0), (0.75, 5.0), (0.8, 5.0)])  # of the best, trial 2; of trial 4; of trial 2 once more
+    before = sink_of(ledger, search, store)
+    for first, training in ((2, 1), (4, 1), (2, 2)):
+        repeated = ledger.trial(first)
+        trial = ledger.suggest(
+            stage=repeated.stage, method="rehearsal", values=repeated.values, config=repeated.config,
+            data_fraction=1.0, seed=training if shared else 100 + 10 * first + training,
+            info=info_of(repeated, training, shared=shared),
+        )  # fmt: skip
+        ledger.start(trial.number)
+        mrr, loss = next(ends)
+        ledger.report(trial.number, 1, {"valid/mrr": mrr, "valid/loss": loss, "time/train_seconds": 1.0})
+        ledger.end(trial.number, TrialState.FINISHED)
+        assert before.flush(60) == 0  # sent as it happens, means that change and all
+    before.stop(10)
+    ranking = Ranking.of(ledger)
+    expected = [trial.number for trial in ranking.best()]
+    assert set(expected) == {0, 2, 3, 4, 6}
+    means = {n: found.mean for n, found in ranking.trainings.items()}
+    if not shared:
+        assert means[2][0] == pytest.approx((0.7 + 0.2 + 0.8) / 3)
+    for top in (1, 2, 5):
+        for who, found in answers(folder, ledger, search, top).items():
+            if who != "trials":
+                assert found == expected[:top], who
+    listed = [trial["number"] for trial in asked("trials", search, "--sort", "value")]
+    assert [number for number in listed if number in expected] == expected
+    assert listed[listed.index(2) :][:3] == [2, 10, 12]
+    best = {trial["number"]: trial for trial in asked("best", search)}
+    assert best[2]["trainings"] == [2, 10, 12]
+    assert best[2]["objectives"]["valid/mrr"] == means[2][0]
+    assert best[2]["deviation"]["valid/mrr"] == ranking.trainings[2].deviation[0]
+    assert best[0]["deviation"] is None
+    sent = best_trials(store, search)
+    assert [run.trial for run in sent] == expected
+    assert {run.trial: run.value for run in sent} == pytest.approx({n: means[n][0] for n in expected})
+    assert "trainings" in CliRunner().invoke(app, ["best", search]).stdout
+    listed_lines = CliRunner().invoke(app, ["trials", search]).stdout
+    assert listed_lines.count("repeats trial 2") == 2
+    out = io.StringIO()
+    monitor = PlainMonitor(out)
+    spec = take(search, folder.path, ledger).spec
+    monitor.start(RunInfo(search, folder.path, ledger, spec, None, "", 1, 9, resumed=False))
+    monitor._seq = 0
+    monitor.close()
+    assert out.getvalue().count("it repeats trial 2") == 2
+    table = frame(ledger, spec)
+    assert table["repeats"].dropna().tolist() == [2, 4, 2]
 
 
 def test_an_unknown_objective_is_refused_by_every_command(put: Put) -> None:

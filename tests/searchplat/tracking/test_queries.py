@@ -10,7 +10,7 @@ import pytest
 
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
-from searchplat.ranking import Ranking
+from searchplat.ledger.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import Objective
 from searchplat.tracking import MlflowSink, best_trials

@@ -10,24 +10,24 @@ from typing import Any
 
 import pytest
 import torch
+from by_hand import Folder
+from model_folders import NO_IDS, save_tokenizer
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModel,
     AutoModelForMaskedLM,
     BertConfig,
     LlamaConfig,
-    PreTrainedTokenizerFast,
     RobertaConfig,
     T5Config,
     ViTConfig,
 )
 
 from searchplat.errors import InputError
-from trials.backbones.decoder_lm import check_decoder, load_decoder
-from trials.backbones.masked_lm import check_masked_lm, load_masked_lm
+from trials.backbones.decoders.decoder_lm import check_decoder, load_decoder
+from trials.backbones.encoders.masked_lm import check_masked_lm, load_masked_lm
+from trials.backbones.encoders.text_encoder import load_text_encoder
 from trials.backbones.pretrained import NAMED_BY, check_folder, reading
-from trials.backbones.text_encoder import load_text_encoder
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "red", "film"]
 SIZES: dict[str, Any] = {
@@ -38,17 +38,9 @@ SIZES: dict[str, Any] = {
     "num_attention_heads": 2,
     "max_position_embeddings": 16,
 }
-NO_IDS: dict[str, Any] = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": None}
 
 
-class Disk:
-    """An asset source whose names are folders."""
-
-    def fetch(self, name: str) -> Path:
-        return Path(name)
-
-
-DISK: Any = Disk()
+DISK: Any = Folder()
 TEXTS = ["red film", "a film"]
 
 
@@ -69,11 +61,11 @@ LOADERS: dict[str, tuple[Callable[[str], Any], Callable[[str], Any]]] = {
 }
 
 
-def save_tokenizer(folder: Path, words: list[str] = WORDS) -> None:
-    raw = Tokenizer(models.WordLevel({word: n for n, word in enumerate(words)}, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="[UNK]", **special).save_pretrained(folder)
+SPECIAL = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+
+
+def save_words(folder: Path, words: list[str] = WORDS) -> None:
+    save_tokenizer(folder, words, "[UNK]", **SPECIAL)
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +79,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         else:
             model = AutoModelForMaskedLM.from_config(BertConfig(**SIZES))
         model.save_pretrained(parent / name)
-        save_tokenizer(parent / name)
+        save_words(parent / name)
     return parent
 
 
@@ -180,7 +172,7 @@ EARLY: dict[str, Damage] = {
     "an empty tokenizer": put("tokenizer.json", b""),
     "a list for a tokenizer": put("tokenizer.json", b"[]"),
     "a tokenizer's config that is no JSON": put("tokenizer_config.json", b"{"),
-    "more tokens than embeddings": lambda folder: save_tokenizer(folder, [*WORDS[:5], "x", "y", "red", "film"]),
+    "more tokens than embeddings": lambda folder: save_words(folder, [*WORDS[:5], "x", "y", "red", "film"]),
     "no weights": gone("*.safetensors"),
     "empty weights": put("model.safetensors", b""),
     "weights less a byte": cut("model.safetensors", 1.0, less=1),
@@ -250,7 +242,7 @@ def test_a_damaged_folder_is_refused_in_a_sentence(kind: str, damage: str, folde
 )
 def test_a_model_of_another_kind_is_refused(kind: str, other: Any, tmp_path: Path) -> None:
     AutoModel.from_config(other).save_pretrained(tmp_path)
-    save_tokenizer(tmp_path)
+    save_words(tmp_path)
     with pytest.raises(InputError, match=r"supported are|choose an encoder"):
         LOADERS[kind][0](str(tmp_path))
 
@@ -266,14 +258,14 @@ def test_a_model_of_another_kind_is_refused(kind: str, other: Any, tmp_path: Pat
 def test_what_is_no_decoder_is_refused_before_anything_is_trained(other: Any, tmp_path: Path) -> None:
     torch.manual_seed(0)
     AutoModel.from_config(other).save_pretrained(tmp_path)
-    save_tokenizer(tmp_path)
+    save_words(tmp_path)
     with pytest.raises(InputError, match="decoder"):
         check_decoder(str(tmp_path), DISK, lambda: TEXTS, whole=True)
 
 
 def test_tokens_beyond_the_embeddings_do_no_harm_while_no_text_has_them(folder_of: Callable[[str], Path]) -> None:
     folder = folder_of("decoder")
-    save_tokenizer(folder, [*WORDS, "never", "met"])
+    save_words(folder, [*WORDS, "never", "met"])
     check_decoder(str(folder), DISK, lambda: TEXTS)
     lm = load_decoder(str(folder), DISK)
     assert lm.tokenize(["red film"]) == [[5, 6]]

@@ -6,38 +6,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from by_hand import search_data
+from method_cases import as_queries
 
-from trials.backbones.cloze import Cloze
+from trials.backbones.recommenders.cloze import Cloze
 from trials.bert4rec import BERT4RecConfig
 from trials.bert4rec.model import BERT4RecModel
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import SearchData
 
 TINY: dict[str, Any] = {"max_length": 5, "hidden_size": 8, "inner_size": 8, "batch_size": 3, "dropout": 0.0}
 
 
-def search_data(lengths: list[int], num_items: int = 30) -> SearchData:
-    """Sequences in which no item occurs twice."""
-    return SearchData(
-        name="by-hand",
-        train_items=np.arange(sum(lengths), dtype=np.int32),
-        train_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        valid_target_U=np.zeros(len(lengths), dtype=np.int32),
-        users_U=np.arange(len(lengths)),
-        num_items=max(num_items, sum(lengths)),
-        sentences=[],
-        titles=[],
-        fingerprint="by-hand",
-    )
+def counting_up(lengths: list[int]) -> SearchData:
+    """Sequences of these lengths, in which no item occurs twice."""
+    return search_data(np.split(np.arange(sum(lengths)), np.cumsum(lengths)[:-1]), max(30, sum(lengths)))
 
 
 def make(lengths: list[int], **settings: Any) -> BERT4RecModel:
     torch.manual_seed(0)
-    return BERT4RecModel(BERT4RecConfig(**{**TINY, **settings}), search_data(lengths))
-
-
-def queries(histories: list[list[int]]) -> Queries:
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
-    return Queries(np.full(len(histories), -1), np.array(list(chain(*histories)), dtype=np.int32), offsets)
+    return BERT4RecModel(BERT4RecConfig(**{**TINY, **settings}), counting_up(lengths))
 
 
 def epoch(model: BERT4RecModel, seed: int = 0) -> list[Cloze]:
@@ -54,7 +41,7 @@ def test_the_loss_is_that_of_a_loop_over_windows_and_hidden_places() -> None:
             parameter.add_(0.2 * torch.randn_like(parameter))
     rows = [[1, 2, 3, 4, 5], [7, 8], [9, 10, 11, 12, 13, 14]]
     hidden = [[0, 1, 0, 0, 1], [1, 0], [0, 0, 0, 0, 0, 1]]
-    batch = Cloze(queries(rows), np.array(list(chain(*hidden)), dtype=np.bool_))
+    batch = Cloze(as_queries(rows), np.array(list(chain(*hidden)), dtype=np.bool_))
     losses = []
     for row, flags in zip(rows, hidden, strict=True):
         vectors = [
@@ -86,7 +73,7 @@ def test_the_loss_is_that_of_a_loop_over_windows_and_hidden_places() -> None:
 @pytest.mark.parametrize("copies", [1, 3])
 def test_an_epoch_hides_a_place_in_every_window_and_cuts_each_copy_anew(copies: int) -> None:
     lengths = [1, 2, 3, 6, 7, 11, 0, 40]
-    data = search_data(lengths)
+    data = counting_up(lengths)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     batches = epoch(make(lengths, copies=copies))
     windows = [(b.rows.history(i), b.part(i, i + 1).hidden_E) for b in batches for i in range(len(b.rows))]
@@ -129,7 +116,7 @@ def test_without_a_sequence_of_two_items_there_is_nothing_to_train_on() -> None:
 
 def test_scores_follow_the_history() -> None:
     made = make([5]).eval()
-    one, other = made.scores(queries([[1, 2, 3]])), made.scores(queries([[3, 2, 1]]))
+    one, other = made.scores(as_queries([[1, 2, 3]])), made.scores(as_queries([[3, 2, 1]]))
     assert one.shape == (1, 30)
     assert not torch.allclose(one, other)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from method_cases import Bench, Case
@@ -14,10 +15,11 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TestPermit
 from searchplat.errors import InputError
 from searchplat.firewall import ISSUER
-from trials.backbones import frozen
+from trials.backbones.recommenders import frozen
 from trials.cramer import build
 from trials.cramer.encoder import FrozenRequests
 from trials.cramer.model import CRAMERModel
+from trials.training.seeds import epoch_rng
 
 
 def forbidden(*_: object, **__: object) -> None:
@@ -51,7 +53,24 @@ def test_a_trial_does_not_change_the_backbone_that_others_get(cramer_bench: Benc
     assert bool(other.backbone.item_embedding.weight.any())
 
 
-@pytest.mark.parametrize("values", [{"tuned": "last"}, {"tuned": "all", "shared": True}, {"request": "none"}], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"tuned": "last"},
+        {"tuned": "all", "shared": True},
+        {"request": "none"},
+        {
+            "request_components": 4,
+            "projection_start": "zero",
+            "noise": 0,
+            "surrogate": "threshold",
+            "request_dropout": 0.5,
+        },
+        {"request": "same"},
+        {"backbone_holdout": 1, "backbone_item_start": "text"},
+    ],
+    ids=str,
+)
 def test_every_regime_trains_saves_and_loads(cramer_bench: Bench, tmp_path: Path, values: dict[str, Any]) -> None:
     loop = cramer_bench.start(tmp_path, **values)
     loop.run_epoch()
@@ -116,6 +135,61 @@ def test_a_model_without_requests_says_so(cramer_bench: Bench, tmp_path: Path) -
     assert len(served.top([["toy-1"]])[0]) == 10
     with pytest.raises(InputError, match="this model reads no requests"):
         served.top([["toy-1"]], requests=["space"])
+
+
+def test_more_components_than_the_encoder_has_are_refused(cramer_bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="request_components: must be at most the width of encoder 'random-bert'"):
+        cramer_bench.start(tmp_path, request_components=4096)
+
+
+def test_masks_learn_from_what_a_backbone_was_not_shown(cramer_bench: Bench, tmp_path: Path) -> None:
+    whole, part = (cramer_bench.start(tmp_path / str(n), backbone_holdout=n, epochs=1).model for n in (0, 2))
+    assert isinstance(whole, CRAMERModel)
+    assert isinstance(part, CRAMERModel)
+    users = cramer_bench.start(tmp_path / "0").data.num_users
+    assert part._examples is not None
+    assert len(part._examples) <= 2 * users
+    assert not torch.equal(whole.backbone.item_embedding.weight, part.backbone.item_embedding.weight)
+
+
+def test_masks_that_would_learn_nothing_are_refused(cramer_bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="lambda_next: must be above 0 where text_weight is 0"):
+        cramer_bench.start(tmp_path, lambda_next=0.0)
+
+
+def test_what_texts_teach_is_free_of_the_items_to_predict(cramer_bench: Bench, tmp_path: Path) -> None:
+    model = cramer_bench.start(tmp_path, lambda_next=0.0, text_weight=4.0, noise=0.0).model
+    assert isinstance(model, CRAMERModel)
+    batch = next(model.batches(0, epoch_rng(1, 0)))
+    other = replace(batch, targets_B=(batch.targets_B + 1) % model.backbone.item_embedding.num_embeddings)
+    found = [sum(model.loss(one).values()) for one in (batch, other)]
+    assert torch.equal(torch.as_tensor(found[0]), torch.as_tensor(found[1]))
+    assert "text" in model.loss(batch)
+
+
+def test_each_user_is_learnt_from_on_the_backbone_of_the_others(cramer_bench: Bench, tmp_path: Path) -> None:
+    loop = cramer_bench.start(tmp_path, backbone_folds=3)
+    model = loop.model
+    assert isinstance(model, CRAMERModel)
+    examples, data = model._examples, loop.data
+    assert examples is not None
+    seen: list[int] = []
+    for batch in model.batches(0, epoch_rng(1, 0)):
+        assert batch.fold is not None
+        seen += batch.targets_B.tolist()
+        own = np.flatnonzero(data.users_U % 3 == batch.fold)
+        theirs = {tuple(data.history(user)[: n + 1].tolist()) for user in own for n in range(len(data.history(user)))}
+        for b, target in enumerate(batch.targets_B.tolist()):
+            assert (*batch.queries.history(b).tolist()[-11:], target)[-5:] in {row[-5:] for row in theirs}
+    assert sorted(seen) == sorted(examples.items[examples.targets_I].tolist())
+    assert model.num_batches() == sum(1 for _ in model.batches(0, epoch_rng(1, 0)))
+    # The loss is that of the fold's own backbone, and none of them is a tensor of the model.
+    before = model.loss(batch)["next"]
+    with torch.no_grad():
+        model._folds[batch.fold].item_embedding.weight.mul_(2)
+    assert not torch.equal(model.loss(batch)["next"], before)
+    assert not [name for name in model.state_dict() if "fold" in name]
+    assert not torch.equal(model._folds[0].item_embedding.weight, model._folds[1].item_embedding.weight)
 
 
 def test_requests_that_a_data_set_lacks_are_refused_before_any_training(cramer_bench: Bench) -> None:

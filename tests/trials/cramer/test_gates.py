@@ -17,6 +17,7 @@ from trials.cramer.gates import (
     prior_divergence,
     settled_gates,
     straight_through,
+    threshold_through,
     top_k_gates,
 )
 
@@ -95,6 +96,21 @@ def test_the_gradient_is_that_of_the_written_softmax_and_the_value_is_hard(tau: 
     g = above_BG.numpy()
     expected = soft_BG * (g - (soft_BG * g).sum(1, keepdims=True)) / tau  # dv_j/dz_i = v_j ([i = j] - v_i) / τ
     np.testing.assert_allclose(logits_BG.grad.numpy(), expected, rtol=1e-10)
+
+
+def test_at_the_threshold_a_gate_learns_most_and_the_value_is_hard() -> None:
+    torch.manual_seed(1)
+    logits_BG = torch.randn(3, 6, dtype=torch.float64, requires_grad=True)
+    above_BG = torch.randn(3, 6, dtype=torch.float64)
+    noisy_BG = logits_BG.detach() + gumbel(3, 6, 5, CPU)
+    hard_BG = top_k_gates(noisy_BG, 4)
+    found_BG = threshold_through(hard_BG, logits_BG, noisy_BG, 0.5)
+    assert torch.equal(found_BG.detach(), hard_BG)
+    (found_BG * above_BG).sum().backward()
+    ordered_BG = noisy_BG.sort(1, descending=True).values
+    open_BG = 1 / (1 + np.exp(-(noisy_BG - (ordered_BG[:, 3:4] + ordered_BG[:, 4:5]) / 2).numpy() / 0.5))
+    assert ((open_BG > 0.5) == (hard_BG.numpy() == 1)).all()
+    np.testing.assert_allclose(logits_BG.grad.numpy(), above_BG.numpy() * open_BG * (1 - open_BG) / 0.5, rtol=1e-10)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from trials.backbones.sasrec import SASRecEncoder
+from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.cramer.layout import GateLayout
 from trials.cramer.scopes import MAPS, Scope
 

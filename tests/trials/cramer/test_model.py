@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from searchplat.errors import InputError
 from trials.cramer.gates import gumbel, prior_divergence, top_k_gates
 from trials.cramer.model import Batch, CRAMERModel
-from trials.data.dataset import Queries
+from trials.data.preparing.dataset import Queries
 from trials.training.seeds import epoch_rng
 
 HISTORIES = [[3, 8, 13, 18], [0], [39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27], [5, 6]]

@@ -11,19 +11,10 @@ from trials.cramer import CRAMERConfig
 SPACE = Path(__file__).resolve().parents[3] / "spaces" / "cramer.yaml"
 
 
-@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
-def test_every_sampled_point_is_a_config(scale: str) -> None:
+@pytest.mark.parametrize("scale", ["smoke", "quick", "evening", "paper"])
+def test_sasrec_the_papers_values_and_the_bare_backbone_are_controls(scale: str) -> None:
     spec = load(SPACE, scale=scale)
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        CRAMERConfig.model_validate({**spec.fixed, **spec.space.sample(rng)})
-    assert [control.name for control in spec.controls][:5] == [
-        "popularity",
-        "markov",
-        "sasrec",
-        "default",
-        "no-request",
-    ]
+    assert [control.name for control in spec.controls][2:5] == ["sasrec", "default", "no-request"]
 
 
 def test_the_paper_scale_has_the_papers_grid_of_weights_and_four_encoders() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trials.darec.model import DARecModel
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 
 
 def test_router_shares_are_reported_per_layer(make_model: Any, data: SearchData) -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from searchplat.errors import DataError
-from trials.data.interactions import Interactions
+from trials.data.reading.interactions import Interactions
 
 Content = dict[str, Any]
 

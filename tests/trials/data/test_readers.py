@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from searchplat.errors import DataError
-from trials.data.atomic import read_atomic
-from trials.data.filters import in_order
-from trials.data.interactions import Interactions
-from trials.data.json_pair import read_json_pair
-from trials.data.movielens import read_movielens_csv, read_movielens_dat
+from trials.data.preparing.filters import in_order
+from trials.data.reading.atomic import read_atomic
+from trials.data.reading.interactions import Interactions
+from trials.data.reading.json_pair import read_json_pair
+from trials.data.reading.movielens import read_movielens_csv, read_movielens_dat
 
 ATOMIC = (
     b"user_id:token\titem_id:token\trating:float\ttimestamp:float\n"

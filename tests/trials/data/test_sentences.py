@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from searchplat.errors import InputError
-from trials.data.interactions import Interactions
+from trials.data.reading.interactions import Interactions
 from trials.data.sentences import item_sentences, item_titles
 
 ITEMS = Interactions(

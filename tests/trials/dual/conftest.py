@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from dual_models import data, make_data, make_job, make_model  # noqa: F401
+from dual_models import cache, data, make_data, make_job, make_model, tiny, warm  # noqa: F401
 
 from trials.darec import DARec
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from trials.darec.config import DARecConfig
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.dual.batches import Batcher
 from trials.nn.cf import Interactions
 from trials.nn.ragged import Ragged

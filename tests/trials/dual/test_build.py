@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from searchplat.contract import DataRequest
 from searchplat.errors import AssetError, InputError
 from trials.darec import DARec, DARecConfig
 from trials.darec.model import DARecModel
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.dual.build import build, prepare
 
 
@@ -62,13 +63,7 @@ def test_refusals(make_model: Any, settings: dict[str, Any], message: str) -> No
 
 def test_no_user_with_two_items(make_model: Any, make_data: Any) -> None:
     data = make_data(users=3)
-    single = SearchData(
-        **{
-            **{name: getattr(data, name) for name in data.__dataclass_fields__},
-            "train_items": np.array([1, 2, 3], dtype=np.int32),
-            "train_offsets": np.arange(4),
-        }
-    )
+    single = replace(data, train_items=np.array([1, 2, 3], dtype=np.int32), train_offsets=np.arange(4))
     with pytest.raises(InputError, match="needs a user with two training items, but none of the 3 selected"):
         make_model(on=single)
 
@@ -90,7 +85,7 @@ def test_prepare_on_the_toy_data(make_job: Any, tmp_path: Any) -> None:
 def test_prepare_reads_the_items_and_trials_share_what_it_read(make_job: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(item_layers=1, num_layers=1, lambda_cl=0)
     DARec().prepare(job.config, DataRequest("toy"), job.assets)
-    monkeypatch.setattr("trials.backbones.item_states.read_items", None)
+    monkeypatch.setattr("trials.backbones.decoders.item_states.read_items", None)
     one, other = DARec().start(job), DARec().start(job)
     assert one.model.lm is other.model.lm
     assert one.model.sentences is other.model.sentences

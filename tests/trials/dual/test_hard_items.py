@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.dual import hard_items as module
 from trials.dual.config import DualConfig
 from trials.dual.hard_items import hard_items, interaction_matrix, load_hard_items, mf_item_vectors

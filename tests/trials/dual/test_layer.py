@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trials.backbones.decoder_lm import DecoderLM, load_decoder
+from trials.backbones.decoders.decoder_lm import DecoderLM, load_decoder
 from trials.dual.inputs import SentenceTokens, Tokens
 from trials.dual.layer import BaseLayer, DALayer, FrozenLayer, scenes
 from trials.dual.layout import SERIAL, Designs

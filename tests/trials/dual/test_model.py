@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from by_hand import shake
+from method_cases import as_queries
 from torch import Tensor
 
-from trials.data.dataset import UNKNOWN_USER, Queries, SearchData
+from trials.data.preparing.dataset import UNKNOWN_USER, Queries, SearchData
 from trials.dual.batches import Batch
 from trials.dual.inputs import SEQ
 from trials.dual.layer import scenes
@@ -25,14 +27,6 @@ BACKBONES = ["random-llama", "random-opt", "random-gpt2"]
 
 def first_batch(model: DualModel, seed: int = 0) -> Batch:
     return next(model.batches(0, np.random.default_rng(seed)))
-
-
-def shake(model: DualModel, std: float = 0.1) -> None:
-    """Move every trained parameter off its quiet start, so that each part makes a difference."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(std * torch.randn_like(parameter))
 
 
 def train(model: DualModel, epochs: int, rate: float) -> list[float]:
@@ -52,11 +46,6 @@ def train(model: DualModel, epochs: int, rate: float) -> list[float]:
 def scores(model: DualModel, queries: Queries) -> Tensor:
     model.eval()
     return model.scores(queries)
-
-
-def queries_of(histories: list[list[int]], users: list[int]) -> Queries:
-    ragged = Ragged.of(histories)
-    return Queries(np.array(users), ragged.values, ragged.offsets)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
@@ -338,7 +327,7 @@ def test_overfits_eight_users(make_model: Any, make_data: Any, backbone: str, la
     assert losses[-1] < 0.25 * losses[0]
     users = [u for u in range(data.num_users) if len(data.history(u)) >= 2]
     assert len(users) >= 8
-    queries = queries_of([data.history(u)[:-1].tolist() for u in users], users)
+    queries = as_queries([data.history(u)[:-1].tolist() for u in users], users)
     right = scores(model, queries).argmax(1).numpy() == [data.history(u)[-1] for u in users]
     assert right.mean() >= 0.9
 
@@ -358,7 +347,7 @@ def test_save_and_load_give_equal_scores(make_model: Any, data: SearchData, sett
 def test_scores_with_joined_special_tokens_are_the_last_positions(make_model: Any) -> None:
     model = make_model(join_special=True)
     shake(model)
-    got = scores(model, queries_of([[4, 8, 1, 0], [], [7]], [2, 3, 1]))
+    got = scores(model, as_queries([[4, 8, 1, 0], [], [7]], [2, 3, 1]))
     with torch.no_grad():
         for row, (history, user) in enumerate((([4, 8, 1, 0], 2), ([], 3), ([7], 1))):
             tokens = model.sentences.sequences(Ragged.of([np.array(history, int)]), "cpu")
@@ -372,7 +361,7 @@ def test_scores_are_the_last_position_of_the_latest_items(make_model: Any, varia
     model = make_model(variant=variant)
     shake(model)
     history = [4, 8, 1, 0, 7, 3]
-    got = scores(model, queries_of([history], [2]))
+    got = scores(model, as_queries([history], [2]))
     with torch.no_grad():
         e = None if model.cf is None else model.cf.user_vectors(torch.tensor([2]))
         tokens = model.sentences.sequences(Ragged.of([history[-4:]]), "cpu")
@@ -384,11 +373,11 @@ def test_scores_do_not_depend_on_the_other_queries(make_model: Any, monkeypatch:
     model = make_model()
     shake(model)
     histories, users = [[4, 8, 1], [], [7], [1, 2, 3, 4, 5]], [2, 3, UNKNOWN_USER, 0]
-    together = scores(model, queries_of(histories, users))
-    alone = torch.cat([scores(model, queries_of([h], [u])) for h, u in zip(histories, users, strict=True)])
+    together = scores(model, as_queries(histories, users))
+    alone = torch.cat([scores(model, as_queries([h], [u])) for h, u in zip(histories, users, strict=True)])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
     monkeypatch.setattr("trials.dual.model._EVAL_TOKENS", 10)
-    torch.testing.assert_close(scores(model, queries_of(histories, users)), together, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(scores(model, as_queries(histories, users)), together, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("training", ["joint", "frozen"])
@@ -402,7 +391,7 @@ def test_unknown_user_has_the_mean_vector(make_model: Any, training: str) -> Non
 def test_collaborative_vectors_matter_and_learn_from_the_sequences(make_model: Any) -> None:
     model = make_model(lambda_cf=0)
     shake(model)
-    one, other = (scores(model, queries_of([[4, 8, 1]], [user])) for user in (2, 5))
+    one, other = (scores(model, as_queries([[4, 8, 1]], [user])) for user in (2, 5))
     assert not torch.allclose(one, other)
     model.train()
     model.loss(first_batch(model))["seq"].backward()

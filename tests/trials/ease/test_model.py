@@ -8,7 +8,7 @@ import torch
 from method_cases import CASES, Bench, as_queries, scores
 
 from searchplat.errors import InputError
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.ease import EASEConfig
 from trials.ease.model import MOST_ITEMS, solve
 

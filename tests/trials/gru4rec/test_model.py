@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from itertools import chain
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from by_hand import search_data
+from method_cases import as_queries
 from torch import nn
 
-from trials.data.dataset import Queries, SearchData
 from trials.gru4rec import GRU4RecConfig
 from trials.gru4rec.model import GRU4RecModel
 
@@ -17,23 +16,7 @@ TINY: dict[str, Any] = {"max_length": 4, "embedding_size": 6, "hidden_size": 8, 
 
 def make(**settings: Any) -> GRU4RecModel:
     torch.manual_seed(0)
-    data = SearchData(
-        name="by-hand",
-        train_items=np.arange(5, dtype=np.int32),
-        train_offsets=np.array([0, 5]),
-        valid_target_U=np.zeros(1, dtype=np.int32),
-        users_U=np.arange(1),
-        num_items=20,
-        sentences=[],
-        titles=[],
-        fingerprint="by-hand",
-    )
-    return GRU4RecModel(GRU4RecConfig(**{**TINY, **settings}), data)
-
-
-def queries(histories: list[list[int]]) -> Queries:
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
-    return Queries(np.full(len(histories), -1), np.array(list(chain(*histories)), dtype=np.int32), offsets)
+    return GRU4RecModel(GRU4RecConfig(**{**TINY, **settings}), search_data([range(5)], 20))
 
 
 @pytest.mark.parametrize("num_layers", [1, 2])
@@ -56,19 +39,19 @@ def test_loss_and_scores_are_those_of_stepping_a_cell_by_hand(num_layers: int) -
                 x = states[layer] = cell(x, states[layer])
             scores_N = (encoder.dense(x) @ encoder.item_embedding.weight.T)[0]
             losses.append(torch.logsumexp(scores_N, dim=0) - scores_N[row[place + 1]])
-            torch.testing.assert_close(made.scores(queries([row[: place + 1]]))[0], scores_N)
-    torch.testing.assert_close(made.loss(queries(rows))["next"], torch.stack(losses).mean())
+            torch.testing.assert_close(made.scores(as_queries([row[: place + 1]]))[0], scores_N)
+    torch.testing.assert_close(made.loss(as_queries(rows))["next"], torch.stack(losses).mean())
 
 
 def test_only_the_latest_items_are_read() -> None:
     made = make().eval()
-    long, short = queries([[9, 9, 9, 1, 2, 3, 4], [5, 6]]), queries([[1, 2, 3, 4], [5, 6]])
+    long, short = as_queries([[9, 9, 9, 1, 2, 3, 4], [5, 6]]), as_queries([[1, 2, 3, 4], [5, 6]])
     assert torch.equal(made.scores(long), made.scores(short))
 
 
 def test_an_empty_history_is_refused() -> None:
     with pytest.raises(ValueError, match="GRU4Rec scores what follows an item"):
-        make().scores(queries([[1], []]))
+        make().scores(as_queries([[1], []]))
 
 
 def test_defaults_are_those_of_recbole() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from trials.data.dataset import Queries
+from trials.data.preparing.dataset import Queries
 from trials.laser.collaborative import Collaborator
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from trials.backbones.words import WordTokenizer
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.laser.instructions import HEADS, NUMBER, Instructions, item_texts
 
 TEXTS = [" red film (brand: Acme)", " blue", " old old old old old book", " new war"]
@@ -60,12 +61,7 @@ def test_item_texts_are_title_and_attributes(data: SearchData) -> None:
 
 
 def test_the_order_of_attributes_is_that_of_their_names(data: SearchData) -> None:
-    turned = SearchData(
-        **{
-            **{name: getattr(data, name) for name in data.__dataclass_fields__},
-            "attributes": dict(reversed(data.attributes.items())),
-        }
-    )
+    turned = replace(data, attributes=dict(reversed(data.attributes.items())))
     assert item_texts(turned, None) == item_texts(data, None)
 
 

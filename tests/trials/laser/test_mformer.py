@@ -89,8 +89,9 @@ def test_the_prefix_is_the_weighted_sum_of_experts_that_work_alone() -> None:
         for k in routing.chosen_BE[b].tolist():
             x = former.queries_KLM[k : k + 1]
             read = former.read(c_BPC[b : b + 1, valid_BP[b]])
+            ago = torch.arange(read.shape[1]).flip(0)[None]
             for block in former.blocks:
-                x = block(x, read, torch.ones(read.shape[:2], dtype=torch.bool))
+                x = block(x, read, torch.ones(read.shape[:2], dtype=torch.bool), ago, torch.zeros(1, dtype=torch.long))
             mixed = mixed + routing.weights_BK[b, k] * former.norm(x)[0]
         torch.testing.assert_close(prefix_BLD[b], former.output(mixed), rtol=1e-4, atol=1e-5)
 
@@ -145,3 +146,32 @@ def test_the_prefix_starts_as_wide_as_the_vocabulary(experts: int, top: int) -> 
     prefix_BLD, _ = former(torch.randn(6, 3, 16), torch.ones(6, 3, dtype=torch.bool))
     assert 0.03 < prefix_BLD.std().item() < 0.08
     assert prefix_BLD.mean().item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_recency_is_a_bias_by_place_from_the_end() -> None:
+    former = make(recency=True).eval()
+    c_BPC, valid_BP = histories(lengths=(4, 2, 3))
+    together, _ = former(c_BPC, valid_BP)
+    for b in range(3):  # padding and neighbours change nothing here either
+        n = int(valid_BP[b].sum())
+        alone, _ = former(c_BPC[b : b + 1, :n], torch.ones(1, n, dtype=torch.bool))
+        torch.testing.assert_close(alone[0], together[b], rtol=1e-4, atol=1e-5)
+    turned = c_BPC[:1].flip(1)
+    assert not torch.allclose(former(turned, valid_BP[:1])[0], together[:1], atol=1e-4)
+    plain = make().eval()  # without it, a set
+    torch.testing.assert_close(plain(turned, valid_BP[:1])[0], plain(c_BPC[:1], valid_BP[:1])[0], rtol=1e-4, atol=1e-5)
+    block = make(recency=True).blocks[0]
+    assert block.recency_HA.shape == (2, 64)
+    former(c_BPC, valid_BP)[0].sum().backward()
+    assert former.blocks[0].recency_HA.grad.abs().sum() > 0
+
+
+def test_histories_may_share_a_row() -> None:
+    former = make(recency=True).eval()
+    c_BPC, _ = histories(lengths=(4, 4, 4))
+    row_B, count_B = torch.tensor([0, 0, 2]), torch.tensor([2, 4, 3])
+    seen_BP = torch.arange(4) < count_B[:, None]
+    shared, routing = former(c_BPC, seen_BP, row_B)
+    own, own_routing = former(c_BPC[row_B], seen_BP)
+    torch.testing.assert_close(shared, own)
+    torch.testing.assert_close(routing.weights_BK, own_routing.weights_BK)

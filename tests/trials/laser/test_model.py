@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from by_hand import shake
+from method_cases import as_queries
 from torch import Tensor
 
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.laser.model import LaserModel
 
 BACKBONES = ["random-llama", "random-opt", "random-gpt2"]
@@ -27,24 +29,11 @@ VARIANTS = [
 ]
 
 
-def queries(histories: list[list[int]]) -> Queries:
-    offsets = np.cumsum([0, *(len(history) for history in histories)])
-    return Queries(np.full(len(histories), -1), np.concatenate(histories).astype(np.int64), offsets)
-
-
-def shake(model: LaserModel) -> None:
-    """Move every trained parameter off its quiet start, so that each part makes a difference."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-
-
 def through_transformers(model: LaserModel, items: list[int]) -> Tensor:
     """All last states of one input, by transformers' own code on what stands in eq. 1, put together by hand."""
     parts = model.lm.parts
     words = parts.embed(torch.tensor(model.instructions.ids(np.array(items))))
-    prefix = model._prefix([np.array(items)])[0]
+    prefix = model._prefix(1, model._reading([np.array(items)]) if model.former else None)[0]
     pieces = [*([] if prefix is None else [prefix[0]]), words]
     if (suffix := model._suffix()) is not None:
         pieces.append(suffix)
@@ -135,7 +124,7 @@ def test_scores_are_cosines_with_the_items_in_use(make_model: Any, data: SearchD
     shake(model)
     model.start_evaluation()
     asked = [[1, 2, 3], [4], list(range(12))]
-    scores_BN = model.scores(queries(asked))
+    scores_BN = model.scores(as_queries(asked))
     assert scores_BN.shape == (3, data.num_items)
     for b, history in enumerate(asked):
         kept = model.instructions.kept(np.array(history))
@@ -150,14 +139,14 @@ def test_scores_are_cosines_with_the_items_in_use(make_model: Any, data: SearchD
 def test_centred_scores_leave_out_what_all_items_share(make_model: Any) -> None:
     model = make_model(centre_states=True).eval()
     model.start_evaluation()
-    scores_BN = model.scores(queries([[1, 2], [3]]))
+    scores_BN = model.scores(as_queries([[1, 2], [3]]))
     h_BD, _ = model.embed([np.array([1, 2]), np.array([3])])
     m = model.memory.items_ND.mean(0)
     expected = torch.stack([torch.cosine_similarity(h - m, model.memory.items_ND - m) for h in h_BD])
     torch.testing.assert_close(scores_BN, expected, rtol=1e-4, atol=1e-5)
     plain = make_model().eval()
     plain.start_evaluation()
-    assert plain.scores(queries([[1, 2], [3]])).std() < scores_BN.std()
+    assert plain.scores(as_queries([[1, 2], [3]])).std() < scores_BN.std()
 
 
 @pytest.mark.parametrize(
@@ -206,8 +195,8 @@ def first_batch(model: LaserModel) -> Any:
 def test_later_words_do_not_reach_the_prefix_and_all_reach_the_suffix(make_model: Any) -> None:
     model = make_model()
     shake(model)
-    prefix = model._prefix([np.array([1, 2])])[0].detach().requires_grad_()
-    model._prefix = lambda histories: (prefix, None)
+    prefix = model._prefix(1, model._reading([np.array([1, 2])]))[0].detach().requires_grad_()
+    model._prefix = lambda count, reading: (prefix, None)
     h_BD, _ = model.embed([np.array([1, 2])])
     (gradient,) = torch.autograd.grad(h_BD.sum(), prefix)
     assert (gradient[0].abs().sum(1) > 0).all()

@@ -58,6 +58,19 @@ def test_without_an_mformer_there_is_one_way(tmp_path: Path) -> None:
     assert list(transfer(folder, OTHER, bench.assets)) == ["popularity", "laser"]
 
 
+def test_what_is_an_items_own_stays_behind(tmp_path: Path) -> None:
+    """Vectors and biases of items are the other data's, which has not trained them; projections go over."""
+    options = {"project_states": True, "item_vectors": True, "item_bias": "popularity", "whiten_states": True}
+    bench, folder = trained(tmp_path, vector_shrinkage=2.0, **options)
+    kept = command._trained(folder)[1]
+    assert {name for name in kept if name.startswith("comparison.")} == {
+        f"comparison.{name}"
+        for name in ("mean_2D", "whitening_DD", "of_users.weight", "of_users.bias", "of_items.weight")
+    }
+    found = transfer(folder, OTHER, bench.assets)
+    assert found["laser, no interactions"] != found["laser, own recommender"]
+
+
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     bench, folder = trained(tmp_path, variant="no-prefix")
     monkeypatch.setattr(command, "asset_source", lambda: bench.assets)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from method_cases import CASES, Bench, as_queries, scores, with_histories
 
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.markov import MarkovConfig
 from trials.markov.model import count
 

@@ -1,38 +1,25 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
+from by_hand import search_data
 
-from trials.data.dataset import SearchData
 from trials.mf import MFConfig
 from trials.mf.model import make
 
-
-def search_data() -> SearchData:
-    return SearchData(
-        name="by-hand",
-        train_items=np.arange(6, dtype=np.int32),
-        train_offsets=np.array([0, 3, 6]),
-        valid_target_U=np.zeros(2, dtype=np.int32),
-        users_U=np.arange(2),
-        num_items=200,
-        sentences=[],
-        titles=[],
-        fingerprint="by-hand",
-    )
+DATA = search_data([[0, 1, 2], [3, 4, 5]], 200)
 
 
 def test_vectors_start_by_glorots_rule() -> None:
     torch.manual_seed(0)
-    made = make(MFConfig(), search_data())
+    made = make(MFConfig(), DATA)
     items = made.model.item_vectors(torch.arange(200))
     assert float(items.detach().std()) == pytest.approx((2 / (200 + 64)) ** 0.5, rel=0.05)
 
 
 @pytest.mark.parametrize("item_bias", [False, True])
 def test_biases_are_trained_if_asked_for(item_bias: bool) -> None:
-    made = make(MFConfig(item_bias=item_bias, width=4), search_data())
+    made = make(MFConfig(item_bias=item_bias, width=4), DATA)
     names = {name for name, parameter in made.named_parameters() if parameter.requires_grad}
     assert ("model.item_bias" in names) == item_bias
     assert {"model.users.weight", "model.items.weight"} <= names

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from by_hand import shake
 from torch import Tensor
 
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.dual.layer import FrozenLayer, scenes
 from trials.dual.model import DualModel
 from trials.mixrec.config import MixRecConfig
@@ -17,14 +18,6 @@ from trials.nn.ragged import Ragged
 from trials.nn.router import Router
 
 BACKBONES = ["random-llama", "random-opt"]
-
-
-def shake(model: torch.nn.Module, std: float = 0.1) -> None:
-    """Move every trained parameter off its quiet start, so that each part makes a difference."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(std * torch.randn_like(parameter))
 
 
 @torch.inference_mode()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from searchplat.errors import InputError
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 
 
 def test_lengths_must_fit(make_model: Callable[..., Any]) -> None:

@@ -40,3 +40,13 @@ def test_the_gate_learns_through_the_kept_scores() -> None:
     moe = MixtureOfExperts(6, 4, 2)
     moe(torch.randn(5, 2, 6))[0].square().sum().backward()
     assert bool((moe.gate.weight.grad != 0).any(1).all())  # also of experts not chosen: their share is in the softmax
+
+
+def test_a_centred_gate_prefers_no_expert_on_average() -> None:
+    torch.manual_seed(0)
+    moe = MixtureOfExperts(6, 4, 2, centred=True)
+    cls = 5 + torch.randn(50, 6)
+    moe.centre(cls)
+    torch.testing.assert_close(moe.gate(cls).mean(0), torch.zeros(4), rtol=0, atol=1e-5)
+    chosen = (moe.weights(cls[:, None]) > 0).float().mean(0)
+    assert chosen.min() > 0.2

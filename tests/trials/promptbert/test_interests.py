@@ -100,3 +100,29 @@ def test_fusion_is_its_equation(branches: int, temperature: float, residual: flo
             normed = centred / torch.sqrt(centred.square().mean() + fusion.norm.eps)
             expected = normed * fusion.norm.weight + fusion.norm.bias
             torch.testing.assert_close(found[b, t], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_branches_that_are_made_equal_are_normed_first() -> None:
+    torch.manual_seed(0)
+    fusion = Fusion(WIDTH, 2, 5, 1.0, 0.5, equal=True).requires_grad_(False)
+    for norm in fusion.norms:
+        torch.nn.init.normal_(norm.weight)  # type: ignore[arg-type]
+    plain = Fusion(WIDTH, 2, 5, 1.0, 0.5).requires_grad_(False)
+    assert not plain.norms
+    plain.load_state_dict({key: value for key, value in fusion.state_dict().items() if not key.startswith("norms")})
+    z, main = [1000 * torch.randn(2, 3, WIDTH), torch.randn(2, 3, WIDTH)], torch.randn(2, 3, WIDTH)
+    first, second, third = fusion.norms
+    for found, expected in zip(fusion(z, main), plain([first(z[0]), second(z[1])], third(main)), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_tokens_that_continue_a_prompt_are_those_of_the_whole_prompt() -> None:
+    torch.manual_seed(0)
+    short = ShortTerm(WIDTH, HEADS).requires_grad_(False)
+    z_BLD, asked_BTD, read_BT = torch.randn(2, 4, WIDTH), torch.randn(2, 3, WIDTH), torch.tensor([[1, 4, 0], [2, 2, 3]])
+    found = short.continued(z_BLD, asked_BTD, read_BT)
+    for b in range(2):
+        for t in range(3):
+            whole = torch.cat([z_BLD[b, : read_BT[b, t]], asked_BTD[b, t : t + 1]])
+            torch.testing.assert_close(found[b, t], slow_short(short, whole)[-1], rtol=1e-4, atol=1e-5)
+    assert short.continued(z_BLD[:, :0], asked_BTD, torch.zeros_like(read_BT)).shape == (2, 3, WIDTH)

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from method_cases import as_queries
 from torch.nn import functional as F
 
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.promptbert.contrast import contrast
 from trials.promptbert.windows import Batch
 
@@ -16,10 +18,8 @@ VARIANTS = ["full", "without-moe", "without-short", "without-long", "backbone"]
 
 
 def queries(histories: list[list[int]], ratings: list[list[float]] | None = None) -> Queries:
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
-    items = np.array([item for history in histories for item in history], dtype=np.int64)
     said = None if ratings is None else np.array([r for row in ratings for r in row], dtype=np.float32)
-    return Queries(np.full(len(histories), -1), items, offsets, ratings=said)
+    return replace(as_queries(histories), ratings=said)
 
 
 def scores(model: Any, asked: Queries) -> torch.Tensor:

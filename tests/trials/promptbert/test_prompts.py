@@ -13,8 +13,8 @@ import torch
 
 from searchplat.assets import AssetStore
 from searchplat.errors import AssetError, InputError
-from trials.backbones.masked_lm import MaskedLM, load_masked_lm
-from trials.data.dataset import SearchData
+from trials.backbones.encoders.masked_lm import MaskedLM, load_masked_lm
+from trials.data.preparing.dataset import SearchData
 from trials.promptbert import prompts
 from trials.promptbert.prompts import (
     TEMPLATES,

@@ -11,7 +11,7 @@ from trials.promptbert import PromptBERTConfig
 SPACE = Path(__file__).resolve().parents[3] / "spaces" / "promptbert.yaml"
 
 
-@pytest.mark.parametrize("scale", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("scale", ["smoke", "quick", "evening", "paper"])
 def test_every_sampled_point_is_a_config(scale: str) -> None:
     spec = load(SPACE, scale=scale)
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.promptbert import windows
 from trials.promptbert.windows import Windows, targets
 

@@ -1,43 +1,25 @@
 from __future__ import annotations
 
 import math
-from itertools import chain
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from by_hand import search_data
+from method_cases import as_queries
 
-from trials.data.dataset import Queries, SearchData
 from trials.sasrec import SASRecConfig
 from trials.sasrec.model import SASRecModel
 
 TINY: dict[str, Any] = {"max_length": 4, "hidden_size": 8, "inner_size": 8, "batch_size": 3, "dropout": 0.0}
 
 
-def search_data(lengths: list[int], num_items: int = 30) -> SearchData:
-    rng = np.random.default_rng(0)
-    return SearchData(
-        name="by-hand",
-        train_items=rng.integers(num_items, size=sum(lengths)).astype(np.int32),
-        train_offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        valid_target_U=np.zeros(len(lengths), dtype=np.int32),
-        users_U=np.arange(len(lengths)),
-        num_items=num_items,
-        sentences=[""] * num_items,
-        titles=[""] * num_items,
-        fingerprint="by-hand",
-    )
-
-
 def make(lengths: list[int], **settings: Any) -> SASRecModel:
+    rng = np.random.default_rng(0)
+    data = search_data([rng.integers(30, size=length) for length in lengths], num_items=30)
     torch.manual_seed(0)
-    return SASRecModel(SASRecConfig(**{**TINY, **settings}), search_data(lengths))
-
-
-def queries(histories: list[list[int]]) -> Queries:
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])])
-    return Queries(np.full(len(histories), -1), np.array(list(chain(*histories)), dtype=np.int32), offsets)
+    return SASRecModel(SASRecConfig(**{**TINY, **settings}), data)
 
 
 def test_an_epoch_visits_every_window_in_an_order_of_its_own() -> None:
@@ -56,20 +38,20 @@ def test_the_loss_is_the_mean_cross_entropy_of_every_next_item() -> None:
     for row in rows:
         for cut in range(1, len(row)):
             with torch.no_grad():
-                scores_N = made.scores(queries([row[:cut]]))[0].double().numpy()
+                scores_N = made.scores(as_queries([row[:cut]]))[0].double().numpy()
             expected.append(math.log(np.exp(scores_N).sum()) - scores_N[row[cut]])
-    assert made.loss(queries(rows))["next"].item() == pytest.approx(np.mean(expected), rel=1e-5)
+    assert made.loss(as_queries(rows))["next"].item() == pytest.approx(np.mean(expected), rel=1e-5)
 
 
 def test_only_the_latest_items_are_read() -> None:
     made = make([5]).eval()
-    long, short = queries([[9, 9, 9, 1, 2, 3, 4], [5, 6]]), queries([[1, 2, 3, 4], [5, 6]])
+    long, short = as_queries([[9, 9, 9, 1, 2, 3, 4], [5, 6]]), as_queries([[1, 2, 3, 4], [5, 6]])
     assert torch.equal(made.scores(long), made.scores(short))
 
 
 def test_an_empty_history_is_refused() -> None:
     with pytest.raises(ValueError, match="a history is empty; leave such queries out"):
-        make([5]).scores(queries([[1], []]))
+        make([5]).scores(as_queries([[1], []]))
 
 
 def test_without_a_sequence_of_two_items_there_is_nothing_to_train_on() -> None:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from by_hand import search_data
 from torch import Tensor, nn
 
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.config import LoopConfig
 from trials.training.loop import Loop
 from trials.training.recommender import Losses, Recommender
-
-
-def search_data(histories: Sequence[Sequence[int]], targets: Sequence[int], num_items: int) -> SearchData:
-    return SearchData(
-        name="by-hand",
-        train_items=np.array([item for history in histories for item in history], dtype=np.int32),
-        train_offsets=np.concatenate([[0], np.cumsum([len(history) for history in histories])]),
-        valid_target_U=np.array(targets, dtype=np.int32),
-        users_U=np.arange(len(histories)),
-        num_items=num_items,
-        sentences=[f"title item {item}" for item in range(num_items)],
-        titles=[f"item {item}" for item in range(num_items)],
-        fingerprint=f"{histories}{targets}",
-    )
 
 
 class Bigram(Recommender):
@@ -82,7 +69,7 @@ class Bigram(Recommender):
 def data() -> SearchData:
     rng = np.random.default_rng(0)
     histories = [rng.permutation(12)[: rng.integers(3, 9)].tolist() for _ in range(10)]
-    return search_data(histories, rng.integers(12, size=10).tolist(), 12)
+    return search_data(histories, 12, rng.integers(12, size=10))
 
 
 @pytest.fixture

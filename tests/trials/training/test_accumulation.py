@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from searchplat.errors import out_of_memory
-from trials.data.dataset import Queries, SearchData
+from trials.data.preparing.dataset import Queries, SearchData
 from trials.sasrec.config import SASRecConfig
 from trials.sasrec.model import SASRecModel
 from trials.training.accumulation import backward

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from pydantic import ValidationError
 
@@ -30,10 +27,3 @@ def test_unknown_fields_are_refused() -> None:
 def test_a_config_of_an_unknown_metric_says_which_are_known() -> None:
     with pytest.raises(ValidationError, match="known are mrr"):
         LoopConfig(metrics=("map",))
-
-
-@pytest.mark.parametrize("module", ["trials.training", "trials.baselines", "trials.sasrec"])
-def test_modules_that_entry_points_name_load_nothing_heavy(module: str) -> None:
-    code = f"import sys, {module}; print({{'torch', 'ray', 'mlflow', 'transformers'}} & set(sys.modules))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"

@@ -7,9 +7,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from method_cases import as_queries
 from torch import Tensor
 
-from trials.data.dataset import Queries
+from trials.data.preparing.dataset import Queries
 from trials.training.evaluation import NO_ITEM, target_ranks
 from trials.training.recommender import Recommender
 
@@ -34,9 +35,7 @@ class Table(Recommender):
 
 
 def queries(histories: list[list[int]]) -> Queries:
-    offsets = np.concatenate([[0], np.cumsum([len(history) for history in histories])]).astype(np.int64)
-    items = np.array([item for history in histories for item in history], dtype=np.int32)
-    return Queries(np.arange(len(histories)), items, offsets)
+    return as_queries(histories, range(len(histories)))
 
 
 def slow_rank(scores_N: Any, target: int, candidates: set[int]) -> int:

@@ -11,7 +11,7 @@ from torch import nn
 
 from searchplat.contract import Training
 from searchplat.errors import InputError
-from trials.data.dataset import SearchData
+from trials.data.preparing.dataset import SearchData
 from trials.training.loop import Loop
 from trials.training.recommender import Losses
 

@@ -7,7 +7,8 @@ import torch
 from searchplat.searchers import History, PastTrial, TrialState, make_searcher
 from searchplat.searchers.pr.encoding import Kind
 from searchplat.searchers.pr.searcher import Codec
-from searchplat.spec.model import Bool, Categorical, Condition, Float, Int, Layout, SearcherSpec, Space
+from searchplat.spec.model import SearcherSpec
+from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
 SPACE = Space(
     (

@@ -1,0 +1,55 @@
+"""What a method and the platform promise each other.
+
+The platform (`searchplat.engine`) hands a method a `TrialJob` and gets back a `Training`, which it
+drives one epoch at a time. The platform knows nothing else of a method; a method knows nothing of
+Ray, MLflow or the ledger. Most methods never see this file: they subclass
+`trials.training.RecommenderMethod`, which supplies `start` with the one training loop.
+"""
+
+from searchplat.contract.assets import AssetName, AssetSource, WarmCache, asset_source
+from searchplat.contract.data import DataRequest, DataSource, Published, PublishedSize
+from searchplat.contract.final import (
+    COLD,
+    COLD_RANKS,
+    SAMPLED,
+    SAMPLED_RANKS,
+    FinalJob,
+    FinalMethod,
+    FinalTraining,
+    Tested,
+)
+from searchplat.contract.serving import Recommended, Served, ServingMethod
+from searchplat.contract.training import Method, Training, TrialJob, Values
+from searchplat.firewall import TEST_FILE, TEST_REQUESTS, TestPermit, refuse_if_sealed
+from searchplat.protocol import renewed
+
+__all__ = [
+    "COLD",
+    "COLD_RANKS",
+    "SAMPLED",
+    "SAMPLED_RANKS",
+    "TEST_FILE",
+    "TEST_REQUESTS",
+    "AssetName",
+    "AssetSource",
+    "DataRequest",
+    "DataSource",
+    "FinalJob",
+    "FinalMethod",
+    "FinalTraining",
+    "Method",
+    "Published",
+    "PublishedSize",
+    "Recommended",
+    "Served",
+    "ServingMethod",
+    "TestPermit",
+    "Tested",
+    "Training",
+    "TrialJob",
+    "Values",
+    "WarmCache",
+    "asset_source",
+    "refuse_if_sealed",
+    "renewed",
+]

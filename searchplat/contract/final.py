@@ -1,0 +1,114 @@
+"""A final training: early stopping, shared among workers, and tested once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from searchplat.contract.training import Training, TrialJob
+from searchplat.firewall import TestPermit
+
+
+@dataclass(frozen=True)
+class FinalJob:
+    """Everything that one final training needs.
+
+    Args:
+        trial: Which config to train, on which data and seed, where; its `config` has the epochs of promotion.
+        objective: The metric that early stopping goes by, e.g. `valid/mrr`; never one of the test split.
+        maximize: Whether more of it is better.
+        patience: Epochs without a new best after which training ends, >= 1.
+        rank: This process's number among those that train the model together, from 0.
+        workers: How many there are; with more than one, the default group of `torch.distributed` connects them.
+    """
+
+    trial: TrialJob
+    objective: str
+    maximize: bool = True
+    patience: int = 5
+    rank: int = 0
+    workers: int = 1
+
+
+SAMPLED = "sampled/"
+"""Before the names of metrics among sampled items, which compare with their like only."""
+
+SAMPLED_RANKS = "sampled-ranks.npy"
+"""The file of ranks among sampled items, beside that of the ranks among all."""
+
+COLD = "cold/"
+"""Before the names of metrics over the users whose target is a cold item: one of the 35 % of all items with the fewest
+training interactions."""
+
+COLD_RANKS = "cold-ranks.npy"
+"""The file of these users' ranks among all items, in the users' order."""
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The one test of a final training.
+
+    Args:
+        metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`; `sampled/<name>` among sampled items,
+            `cold/<name>` over the users whose target is a cold item.
+        num_users: Users tested.
+        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item. Beside it lies
+            `SAMPLED_RANKS`, alike, where the configuration asks for a ranking among sampled items as well, and
+            `COLD_RANKS`, shorter, where a metric over cold items is wanted.
+    """
+
+    metrics: Mapping[str, float]
+    num_users: int
+    ranks: Path
+
+
+@runtime_checkable
+class FinalTraining(Training, Protocol):
+    """A training with early stopping, driven like a trial until it is `done`, then tested once.
+
+    With several workers each of them is driven in step with the others; only rank 0 writes files.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are completed, or validation has not improved for too long."""
+        ...
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, from 1, whose weights are kept; 0 before the first."""
+        ...
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        """Metrics of the best epoch."""
+        ...
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained parameters."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the data trained on; equal data has equal fingerprints."""
+        ...
+
+    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Tested:
+        """Measure the best epoch's weights on the test split, and leave them in the job's folder.
+
+        Afterwards the folder holds `model.safetensors` (trained parameters and persistent buffers), `model.json`
+        (method, config, data, seed, best epoch) and the ranks.
+        """
+        ...
+
+
+@runtime_checkable
+class FinalMethod(Protocol):
+    """What a `Method` needs beyond it to be promoted."""
+
+    def start_final(self, job: FinalJob) -> FinalTraining:
+        """Build the model and return it ready to train in full."""
+        ...

@@ -1,0 +1,269 @@
+"""The search itself: start what waits while slots are free, wait for a message, write it down, judge it.
+
+    plan.waiting() -> pool.take(order) -> worker.greet() -> ray.wait -> worker.train(order)
+                                                  -> ray.wait -> judge.goes_on(message) -> next epoch or end
+
+A process first greets, so that it is known to have started, and is then sent its order. A suggestion is computed in a
+thread (`suggestions`), everything else happens here, one thing after the other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import ray
+from ray.exceptions import RayError
+
+from searchplat.engine.cluster.connect import gone
+from searchplat.engine.cluster.host_loss import HostLosses
+from searchplat.engine.cluster.pool import Pool, Worker
+from searchplat.engine.judge import Judge
+from searchplat.engine.plan import Ask, Plan, Turn
+from searchplat.engine.shutdown.shutdown import Shutdown
+from searchplat.engine.shutdown.supervisor import RAY_ENDED
+from searchplat.engine.suggestions import Suggestions
+from searchplat.engine.worker.order import Message
+from searchplat.errors import RayEndedError
+from searchplat.ledger import TrialRecord
+from searchplat.searchers.contract import TrialState
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+
+    from searchplat.engine.worker.order import Order
+
+_LOOK_S = 0.1
+"""Seconds after which a signal is heard at the latest, and nodes that came are used."""
+_SOON_S = 0.01
+"""The same while a slot waits for the suggestion that is being computed."""
+_GOOD_ORDER_S = 3.0
+"""Seconds that idle processes get to remove what they have of trials from their machines."""
+_STARTS_S = 300.0
+"""Seconds after which a process that has not started gives its trial to an idle one: there may be no room for it."""
+
+
+@dataclass
+class _Running:
+    """A trial on a worker."""
+
+    trial: int
+    order: Order
+    worker: Worker
+    new: bool
+    """Whether the worker's process was started for this trial, so that its death is one under the trial."""
+    answered: bool = False
+    """Whether the process has said that it is there."""
+    since: float = field(default_factory=time.monotonic)
+
+
+class Loop:
+    """Runs what the plan still holds.
+
+    The number of slots may depend on the trial that was begun last, as stages may differ in what their trials take.
+
+    Args:
+        plan: Where trials come from.
+        judge: Writes messages down and says which trials go on.
+        pool: The processes.
+        order_of: What to send to a trial's process.
+        slots: Trials that may run at once now; asked anew each time, since nodes come and go.
+        on_end: Called with every trial that fails for the deaths of its workers.
+        on_round: Called once a round.
+        shutdown: When to end.
+        max_deaths: Times that a trial is taken up again after its worker died.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        judge: Judge,
+        pool: Pool,
+        *,
+        order_of: Callable[[TrialRecord], Order],
+        slots: Callable[[], int],
+        on_end: Callable[[TrialRecord], None],
+        on_round: Callable[[], None],
+        shutdown: Shutdown,
+        max_deaths: int,
+    ) -> None:
+        self._max_deaths = max_deaths
+        self._plan, self._ledger, self._judge, self._pool, self._shutdown = plan, plan.ledger, judge, pool, shutdown
+        self._order_of, self._slots, self._on_end, self._on_round = order_of, slots, on_end, on_round
+        self._suggestions = Suggestions(plan, shutdown)
+        self._running: dict[ObjectRef, _Running] = {}
+        self._deaths: Counter[int] = Counter()
+        self._room = 0  # slots that are free
+
+    def run(self) -> None:
+        """Until the plan is done or it is time to end; an error of the moment is kept by `shutdown`.
+
+        Raises:
+            Exception: What a suggestion failed for.
+        """
+        try:
+            while not self._shutdown.due(len(self._running)):
+                self._on_round()
+                turn: Turn | None = None
+                if self._shutdown.asked:
+                    # What has not begun to train has nothing to report.
+                    self._drop(lambda one: not one.answered)
+                else:
+                    with self._shutdown.guarding():
+                        turn = self._start()
+                if turn is Turn.DONE and not self._running:
+                    return
+                losses = HostLosses()
+                for ref in self._answers():
+                    with self._shutdown.guarding():
+                        self._hear(ref, losses)
+        finally:
+            if not gone():
+                self._drop(lambda one: True)
+                self._pool.end(0.0 if self._shutdown.asked else _GOOD_ORDER_S)
+            # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
+            self._suggestions.wait(1.0 if self._shutdown.asked else 60.0)
+
+    # ------------------------------------------------------------------ starting
+
+    def _start(self) -> Turn | None:
+        """Hand out trials while there are slots, and have more suggested.
+
+        Returns:
+            What the plan says in place of another trial; None while it has more, or will have once they are suggested.
+
+        Raises:
+            Exception: What a suggestion failed for.
+        """
+        turn: Turn | None = None
+        slots = self._slots()
+        while not self._shutdown.asked and len(self._running) < slots:
+            trial = self._plan.waiting()
+            if trial is None and not self._suggestions.under_way:
+                found = self._plan.next()
+                if isinstance(found, Ask):
+                    self._suggestions.begin(found.stage, slots)
+                elif isinstance(found, Turn):
+                    turn = found
+                else:
+                    trial = found
+            if trial is None:
+                break
+            self._begin(trial)
+            slots = self._slots()  # another stage's trials may take more or less
+        self._room = max(0, slots - len(self._running))
+        if not self._room:
+            self._suggestions.begin_ahead(slots)
+        self._hand_over(patience_s=_STARTS_S if turn is None else 0.0)
+        self._pool.keep(0 if turn is Turn.LAST else self._room)
+        return turn
+
+    def _begin(self, trial: TrialRecord) -> None:
+        self._ledger.start(trial.number)
+        self._place(trial.number, self._order_of(trial))
+
+    def _place(self, number: int, order: Order) -> None:
+        worker, new = self._pool.take(order)
+        self._running[worker.greet()] = _Running(number, order, worker, new)
+
+    def _hand_over(self, patience_s: float) -> None:
+        """Give idle processes to trials whose own does not start: what holds its room may be the idle one itself.
+
+        Args:
+            patience_s: Seconds that a process may take to start. None where no other trial comes for the idle ones.
+        """
+        late = time.monotonic() - patience_s
+        for ref, one in list(self._running.items()):
+            if one.answered or not one.new or one.since > late:
+                continue
+            if (idle := self._pool.idle(one.worker.held)) is None:
+                continue
+            del self._running[ref]
+            one.worker.kill()
+            self._running[idle.greet()] = replace(one, worker=idle, new=False)
+
+    # ------------------------------------------------------------------ hearing
+
+    def _answers(self) -> list[ObjectRef]:
+        """What has been answered, once there is something or a moment has passed."""
+        within_s = _SOON_S if self._room and self._suggestions.under_way else _LOOK_S
+        if not self._running:
+            (self._suggestions.wait if self._suggestions.under_way else time.sleep)(within_s)
+            return []
+        open_ = list(self._running)
+        ready, _ = ray.wait(open_, timeout=within_s)
+        if ready:  # all that came by now, not the first alone
+            ready, _ = ray.wait(open_, num_returns=len(open_), timeout=0)
+        return list(ready)
+
+    def _hear(self, ref: ObjectRef, losses: HostLosses) -> None:
+        one = self._running.pop(ref)
+        try:
+            said: str | None = ray.get(ref)
+        except RayError as error:
+            self._lost(one, error, losses)
+            return
+        if said is None:
+            self._greeted(one)
+        else:
+            self._told(one, Message.from_json(said))
+
+    def _greeted(self, one: _Running) -> None:
+        """The process is there."""
+        if self._shutdown.asked:
+            self._free(one)
+        else:
+            one.answered = True
+            self._running[one.worker.train(one.order)] = one
+
+    def _told(self, one: _Running, message: Message) -> None:
+        """An epoch, or an end."""
+        goes_on = False
+        # Where nothing can be written any more the checkpoint has what this trial reports.
+        if self._shutdown.error is None:
+            with self._shutdown.guarding():
+                goes_on = self._judge.goes_on(one.trial, message)
+        if goes_on and not self._shutdown.asked:
+            self._running[one.worker.train(None)] = one
+        else:
+            self._free(one)
+
+    def _free(self, one: _Running) -> None:
+        """A slot and a worker are free."""
+        self._suggestions.pace.ended(time.monotonic() - one.since)
+        self._pool.give_back(one.worker)
+
+    def _drop(self, which: Callable[[_Running], bool]) -> None:
+        """End processes under trials, which stay open in the ledger."""
+        for ref, one in list(self._running.items()):
+            if which(one):
+                del self._running[ref]
+                one.worker.kill()
+
+    # ------------------------------------------------------------------ losses
+
+    def _lost(self, one: _Running, error: RayError, losses: HostLosses) -> None:
+        """A worker died: its trial is taken up again, or fails after too many deaths."""
+        if self._shutdown.asked:  # a signal that ends the driver may well have ended its workers too, and Ray
+            return
+        if gone():
+            raise RayEndedError(RAY_ENDED) from error
+        one.worker.kill()
+        if not (one.answered or one.new):  # it died while nobody needed it
+            self._place(one.trial, one.order)
+            return
+        lost_host = losses.host_died(str(error))
+        if not lost_host:  # else it is no fault of the trial's
+            self._deaths[one.trial] += 1
+        if self._deaths[one.trial] > self._max_deaths:
+            self._ledger.end(one.trial, TrialState.FAILED, "its workers died more often than is retried")
+            self._on_end(self._ledger.trial(one.trial))
+        else:
+            self._ledger.retry(one.trial, "its host died" if lost_host else "worker died")
+            if len(self._running) < self._slots():
+                self._place(one.trial, one.order)
+            else:  # there is less room than before
+                self._ledger.requeue(one.trial)

@@ -1,0 +1,120 @@
+"""What the driver and a trial's process say to each other: an order there, a message back. Plain values only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from searchplat import protocol
+from searchplat.assets import AssetStore
+from searchplat.contract import DataRequest, TrialJob, Values, WarmCache
+from searchplat.engine.checkpoints.storage import Storage
+from searchplat.engine.checkpoints.sync import SyncedFolder
+from searchplat.methods import imports_allowed, load_method
+
+WRONG_INPUT = "wrong input: "
+"""How a trial's cause begins if its own values do not fit its data or weights."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the driver sends to a trial's process: plain values only.
+
+    Args:
+        number: The trial's number.
+        folder: Its checkpoints; with a storage only what they are called, for they are written elsewhere.
+        gpu: Whether it was given a share of a GPU.
+        gpu_fraction: Of the GPU's memory that its process may allocate; None for no bound.
+        request: What Ray sets aside for it: `cpu`, `gpu`, `memory`.
+        timeout_s: Seconds that one epoch may take; None for no limit.
+        allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
+        storage: Where its checkpoints are kept, an address for `Storage.of`; None for `folder` itself.
+    """
+
+    number: int | None
+    method: str
+    config: Values
+    data: str
+    data_options: Values
+    data_fraction: float
+    data_seed: int
+    seed: int
+    folder: str
+    threads: int = 1
+    gpu: bool = False
+    timeout_s: float | None = None
+    allow_import: bool = field(default_factory=imports_allowed)
+    gpu_fraction: float | None = None
+    request: dict[str, float] = field(default_factory=dict)
+    storage: str | None = None
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """The order that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    @property
+    def data_request(self) -> DataRequest:
+        """Which data the trial trains on."""
+        options, _ = protocol.renewed(self.data_options, self.config)
+        return DataRequest(self.data, options, self.data_fraction, self.data_seed)
+
+    def synced_folder(self) -> SyncedFolder | None:
+        """A folder of this machine that is kept in the storage; None without a storage."""
+        return None if self.storage is None else SyncedFolder(Storage.of(self.storage))
+
+    def job(self, warm: WarmCache, device: str | None = None) -> TrialJob:
+        """What the method gets.
+
+        Args:
+            device: A torch device name; by default that of `gpu`.
+        """
+        return TrialJob(
+            number=self.number,
+            config=load_method(self.method).Config(**protocol.renewed(self.data_options, self.config)[1]),
+            data=self.data_request,
+            seed=self.seed,
+            folder=Path(self.folder),
+            assets=AssetStore(),
+            warm=warm,
+            device=device or ("cuda" if self.gpu else "cpu"),
+            threads=self.threads,
+        )
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a trial's process says after each step.
+
+    Args:
+        kind: `report`; or how the trial ended: `infeasible`, `timeout`, `bug`; or `later`: it cannot go on now,
+            for its disk, its storage or its host, and has not ended; or `input`: what it was given is wrong, and
+            whoever hears it decides whether for this trial alone.
+        epoch: Epochs completed.
+        epochs: Epochs in all.
+        metrics: Of the last epoch; may be non-finite.
+        cause: For an end: what happened, with the traceback of a bug.
+        fields: For `input`: on which fields of the config it depends, as `InputError` has them.
+    """
+
+    kind: str
+    epoch: int = 0
+    epochs: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    cause: str | None = None
+    fields: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads; NaN and infinities survive."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Message:
+        """The message that `to_json` wrote."""
+        content = json.loads(text)
+        return cls(**{**content, "fields": tuple(content["fields"])})

@@ -1,0 +1,79 @@
+"""What must hold before a promotion trains anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from searchplat.contract import SAMPLED, FinalMethod
+from searchplat.errors import InputError
+from searchplat.ledger import lineage
+from searchplat.methods import load_method
+from searchplat.promotion.candidates import Candidate
+
+_THEN = " then "
+
+
+def check_methods(candidates: list[Candidate]) -> None:
+    """See that every candidate's method trains in full and tests.
+
+    Raises:
+        InputError: If one does not.
+    """
+    for name in dict.fromkeys(candidate.method for candidate in candidates):
+        if not isinstance(load_method(name), FinalMethod):
+            raise InputError(
+                f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
+                "subclass trials.training.RecommenderMethod, or add it"
+            )
+
+
+def check_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
+    """See that the candidates have what is to be tested.
+
+    Args:
+        names: Of metrics.
+
+    Raises:
+        InputError: If one is among sampled items and no candidate samples any.
+    """
+    among_some = [name for name in names if name.startswith(SAMPLED)]
+    if among_some and not any(candidate.config.get("sampled_negatives") for candidate in candidates):
+        raise InputError(
+            f"promotion.test: {among_some[0]} is among sampled items, but no configuration has sampled_negatives "
+            "above 0; leave it out, or search with sampled_negatives under fixed"
+        )
+
+
+def check_changes(
+    search: str, before: list[dict[str, str]], now: dict[str, str], allow: bool, say: Callable[[str], None]
+) -> None:
+    """See that space, data, code and packages are those of the search.
+
+    Args:
+        before: Lineages of the search, and of the promotion if it goes on.
+        now: The lineage of what would train.
+        allow: Whether to go on in any case.
+        say: Told what has changed, or is not known.
+
+    Raises:
+        InputError: If they are not, and that is not allowed.
+    """
+    if not before:
+        say(f"{search} was searched before lineages were recorded: whether data and code are the same is not known")
+    changes = lineage.changes(before, now)
+    if changes and not allow:
+        lines = "\n  ".join(changes)
+        raise InputError(
+            f"search {search!r} ran under other conditions:\n  {lines}\n"
+            "Restore them, or promote all the same with --allow-changed, which is recorded."
+        )
+    for line in changes:
+        say(f"changed since the search, and allowed: {line}")
+
+
+def mixed(old: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """A promotion's lineage when it goes on: `a then b` where it ran under both."""
+    return {
+        name: _THEN.join(dict.fromkeys([*old.get(name, "none").split(_THEN), new.get(name, "none")]))
+        for name in {**old, **new}
+    }

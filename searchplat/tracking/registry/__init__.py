@@ -1,0 +1,1 @@
+"""Winners as registered models, and how they answer."""

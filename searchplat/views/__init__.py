@@ -1,0 +1,4 @@
+"""How a search stands, and everything that draws it for a terminal; the commands and the report read it."""
+
+TOP = 5
+"""Trials that a list of the best has unless it is told otherwise; `tracking.best_trials` has as many."""

@@ -1,0 +1,36 @@
+"""A Ray of our own that cannot start or has gone, as seen without asking it."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from searchplat.engine.cluster import connect
+from searchplat.errors import TryAgainError
+
+
+def listener() -> tuple[socket.socket, int]:
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.listen()
+    return held, held.getsockname()[1]
+
+
+def test_a_daemon_that_refuses_calls_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not connect.gone()  # none was started
+    (one, first), (other, second) = listener(), listener()
+    monkeypatch.setattr(connect, "_daemons", [("127.0.0.1", first), ("127.0.0.1", second)])
+    assert not connect.gone()
+    other.close()
+    assert connect.gone()
+    one.close()
+
+
+def test_without_a_port_for_the_dashboard_ray_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, port = listener()
+    monkeypatch.setattr(connect, "_DASHBOARD_PORTS", range(port, port + 1))
+    with pytest.raises(TryAgainError, match="Failed to start the dashboard"):
+        connect._check_dashboard_port()
+    held.close()
+    connect._check_dashboard_port()

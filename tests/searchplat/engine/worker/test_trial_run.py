@@ -1,0 +1,67 @@
+"""How one trial's work ends: every failure is sorted, in this process and without Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from searchplat.contract import WarmCache
+from searchplat.engine.plan import full_config
+from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.trial_run import TrialRun
+from searchplat.errors import AssetError, DataError, InputError, TryAgainError
+
+
+def order(folder: Path, **values: Any) -> Order:
+    config = full_config("rehearsal", {"fault_epoch": 1, **values})
+    return Order(0, "rehearsal", config, "toy", {}, 1.0, 0, 1, str(folder))
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "fields"),
+    [
+        ("none", "report", ()),
+        ("raise", "bug", ()),
+        ("memory", "infeasible", ()),
+        ("input", "input", ()),
+        ("unfit", "input", ("fault", "x")),
+    ],
+)
+def test_what_a_training_raises_is_sorted(tmp_path: Path, fault: str, kind: str, fields: tuple[str, ...]) -> None:
+    message = TrialRun(order(tmp_path, fault=fault), WarmCache()).step()
+    assert (message.kind, message.fields) == (kind, fields)
+    assert ("Traceback" in (message.cause or "")) == (kind == "bug")
+    assert Message.from_json(message.to_json()) == message
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (InputError("one"), "input"),
+        (AssetError("two"), "input"),
+        (DataError("three"), "input"),
+        (TryAgainError("four"), "later"),
+        (OSError(28, "No space left on device"), "later"),
+        (ValueError("five"), "bug"),
+    ],
+)
+def test_what_is_raised_before_the_first_epoch_is_sorted_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: str
+) -> None:
+    def start(self: object, job: object) -> object:
+        raise error
+
+    monkeypatch.setattr("rehearsal.Rehearsal.start", start)
+    message = TrialRun(order(tmp_path), WarmCache()).step()
+    assert message.kind == kind
+    if kind == "input":
+        assert message.cause == str(error)
+
+
+def test_a_configuration_that_the_method_refuses_is_wrong_input() -> None:
+    with pytest.raises(
+        InputError, match=r"method 'rehearsal' refuses the values .*x: Input should be .*narrow the space"
+    ):
+        full_config("rehearsal", {"x": 99})

@@ -1,0 +1,1 @@
+"""Frozen decoder-only language models, taken apart layer by layer."""

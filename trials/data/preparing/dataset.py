@@ -1,0 +1,193 @@
+"""What training and evaluation see of a data set: flat arrays, and no test split in the type for search.
+
+Users are rows 0..U-1 of the present selection, items are 0..N-1 of the whole data set. Shape letters:
+`U` users, `N` items, `E` training interactions, `B` queries in a batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchplat.contract import TestPermit
+from searchplat.errors import TestSplitError
+
+IntArray = NDArray[np.integer[Any]]
+FloatArray = NDArray[np.floating[Any]]
+
+UNKNOWN_USER = -1
+"""The user row of a query whose user was not in training."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Histories to continue, as ragged rows: query b is `items[offsets[b]:offsets[b+1]]`, oldest first.
+
+    Args:
+        users_B: User rows of the training data, `UNKNOWN_USER` where there is none.
+        items: Item indices of all histories, one after the other.
+        offsets: `[B + 1]`, from 0.
+        requests: A natural-language request per query, for methods that read one.
+        ratings: float32, aligned with `items`, in the data set's unit; None where nobody knows them: the data set
+            has none, or a person asks who gave no ratings.
+    """
+
+    users_B: IntArray
+    items: IntArray
+    offsets: IntArray
+    requests: Sequence[str] | None = None
+    ratings: FloatArray | None = None
+
+    def __len__(self) -> int:
+        return len(self.users_B)
+
+    def history(self, b: int) -> IntArray:
+        """Items of query `b`, oldest first."""
+        return self.items[self.offsets[b] : self.offsets[b + 1]]
+
+    def rows(self, start: int, stop: int) -> Queries:
+        """Queries `start` to `stop - 1`."""
+        offsets = self.offsets[start : stop + 1]
+        within = slice(offsets[0], offsets[-1])
+        return Queries(
+            self.users_B[start:stop],
+            self.items[within],
+            offsets - offsets[0],
+            None if self.requests is None else self.requests[start:stop],
+            None if self.ratings is None else self.ratings[within],
+        )
+
+
+@dataclass(frozen=True)
+class SearchData:
+    """Training sequences and validation targets of a selection of users. Holds no test item.
+
+    Args:
+        name: The data set's name.
+        train_items: `[E]` int32, users one after the other, oldest first; the last two items of every
+            user's full sequence (validation, test) are not among them.
+        train_offsets: `[U + 1]` int64; user u is `train_items[train_offsets[u]:train_offsets[u+1]]`.
+        valid_target_U: `[U]` int32, the second last item of every user.
+        users_U: `[U]` int64, row of each user in the whole prepared data set.
+        num_items: `N`.
+        sentences: `[N]` item sentences, `key value key value ...` (DARec, section 2.2.1).
+        titles: `[N]` item titles.
+        fingerprint: Hex digest of everything above; equal data has equal fingerprints.
+        keys: `[N]` what the data set's files call the items; empty where nobody asks for it.
+        ratings: `[E]` float32, aligned with `train_items`, in the files' unit; empty if the data set has none.
+        valid_rating_U: `[U]` float32, of the validation interactions; empty likewise.
+        times: `[E]` int64 Unix seconds, aligned with `train_items`; empty if only the order is known.
+        attributes: Name -> `[N]` texts of all that the files say of the items, not only what the sentences show;
+            "" where an item has none.
+        requests: `[E]` what was asked before each training interaction; empty if the data set has no requests.
+        valid_requests_U: `[U]` what was asked before the validation interactions; empty likewise.
+        rank_met: Whether a query's rankings hold what is in its history as well; not in the fingerprint, as it says
+            nothing of users and items.
+    """
+
+    name: str
+    train_items: IntArray
+    train_offsets: IntArray
+    valid_target_U: IntArray
+    users_U: IntArray
+    num_items: int
+    sentences: Sequence[str]
+    titles: Sequence[str]
+    fingerprint: str
+    keys: Sequence[str] = ()
+    ratings: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    valid_rating_U: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    times: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    requests: Sequence[str] = ()
+    valid_requests_U: Sequence[str] = ()
+    rank_met: bool = True
+
+    @property
+    def num_users(self) -> int:
+        """`U`, the users of this selection."""
+        return len(self.valid_target_U)
+
+    def history(self, user: int) -> IntArray:
+        """Training items of a user, oldest first."""
+        return self.train_items[self.train_offsets[user] : self.train_offsets[user + 1]]
+
+    def valid_queries(self) -> Queries:
+        """One query a user: the training sequence, whose answer is `valid_target_U`."""
+        users_U = np.arange(self.num_users, dtype=np.int64)
+        return Queries(
+            users_U,
+            self.train_items,
+            self.train_offsets,
+            self.valid_requests_U if len(self.valid_requests_U) else None,
+            self.ratings if len(self.ratings) else None,
+        )
+
+    def popularity_N(self) -> IntArray:
+        """`[N]` number of training interactions of each item."""
+        return np.bincount(self.train_items, minlength=self.num_items)
+
+    def without_latest(self, count_U: int | IntArray) -> SearchData:
+        """The same users and items, but their latest training interactions; each user's first always stays.
+
+        The validation targets are the same, so between them and the training sequences there is a gap: to train on,
+        not to evaluate on.
+
+        Args:
+            count_U: How many of each user, >= 0, or of every user.
+        """
+        offsets = np.asarray(self.train_offsets, dtype=np.int64)
+        lengths_U = np.diff(offsets)
+        left_U = np.minimum(lengths_U, np.maximum(lengths_U - count_U, 1))
+        kept_E = np.arange(len(self.train_items)) < np.repeat(offsets[:-1] + left_U, lengths_U)
+        return replace(
+            self,
+            train_items=self.train_items[kept_E],
+            train_offsets=np.concatenate([[0], np.cumsum(left_U)]),
+            ratings=self.ratings[kept_E] if len(self.ratings) else self.ratings,
+            times=self.times[kept_E] if len(self.times) else self.times,
+            requests=[self.requests[e] for e in np.flatnonzero(kept_E).tolist()] if len(self.requests) else (),
+            fingerprint=hashlib.sha256(f"{self.fingerprint} {left_U.tolist()}".encode()).hexdigest(),
+        )
+
+
+@dataclass(frozen=True)
+class FinalData:
+    """`SearchData` with the test split; `trials.data.open_final` makes it, for promotion only.
+
+    Args:
+        search: The same users' training and validation data.
+        test_target_U: `[U]` int32, the last item of every user.
+        permit: Promotion's leave to open it.
+        test_requests_U: `[U]` what was asked before the test interactions; empty if the data set has no requests.
+
+    Raises:
+        TestSplitError: If `permit` is none.
+    """
+
+    search: SearchData
+    test_target_U: IntArray
+    permit: TestPermit
+    test_requests_U: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.permit, TestPermit):
+            raise TestSplitError(f"the test split is opened with promotion's permit, got {self.permit!r}")
+
+    def test_queries(self) -> Queries:
+        """One query a user: training sequence and validation item, whose answer is `test_target_U`."""
+        search = self.search
+        offsets = search.train_offsets + np.arange(search.num_users + 1)
+        ends_U = search.train_offsets[1:]
+        return Queries(
+            np.arange(search.num_users, dtype=np.int64),
+            np.insert(search.train_items, ends_U, search.valid_target_U),
+            offsets,
+            self.test_requests_U if len(self.test_requests_U) else None,
+            np.insert(search.ratings, ends_U, search.valid_rating_U) if len(search.ratings) else None,
+        )

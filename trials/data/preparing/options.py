@@ -1,0 +1,98 @@
+"""The keys that a space file may have under `data:` beside `name`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from searchplat.errors import InputError
+
+O = TypeVar("O", bound="DataOptions")  # noqa: E741  (one letter, as type variables are)
+
+
+class DataOptions(BaseModel):
+    """Options that every data set has. Filters apply in the order in which they stand here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path | None = Field(None, description="Where the published files lie, if not under SEARCHPLAT_DATA_DIR.")
+    drop_untitled: bool = Field(False, description="Leave out items without a title.")
+    min_rating: float | None = Field(None, description="Keep interactions rated at least this, in the file's unit.")
+    duplicates: Literal["keep", "first", "last"] = Field(
+        "keep", description="Which of a user's repeated interactions with one item to keep."
+    )
+    core: int = Field(
+        1, ge=1, description="Repeat until every user and every item has at least this many interactions."
+    )
+    min_item: int = Field(
+        1, ge=1, description="Interactions an item needs; repeated together with core and min_length."
+    )
+    min_length: int = Field(3, ge=3, description="Interactions a user needs: one each to train, validate and test.")
+    rank_met: bool = Field(
+        True, description="Rank what a user has met already as well; false leaves it out of the user's rankings."
+    )
+    requests_from_previous: int = Field(
+        0,
+        ge=0,
+        le=20,
+        description="Make each interaction's request of the texts of this many interactions before it (CRAMER: 3); "
+        "0 keeps the requests that the files hold, if any.",
+    )
+    attributes: tuple[str, ...] | None = Field(
+        None, description="Item attributes in an item's sentence, in order; the data set's own choice by default."
+    )
+
+
+class ReDialOptions(DataOptions):
+    """Options of ReDial."""
+
+    mentions: Literal["liked", "all"] = Field(
+        "liked", description="Keep films that the seeker liked, by the form filled in afterwards, or all."
+    )
+    last_messages: int | None = Field(
+        None, ge=1, description="A request is this many messages, the one with the mention included; null: all of them."
+    )
+    same_message: bool = Field(
+        True,
+        description="A request ends where the film is named; false: with the message before, since whoever names a "
+        "film has it in mind from that message's first word.",
+    )
+
+
+class KuaiSAROptions(DataOptions):
+    """Options of KuaiSAR."""
+
+    searched: bool = Field(True, description="Also take what was clicked among search results.")
+    clicked: bool = Field(True, description="Of what was recommended, take only what was clicked; else all of it.")
+
+
+class ToyOptions(DataOptions):
+    """Options of the generated data set."""
+
+    users: int = Field(60, ge=1, le=100_000, description="Users to generate.")
+    items: int = Field(40, ge=8, le=10_000, description="Items to generate.")
+    length: int = Field(12, ge=3, le=200, description="Interactions of the average user.")
+    seed: int = Field(0, ge=0, description="Seeds the generator.")
+    requests: bool = Field(False, description="Also generate what was asked before each interaction.")
+
+
+def parse_options(kind: type[O], name: str, options: Mapping[str, Any]) -> O:
+    """Check the options of a data set.
+
+    Raises:
+        InputError: Naming every wrong key, its rule and its value.
+    """
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as error:
+        wrong = []
+        for part in error.errors():
+            key = ".".join(str(step) for step in part["loc"])
+            if part["type"] == "extra_forbidden":
+                wrong.append(f"{key} is not an option (known: {', '.join(kind.model_fields)})")
+            else:
+                wrong.append(f"{key}: {part['msg']}, got {part['input']!r}")
+        raise InputError(f"data {name}: {'; '.join(wrong)}.") from error

@@ -1,0 +1,169 @@
+"""Prepared data: read and filtered once, then memory-mapped by every trial.
+
+A prepared folder is named by a hash of the source files' content, the options and the format version. It holds
+training and validation in some files and what belongs to the test interactions in files of their own, which only
+`open_final` opens: what a search is given has no way to the test items. `stored.py` says what lies in a folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from searchplat.contract import AssetSource, DataRequest, TestPermit, refuse_if_sealed
+from searchplat.errors import DataError, TestSplitError, TryAgainError
+from trials.data.preparing.dataset import FinalData, SearchData
+from trials.data.preparing.filters import filtered
+from trials.data.preparing.options import DataOptions
+from trials.data.preparing.selection import select_users
+from trials.data.preparing.stored import META, open_test, open_users, read_meta, write_folder
+from trials.data.reading.requests import with_requests
+from trials.data.source import Source, find_source
+
+FORMAT_VERSION = 4
+"""Raise it when the same source files and options would give another prepared folder."""
+
+_NO_CONTENT = {"folder", "rank_met"}
+"""Options that say where the files lie and what is ranked, and change nothing in a prepared folder."""
+
+
+def prepare(request: DataRequest, assets: AssetSource) -> Path:
+    """Return the prepared folder of a data set, making it first if need be.
+
+    Fraction and seed of the request do not matter here: one folder serves all of them.
+
+    Raises:
+        InputError: If an option is wrong.
+        AssetError: If the data cannot be had; the text says how to get it.
+        DataError: If a file breaks its format.
+    """
+    source = find_source(request.name)
+    options = source.parse(request.options)
+    files = source.files(options, assets)
+    key = _key(source, options, files)
+    parent = assets.folder("prepared", source.name)
+    place = parent / key
+    if (place / META).is_file():
+        return place
+    with FileLock(parent / f"{key}.lock"):
+        if (place / META).is_file():  # another process was faster
+            return place
+        for leftover in parent.glob(f".{key}.*"):  # of a killed process: the lock is ours
+            shutil.rmtree(leftover, ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=parent))
+        try:
+            work.chmod(0o755)
+            interactions = filtered(source.read(files, options), options, source.name)
+            keys = options.attributes or source.attributes
+            if options.requests_from_previous:
+                interactions = with_requests(interactions, keys, options.requests_from_previous, source.name)
+            about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude=_NO_CONTENT)}
+            write_folder(work, source.name, interactions, keys, about)
+            if place.exists():  # without its last file: not to be trusted
+                shutil.rmtree(place)
+            work.rename(place)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise TryAgainError(f"the disk of {parent} is full; free some space and run it again.") from error
+            raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return place
+
+
+def open_search(request: DataRequest, assets: AssetSource) -> SearchData:
+    """Training and validation data of the requested share of the users, memory-mapped.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    return _open(prepare(request, assets), request)
+
+
+def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) -> FinalData:
+    """The same with the test targets. For promotion only, which alone can make a permit.
+
+    Raises:
+        InputError: As `prepare`.
+        TestSplitError: If a trial's code is running in this process, or there is no permit.
+    """
+    refuse_if_sealed("open the test split")
+    if not isinstance(permit, TestPermit):
+        raise TestSplitError(f"the test split is opened with promotion's permit, got {permit!r}")
+    folder = prepare(request, assets)
+    search = _open(folder, request)
+    test_target_U, test_requests_U = open_test(folder, np.asarray(search.users_U, dtype=np.int64))
+    return FinalData(search, test_target_U, permit, test_requests_U)
+
+
+def fingerprint(name: str, assets: AssetSource, options: Mapping[str, Any]) -> str:
+    """Names a data set by its files' content, its options and how they are read; all users, all splits.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    return prepare(DataRequest(name, options), assets).name
+
+
+def statistics(name: str, assets: AssetSource, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts of the filtered data set: users, items, interactions, lengths, density.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    found: dict[str, Any] = read_meta(prepare(DataRequest(name, options), assets))["statistics"]
+    return found
+
+
+def warnings(name: str, assets: AssetSource, options: Mapping[str, Any]) -> list[str]:
+    """What was let pass in the files when they were read, with counts, a sentence each.
+
+    Raises:
+        InputError: As `prepare`.
+    """
+    found: list[str] = read_meta(prepare(DataRequest(name, options), assets))["warnings"]
+    return found
+
+
+def _open(folder: Path, request: DataRequest) -> SearchData:
+    users_U = select_users(int(read_meta(folder)["statistics"]["users"]), request.fraction, request.seed)
+    rank_met = find_source(request.name).parse(request.options).rank_met
+    return replace(open_users(folder, request.name, users_U), rank_met=rank_met)
+
+
+def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:
+    """Names a prepared folder by all that it depends on; where the files lie does not matter."""
+    depends = {
+        "format": FORMAT_VERSION,
+        "source": source.name,
+        "version": source.version,
+        "options": options.model_dump(mode="json", exclude=_NO_CONTENT),
+        "files": [(path.name, _sha256_of(path)) for path in files],
+    }
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        stat = path.stat()
+        return _sha256_of_version(path, stat.st_size, stat.st_mtime_ns)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256_of_version(path: Path, size: int, mtime_ns: int) -> str:
+    """A file's SHA-256, computed once a process for each size and time of change."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

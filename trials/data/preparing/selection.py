@@ -1,0 +1,80 @@
+"""Cuts sequences into training, validation and test, and draws a share of the users; all by whole arrays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchplat.errors import InputError
+from trials.data.reading.interactions import Ints
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Sequences cut by leave-one-out. Shape letters: `U` users, `E` training interactions.
+
+    Args:
+        train_items: `[E]` int32, users one after the other, oldest first.
+        train_offsets: `[U + 1]` int64.
+        valid_U: `[U]` int32, every user's second last item.
+        test_U: `[U]` int32, every user's last item.
+        train_E: `[E]` int64, where in the uncut sequences the training interactions stand.
+        ends_U: `[U]` int64, where every user's sequence ends: the test interaction stands one place before, the
+            validation interaction two.
+    """
+
+    train_items: NDArray[np.int32]
+    train_offsets: Ints
+    valid_U: NDArray[np.int32]
+    test_U: NDArray[np.int32]
+    train_E: Ints
+    ends_U: Ints
+
+
+def leave_one_out(users_E: Ints, items_E: Ints) -> LeftOut:
+    """Cut the last item (test) and the second last (validation) off every user's sequence.
+
+    Args:
+        users_E: Sorted, 0..U-1 without gaps, at least three of each.
+        items_E: In each user's order.
+    """
+    lengths_U = np.bincount(users_E)
+    assert len(lengths_U) > 0
+    assert lengths_U.min() >= 3
+    ends_U = np.cumsum(lengths_U)
+    trained = np.ones(len(items_E), dtype=bool)
+    trained[ends_U - 1] = False
+    trained[ends_U - 2] = False
+    train_E = np.flatnonzero(trained)
+    narrow_E = items_E.astype(np.int32)
+    offsets = np.concatenate([[0], np.cumsum(lengths_U - 2)]).astype(np.int64)
+    return LeftOut(narrow_E[train_E], offsets, narrow_E[ends_U - 2], narrow_E[ends_U - 1], train_E, ends_U)
+
+
+def select_users(num_users: int, fraction: float, seed: int) -> Ints:
+    """`[n]` sorted rows of a share of the users.
+
+    The users are the first n of one permutation a seed, so a smaller fraction's users are among a larger one's.
+    At least one user is selected.
+
+    Raises:
+        InputError: If `fraction` is not in (0, 1].
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"data fraction must lie in (0, 1], got {fraction}.")
+    count = min(num_users, max(1, math.floor(fraction * num_users + 0.5)))
+    if count == num_users:
+        return np.arange(num_users, dtype=np.int64)
+    return np.sort(np.random.default_rng(seed).permutation(num_users)[:count]).astype(np.int64)
+
+
+def places_of(offsets: Ints, rows_U: Ints) -> tuple[Ints, Ints]:
+    """Where the elements of the ragged rows `rows_U` stand, in order, and those rows' offsets from 0."""
+    starts_U, lengths_U = offsets[rows_U], np.diff(offsets)[rows_U]
+    new_offsets = np.concatenate([[0], np.cumsum(lengths_U)]).astype(np.int64)
+    # Position of each kept element: its row's start, plus how far into the row it stands.
+    within = np.arange(new_offsets[-1]) - np.repeat(new_offsets[:-1], lengths_U)
+    return np.repeat(starts_U, lengths_U) + within, new_offsets

@@ -1,0 +1,228 @@
+"""What a prepared data set's folder holds: written once by `prepared.py`, then memory-mapped by every trial.
+
+| file | content |
+|---|---|
+| `train_items`, `train_offsets`, `train_ratings`, `train_times`, `train_requests` | the training interactions |
+| `valid`, `valid_ratings`, `valid_requests` | the validation interactions |
+| `sentences`, `titles`, `keys`, `attribute-0`, `attribute-1`, ... | the items |
+| `TEST_FILE`, `TEST_REQUESTS` | the test items, and what was asked before them: for `open_test` alone |
+| `meta.json` | names, options, statistics; written last, so that a folder without it is none |
+
+Ratings and times of the test interactions are kept nowhere: nobody has a use for them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from searchplat.contract import TEST_FILE, TEST_REQUESTS
+from searchplat.errors import DataError
+from trials.data.preparing.dataset import IntArray, SearchData
+from trials.data.preparing.selection import LeftOut, leave_one_out, places_of
+from trials.data.preparing.texts import TextColumn
+from trials.data.reading.interactions import Floats, Interactions, Ints
+from trials.data.reading.lines import LARGEST_RATING, LARGEST_TIME
+from trials.data.sentences import item_sentences, item_titles, one_line
+
+META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Everything that a search may see, in memory, before it is written; shapes as in `SearchData`."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    texts: Mapping[str, Sequence[str]]
+    attributes: tuple[str, ...]
+
+    def digest(self, name: str) -> str:
+        """Hex digest of all of it; nothing of the test interactions is in it."""
+        digest = hashlib.sha256(f"{name}\n".encode())
+        for key, array in self.arrays.items():
+            digest.update(f"{key} {array.dtype.str} {array.shape}\n".encode() + array.tobytes())
+        for key, texts in self.texts.items():
+            digest.update(json.dumps([key, self.attributes, len(texts)]).encode())
+            for text in texts:  # the length first, so that no two columns read alike
+                coded = text.encode()
+                digest.update(len(coded).to_bytes(8, "big") + coded)
+        return digest.hexdigest()
+
+
+def write_folder(
+    folder: Path, name: str, interactions: Interactions, sentence_keys: Sequence[str], about: Mapping[str, Any]
+) -> None:
+    """Cut the sequences and write them all, durably.
+
+    Args:
+        folder: Empty.
+        name: The data set's.
+        interactions: Filtered.
+        sentence_keys: The attributes that make an item's sentence.
+        about: More to keep in `meta.json`.
+
+    Raises:
+        InputError: If a sentence asks for an attribute that there is not.
+        DataError: If a rating or a time is out of all bounds.
+    """
+    left = leave_one_out(interactions.users_E, interactions.items_E)
+    cut = _cut(name, left, interactions, sentence_keys)
+    for key, array in cut.arrays.items():
+        np.save(folder / f"{key}.npy", array)
+    for key, texts in cut.texts.items():
+        TextColumn.write(texts, folder / key)
+    np.save(folder / TEST_FILE, left.test_U)
+    if interactions.requests_E is not None:
+        TextColumn.write(interactions.requests_E[left.ends_U - 1].tolist(), folder / TEST_REQUESTS)
+    meta = {
+        "name": name,
+        **about,
+        "attributes": cut.attributes,
+        "ratings": interactions.ratings_E is not None,
+        "times": interactions.times_E is not None,
+        "requests": interactions.requests_E is not None,
+        "content": cut.digest(name),
+        "warnings": interactions.warnings,
+        "statistics": _statistics(interactions),
+    }
+    (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What `meta.json` says.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / META} cannot be read ({error}); delete the folder, it is made anew.") from error
+    return meta
+
+
+def open_users(folder: Path, name: str, users_U: Ints) -> SearchData:
+    """Training and validation data of some users, mapped; what a share of the users needs of it is copied.
+
+    Raises:
+        DataError: If a file is missing or damaged.
+    """
+    meta = read_meta(folder)
+    valid_U, offsets = _array(folder, "valid"), _array(folder, "train_offsets")
+    places_E = None
+    if len(users_U) < len(valid_U):
+        places_E, offsets = places_of(offsets, users_U)
+
+    def numbers(key: str, rows: Ints | None, there: bool = True, kind: type[Any] = np.float32) -> Any:
+        if not there:
+            return np.zeros(0, dtype=kind)
+        return _array(folder, key) if rows is None else _array(folder, key)[rows]
+
+    def texts(key: str, rows: Ints | None = None, there: bool = True) -> Sequence[str]:
+        if not there:
+            return ()
+        column = TextColumn.open(folder / key)
+        return column if rows is None else column.select(rows)
+
+    picked_U = None if places_E is None else users_U
+    return SearchData(
+        name=name,
+        train_items=numbers("train_items", places_E),
+        train_offsets=offsets,
+        valid_target_U=numbers("valid", picked_U),
+        users_U=users_U,
+        num_items=int(meta["statistics"]["items"]),
+        sentences=texts("sentences"),
+        titles=texts("titles"),
+        keys=texts("keys"),
+        fingerprint=hashlib.sha256(f"{meta['content']}\n".encode() + users_U.tobytes()).hexdigest(),
+        ratings=numbers("train_ratings", places_E, meta["ratings"]),
+        valid_rating_U=numbers("valid_ratings", picked_U, meta["ratings"]),
+        times=numbers("train_times", places_E, meta["times"], np.int64),
+        attributes={key: texts(f"attribute-{place}") for place, key in enumerate(meta["attributes"])},
+        requests=texts("train_requests", places_E, meta["requests"]),
+        valid_requests_U=texts("valid_requests", picked_U, meta["requests"]),
+    )
+
+
+def open_test(folder: Path, users_U: Ints) -> tuple[IntArray, Sequence[str]]:
+    """The test items of some users, and what was asked before them (empty if the data set has no requests).
+
+    Raises:
+        DataError: If a file is missing or damaged.
+        TestSplitError: If a trial's code is running in this process.
+    """
+    requests = TextColumn.open(folder / TEST_REQUESTS).select(users_U) if read_meta(folder)["requests"] else ()
+    return _array(folder, Path(TEST_FILE).stem)[users_U], requests
+
+
+def _cut(name: str, left: LeftOut, found: Interactions, sentence_keys: Sequence[str]) -> Cut:
+    valid_at_U = left.ends_U - 2
+    arrays: dict[str, NDArray[Any]] = {
+        "train_items": left.train_items,
+        "train_offsets": left.train_offsets,
+        "valid": left.valid_U,
+    }
+    if found.ratings_E is not None:
+        ratings_E = _bounded(name, "rating", found.ratings_E, LARGEST_RATING).astype(np.float32)
+        arrays |= {"train_ratings": ratings_E[left.train_E], "valid_ratings": ratings_E[valid_at_U]}
+    if found.times_E is not None:
+        times_E = np.floor(_bounded(name, "time", found.times_E, LARGEST_TIME)).astype(np.int64)
+        arrays["train_times"] = times_E[left.train_E]
+    texts: dict[str, Sequence[str]] = {
+        "sentences": item_sentences(found, sentence_keys, name),
+        "titles": item_titles(found),
+        "keys": found.item_keys,
+    }
+    attributes = tuple(found.attributes)
+    for place, key in enumerate(attributes):
+        texts[f"attribute-{place}"] = [one_line(text) for text in found.attributes[key]]
+    if found.requests_E is not None:
+        texts["train_requests"] = found.requests_E[left.train_E].tolist()
+        texts["valid_requests"] = found.requests_E[valid_at_U].tolist()
+    return Cut(arrays, texts, attributes)
+
+
+def _bounded(name: str, what: str, values_E: Floats, largest: float) -> Floats:
+    wrong = np.flatnonzero(~(np.abs(values_E) <= largest))
+    if len(wrong):
+        raise DataError(f"data {name}: a {what} must lie within {largest:g} of 0, got {values_E[wrong[0]]:g}.")
+    return values_E
+
+
+def _array(folder: Path, name: str) -> Any:
+    path = folder / f"{name}.npy"
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); delete the folder {folder}, it is made anew.") from error
+
+
+def _statistics(interactions: Interactions) -> dict[str, Any]:
+    lengths_U = np.bincount(interactions.users_E)
+    users, items, count = interactions.num_users, interactions.num_items, len(interactions)
+    found: dict[str, Any] = {
+        "users": users,
+        "items": items,
+        "interactions": count,
+        "average_length": round(count / users, 2),
+        "shortest": int(lengths_U.min()),
+        "longest": int(lengths_U.max()),
+        "density": round(count / (users * items), 6),
+    }
+    if interactions.unmet_items:
+        found["items_without_interactions"] = interactions.unmet_items
+    if interactions.requests_E is not None:
+        found["request_characters"] = round(sum(map(len, interactions.requests_E)) / count, 2)
+    return found
