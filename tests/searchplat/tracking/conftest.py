@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,25 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
         patch.chdir(folder)  # MLflow puts artifacts where it was when it opened the store
         connect(Address.parse(uri))
     return uri
+
+
+@pytest.fixture
+def copy_store(store: str) -> Callable[[Path], str]:
+    """Copies the store into a folder that it makes, and returns the copy's tracking URI.
+
+    Through SQLite, never as a file: closing a file takes from the whole process the locks that SQLite holds on it, and
+    the next process that opens and closes the store then deletes the log that this one still writes to.
+    """
+
+    def copy(folder: Path) -> str:
+        folder.mkdir()
+        original = Address.parse(store).sqlite
+        assert original is not None
+        with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(folder / "mlflow.db")) as target:
+            source.backup(target)
+        return f"sqlite:///{folder}/mlflow.db"
+
+    return copy
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,12 +195,10 @@ def test_what_is_not_registered_is_said(
 
 
 def test_the_model_of_a_project_that_was_moved(
-    promotion: Promotion, winner: FinalRun, store: str, tmp_path: Path
+    promotion: Promotion, winner: FinalRun, copy_store: Callable[[Path], str], tmp_path: Path
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
-    old.mkdir()
-    shutil.copy(str(Address.parse(store).sqlite), old / "mlflow.db")
-    register(promotion, winner, search_id="id-1", tracking_uri=f"sqlite:///{old}/mlflow.db")
+    register(promotion, winner, search_id="id-1", tracking_uri=copy_store(old))
     shutil.copytree(old, new)  # a copy: the original is still there, and is not what is asked
     uri, champion = f"sqlite:///{new}/mlflow.db", f"models:/{promotion.search}@champion"
 

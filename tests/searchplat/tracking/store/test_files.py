@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,18 +19,17 @@ from searchplat.tracking.store.files import found_here, moved
 
 
 def test_rows_are_sent_and_files_are_not(
-    store: str, name: str, tmp_path: Path, ledger: Ledger, new_sink: Callable[..., MlflowSink],
+    copy_store: Callable[[Path], str], name: str, tmp_path: Path, ledger: Ledger, new_sink: Callable[..., MlflowSink],
     train: Callable[..., int], caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     old, new = tmp_path / "old", tmp_path / "new"
-    old.mkdir()
-    shutil.copy(str(Address.parse(store).sqlite), old / "mlflow.db")
+    uri = copy_store(old)
     train(0.3)
-    first = new_sink(f"sqlite:///{old}/mlflow.db")
+    first = new_sink(uri)
     assert first.flush(30) == first.stop(30) == 0
     report = tmp_path / "report.html"
     report.touch()
-    attach(f"sqlite:///{old}/mlflow.db", name, report)
+    attach(uri, name, report)
     old.rename(new)
     train(0.4)
 
