@@ -105,7 +105,7 @@ def _started_here() -> str:
     """The head's address of the cluster that runs on this machine; of several that which was started last."""
     import psutil  # type: ignore[import-untyped]  # publishes no types
 
-    running = set()
+    running: set[str] = set()
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or [""]  # None if it is somebody else's
         if "raylet" in Path(words[0]).name:
@@ -246,7 +246,7 @@ def authenticated(address: str | None) -> Iterator[None]:
     Raises:
         InputError: If Ray was imported before, and read otherwise; or no head answers.
     """
-    mode = TOKEN if is_own(address) or asks_for_token(resolved(address)) else NONE
+    mode = TOKEN if address is None or is_own(address) or asks_for_token(resolved(address)) else NONE
     before = os.environ.get(_MODE)
     os.environ[_MODE] = mode
     try:
