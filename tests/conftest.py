@@ -21,6 +21,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.ge
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Ray reads it when a test's module imports it, and searches in this process start a Ray of their own.
+os.environ["RAY_AUTH_MODE"] = "token"
 
 # A busy machine or a first import is no failure of the property; and the same examples each time, so that what fails
 # a run is the change. `--hypothesis-profile search` looks for new ones.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from searchplat.assets import AssetStore
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.cluster.auth import check_cluster
+from searchplat.engine.cluster.auth import check_cluster, load_ray
 from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
@@ -98,7 +98,7 @@ def run_search(
     folder = SearchFolder(root, fork or name)
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
-    check_cluster(address, insecure_cluster)
+    address = check_cluster(address, insecure_cluster)
     uri = chosen_uri(tracking_uri)
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
@@ -190,6 +190,7 @@ class _Run:
 
     def _search(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
+        load_ray(address)
         from searchplat.engine.cluster.connect import at_once, connected
         from searchplat.engine.cluster.growth import Wish
         from searchplat.engine.cluster.hosts import hosts_of

@@ -18,7 +18,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.cluster.auth import check_cluster
+from searchplat.engine.cluster.auth import check_cluster, load_ray
 from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
@@ -104,7 +104,7 @@ def run_promotion(
     folder = SearchFolder(runs or runs_root(), search)
     folder.read().close()  # before the lock makes a folder of that name
     uri = chosen_uri(tracking_uri)
-    check_cluster(address, insecure_cluster)
+    address = check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         spec = from_document(ledger.document())
         spec = replace(spec, resources=for_promotion(ledger, spec))
@@ -218,6 +218,7 @@ class _Promoting:
         self._say("starting Ray" if address is None else f"connecting to Ray at {address}")
         # Ray prints to stdout what befalls its processes; who follows a promotion is told of it in our own words.
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+        load_ray(address)
         from searchplat.engine.checkpoints.storage_check import check_from_worker
         from searchplat.engine.cluster.connect import connected
         from searchplat.engine.cluster.growth import Wish

@@ -26,6 +26,7 @@ from interruptions import (
     write_space,
 )
 
+from searchplat.engine.cluster.auth import guard_token
 from searchplat.ledger import Ledger
 
 pytestmark = [
@@ -41,6 +42,7 @@ def cluster() -> Iterator[Any]:
     """A head without a processor for trials, and two nodes with one each: raylets of their own on this machine."""
     from ray.cluster_utils import Cluster
 
+    guard_token()
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     yield made
     made.shutdown()

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 PORT = 6379
-FAKE_HEAD_NODE_ID = "f" * 51 + "0" * 5
-"""By which Ray's provider of such hosts knows its head."""
+HEAD_NODE_ID = "f" * 51 + "0" * 5
+HEAD_NODE_TYPE = "ray.head.default"
 _PORTS = tuple(
     f"--{name}={port}"
     for port, name in enumerate(
@@ -134,40 +134,42 @@ class Network:
     def growing(self, workers: dict[str, dict[str, Any]], newer: bool, python: str = sys.executable) -> Host:
         """A head without processors whose autoscaler starts hosts that are Ray's processes on this one.
 
-        As `ray.cluster_utils.AutoscalingCluster`, which first ends every Ray on the machine.
-
         Args:
             workers: The types of hosts that it may start.
             newer: Whether to have Ray's newer autoscaler.
         """
-        provider: dict[str, Any] = {
-            # Its own type name asks for a file that Ray's wheel has not.
+        # The head's Ray has nothing of ours but this.
+        module = self._folder / "provider" / "local_hosts.py"
+        module.parent.mkdir()
+        shutil.copy(Path(__file__).with_name(module.name), module)
+        provider = {
             "type": "external",
-            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "module": "local_hosts.LocalHosts",
             "use_node_id_as_ip": True,
             "disable_node_updaters": True,
             "disable_launch_config_check": True,
             "gcs_address": f"{self.prefix}.{len(self.hosts) + 1}:{PORT}",
+            "head_node_id": HEAD_NODE_ID,
+            "head_node_type": HEAD_NODE_TYPE,
         }
-        variables = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
-        if newer:
-            provider |= {"launch_multiple": True, "head_node_id": FAKE_HEAD_NODE_ID}
-            variables |= {
-                "RAY_enable_autoscaler_v2": "1",
-                "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD_NODE_ID,
-                "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD_NODE_ID,
-            }
+        variables = {
+            "PYTHONPATH": str(module.parent),
+            "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+            "RAY_OVERRIDE_NODE_ID_FOR_TESTING": HEAD_NODE_ID,
+            "RAY_CLOUD_INSTANCE_ID": HEAD_NODE_ID,
+            "RAY_enable_autoscaler_v2": str(int(newer)),
+        }
         head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
         config = {
             "cluster_name": "growing",
             "max_workers": 8,
-            "idle_timeout_minutes": 0.1,
+            "idle_timeout_minutes": 0.25,  # of a busy machine a new host would else leave before it is used
             "upscaling_speed": 1.0,
             "provider": provider,
             "auth": {},
             "docker": {},
-            "head_node_type": "ray.head.default",
-            "available_node_types": {"ray.head.default": head, **workers},
+            "head_node_type": HEAD_NODE_TYPE,
+            "available_node_types": {HEAD_NODE_TYPE: head, **workers},
             "file_mounts": {},
             "cluster_synced_files": [],
             "file_mounts_sync_continuously": False,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import secrets
 import socket
 import stat
@@ -24,16 +25,25 @@ TOKEN, NONE = "token", "disabled"
 """Values of `RAY_AUTH_MODE`."""
 
 _MODE = "RAY_AUTH_MODE"
+_READ = re.compile(r"RAY_AUTH_MODE is currently '(\w+)'")
+"""What Ray's error about tokens says of every mode but `token`."""
+
+_HOST_PORT = re.compile(r"([^\s:/]+|\[[0-9a-fA-F:.%]+\]):(\d+)")
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_HEAD = "--gcs-address="
 _ASK_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-def check_cluster(address: str | None, insecure: bool = False) -> None:
+def check_cluster(address: str | None, insecure: bool = False) -> str | None:
     """Refuse a cluster on other machines that lets anybody in. One on this machine is only warned of.
 
     Args:
         address: As `--address` takes it; None and `local` are a cluster of our own.
         insecure: Whether the user wants it all the same.
+
+    Returns:
+        The address of the cluster that was checked, also for `auto`; None for one of our own.
 
     Raises:
         InputError: If it lets anybody in and is elsewhere, does not answer, does not know the token that there is
@@ -42,7 +52,7 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
     """
     if is_own(address):
         ray_folder.check()
-        return
+        return None
     assert address is not None
     if address.startswith("ray://"):
         raise InputError(
@@ -52,15 +62,15 @@ def check_cluster(address: str | None, insecure: bool = False) -> None:
     found = resolved(address)
     if asks_for_token(found):
         _refuse_stranger(address, found)
-        return
+        return found
     if insecure:
-        return
+        return found
     if on_this_machine(found):
         _log.warning(
             "the Ray cluster at %s lets anybody in who reaches it: start it with RAY_AUTH_MODE=token, after "
             "`ray get-auth-token --generate`", found,
         )  # fmt: skip
-        return
+        return found
     raise InputError(
         f"--address {address}: the Ray cluster at {found} has no token authentication, so whoever reaches it can run "
         "code on it and read what a search sends there; start it with RAY_AUTH_MODE=token and the same token on every "
@@ -74,20 +84,53 @@ def is_own(address: str | None) -> bool:
 
 
 def resolved(address: str) -> str:
-    """`host:port` of the head, also for `auto`.
+    """`host:port` of the head, also for `auto`: that which `ray.init` would find.
 
     Raises:
-        InputError: If none is found on this machine.
+        InputError: If it is none, or none is found on this machine.
     """
-    from ray._private.services import canonicalize_bootstrap_address
-
-    try:
-        found = canonicalize_bootstrap_address(address, None)
-    except (ConnectionError, ValueError) as error:
-        raise InputError(f"--address {address}: {_sentence(error)}") from error
-    if not found:
+    found = (os.environ.get("RAY_ADDRESS") or address) if address == "auto" else address
+    if found == "auto":
+        found = _started_here()
+    if found in ("", "local"):
         raise InputError(f"--address {address}: no Ray cluster runs on this machine; start one with: ray start --head")
-    return str(found)
+    match = _HOST_PORT.fullmatch(found)
+    if match is None:
+        raise InputError(f"--address {address}: expected HOST:PORT or auto, got {found!r}")
+    host, port = match.groups()
+    return f"{_own_address() or host}:{port}" if host in _LOOPBACK else found
+
+
+def _started_here() -> str:
+    """The head's address of the cluster that runs on this machine; of several that which was started last."""
+    import psutil  # type: ignore[import-untyped]  # publishes no types
+
+    running: set[str] = set()
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or [""]  # None if it is somebody else's
+        if "raylet" in Path(words[0]).name:
+            running |= {word.removeprefix(_HEAD) for word in words if word.startswith(_HEAD)}
+    if len(running) == 1:
+        return running.pop()
+    # `ray start` writes it; a cluster that was killed leaves it behind.
+    folder = os.environ.get(ray_folder.VARIABLE) or os.environ.get("TMPDIR") or "/tmp"
+    try:
+        last = (Path(folder) / "ray" / "ray_current_cluster").read_text(encoding="utf-8").strip()
+    except OSError:
+        last = min(running, default="")
+    if running:
+        _log.warning("several Ray clusters run on this machine: %s; using %s", ", ".join(sorted(running)), last)
+    return last
+
+
+def _own_address() -> str | None:
+    """By which other machines reach this one, as Ray has it; None without a way out."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("8.8.8.8", 53))  # nothing is sent
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
 
 
 def asks_for_token(address: str, token: str | None = None) -> bool:
@@ -183,21 +226,49 @@ def guard_token() -> None:
         ) from error
 
 
-@contextmanager
-def authenticated(mode: str) -> Iterator[None]:
-    """Within it, this process and what it starts use tokens, or send none to whoever does not ask."""
-    from ray._raylet import Config  # type: ignore[attr-defined]  # made in C
+def load_ray(address: str | None) -> None:
+    """Import Ray so that this process can use a cluster: it reads once, when it is imported, who is shown the token.
 
+    Raises:
+        InputError: As `authenticated`.
+    """
+    with authenticated(address):
+        pass
+
+
+@contextmanager
+def authenticated(address: str | None) -> Iterator[None]:
+    """Within it, this process and what it starts use tokens, or send none to a cluster that does not ask for one.
+
+    Args:
+        address: The cluster's, as `check_cluster` takes it.
+
+    Raises:
+        InputError: If Ray was imported before, and read otherwise; or no head answers.
+    """
+    mode = TOKEN if address is None or is_own(address) or asks_for_token(resolved(address)) else NONE
     before = os.environ.get(_MODE)
     os.environ[_MODE] = mode
-    Config.initialize("")  # Ray reads its environment once, when it is imported
     try:
+        if (read := _mode_read()) != mode:
+            raise InputError(
+                f"Ray was imported before, under {_MODE}={read}, and this cluster needs {mode}: run this in a process "
+                f"of its own, or set {_MODE}={mode} before ray is imported"
+            )
         yield
     finally:
         if before is None:
             os.environ.pop(_MODE, None)
         else:
             os.environ[_MODE] = before
+
+
+def _mode_read() -> str:
+    """The mode that Ray has read in this process, now at the latest, whatever the environment says since."""
+    from ray.exceptions import AuthenticationError
+
+    found = _READ.search(str(AuthenticationError("")))
+    return found[1] if found else TOKEN
 
 
 def _create(path: Path) -> None:
@@ -216,7 +287,3 @@ def _create(path: Path) -> None:
         pass
     finally:
         Path(part).unlink(missing_ok=True)
-
-
-def _sentence(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -49,15 +49,17 @@ def connected(
 
     Yields:
         The dashboard's address, None if it does not run.
+
+    Raises:
+        InputError: If Ray was imported otherwise than the cluster needs, see `auth.load_ray`; or no head answers.
+        RayEndedError: If a Ray of our own does not start, or ends.
     """
     # As later versions of Ray do: a trial without a share of a GPU sees what its host has, and is told not to use it.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     own = auth.is_own(address)
-    guarded = own or address is None or auth.asks_for_token(auth.resolved(address))
-    with (
-        ray_folder.short_enough() if own else nullcontext() as folder,
-        auth.authenticated(auth.TOKEN if guarded else auth.NONE),
-    ):
+    if address is not None and not own:
+        address = auth.resolved(address)  # what is asked whether it wants a token is what gets it
+    with ray_folder.short_enough() if own else nullcontext() as folder, auth.authenticated(address):
         try:
             with shutdown.while_connecting() if shutdown else nullcontext():
                 context = _own(environment, folder) if folder is not None else _other(address, environment, code)

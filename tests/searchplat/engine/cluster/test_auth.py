@@ -12,14 +12,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
 from searchplat.cli.app import app
 from searchplat.engine.cluster import auth
-from searchplat.engine.cluster.auth import check_cluster, guard_token, on_this_machine, token_path
+from searchplat.engine.cluster.auth import check_cluster, guard_token, on_this_machine, resolved, token_path
 from searchplat.errors import InputError
 
 SPACE = """
@@ -34,8 +36,9 @@ searcher: {name: random}
 
 OWN = """
 import json, os, sys, urllib.request, urllib.error
+from searchplat.engine.cluster.auth import asks_for_token, check_cluster, load_ray, token_path
+load_ray(None)
 import ray
-from searchplat.engine.cluster.auth import asks_for_token, check_cluster, token_path
 from searchplat.engine.cluster.connect import connected
 from searchplat.engine.worker.environment import quiet_environment
 
@@ -73,6 +76,25 @@ cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_
 print(cluster.address, flush=True)
 sys.stdin.read()
 cluster.shutdown()
+"""
+
+MODE = """
+import os, sys
+from unittest.mock import patch
+if "first" in sys.argv:
+    import ray
+    os.environ["RAY_AUTH_MODE"] = sys.argv[1]  # too late
+from searchplat.engine.cluster import auth
+from searchplat.errors import InputError
+before = os.environ.get("RAY_AUTH_MODE")
+with patch.object(auth, "asks_for_token", lambda address: False):
+    try:
+        auth.load_ray(None if sys.argv[1] == "token" else "192.0.2.1:6379")
+    except InputError as error:
+        sys.exit(str(error))
+assert os.environ.get("RAY_AUTH_MODE") == before, "what is started later is not told"
+import ray
+print(ray.exceptions.AuthenticationError("read"))
 """
 
 
@@ -115,6 +137,32 @@ def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Pa
     assert "RAY_ADDRESS" not in found["environment"]
     assert found["environment"]["OMP_NUM_THREADS"] == "1"
     assert found["own"] == "canary-of-aws", "the driver keeps its environment"
+
+
+def imported(wanted: str, variable: str | None, *words: str) -> subprocess.CompletedProcess[str]:
+    """Load Ray for a cluster that asks for a token, or for one that does not, where `RAY_AUTH_MODE` is `variable`."""
+    variables = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    return subprocess.run(
+        [sys.executable, "-c", MODE, wanted, *words], capture_output=True, text=True, timeout=120,
+        env=variables if variable is None else {**variables, "RAY_AUTH_MODE": variable},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("variable", [None, "token", "disabled"])
+@pytest.mark.parametrize("wanted", ["token", "disabled"])
+def test_ray_is_imported_with_the_mode_that_the_cluster_needs(wanted: str, variable: str | None) -> None:
+    done = imported(wanted, variable)
+    assert done.returncode == 0, done.stderr
+    assert ("is currently 'disabled'" in done.stdout) == (wanted == "disabled")
+
+
+@pytest.mark.parametrize(("wanted", "variable"), [("token", None), ("token", "disabled"), ("disabled", "token")])
+def test_a_ray_that_was_imported_for_another_cluster_is_not_used(wanted: str, variable: str | None) -> None:
+    done = imported(wanted, variable, "first")
+    assert done.returncode == 1
+    assert f"under RAY_AUTH_MODE={variable or 'disabled'}, and this cluster needs {wanted}" in done.stderr
+    assert f"set RAY_AUTH_MODE={wanted} before ray is imported" in done.stderr
+    assert imported(wanted, wanted, "first").returncode == 0
 
 
 @pytest.mark.slow  # a cluster
@@ -176,6 +224,60 @@ def test_an_address_where_nobody_answers_is_wrong_input(tmp_path: Path, command:
     assert done.exit_code == 2, done.output
     assert "no head of a Ray cluster answers at" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:ray", "fe80::1:6379", "http://head:6379", ""])
+def test_an_address_is_a_host_and_a_port(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="--address"):
+        check_cluster(address)
+    if address:
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(InputError, match="--address auto: expected HOST:PORT"):
+            check_cluster("auto")
+
+
+def test_loopback_is_this_machines_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resolved("[fe80::1]:6379") == "[fe80::1]:6379"
+    assert resolved("head:6379") == "head:6379"
+    monkeypatch.setattr(auth, "_own_address", lambda: "192.0.2.7")
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert resolved(f"{host}:6379") == "192.0.2.7:6379"
+    monkeypatch.setattr(auth, "_own_address", lambda: None)
+    assert resolved("localhost:6379") == "localhost:6379", "without a way out"
+
+
+def raylet(*words: str) -> SimpleNamespace:
+    return SimpleNamespace(info={"cmdline": ["/site/ray/core/src/ray/raylet/raylet", "--x", *words]})
+
+
+@pytest.mark.parametrize(
+    ("variable", "heads", "last", "found"),
+    [
+        ("192.0.2.1:1", "23", "192.0.2.4:1", "192.0.2.1:1"),
+        ("", "2", "192.0.2.4:1", "192.0.2.2:1"),  # one that was killed leaves its file
+        ("", "23", "192.0.2.3:1", "192.0.2.3:1"),
+        ("", "23", None, "192.0.2.2:1"),
+        ("auto", "", "192.0.2.4:1", "192.0.2.4:1"),  # in a container, perhaps
+        ("", "", None, None),
+        ("local", "2", None, None),
+    ],
+)
+def test_auto_is_what_the_environment_says_or_what_runs_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, heads: str, last: str | None, found: str | None
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", variable)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    there = [raylet(f"--gcs-address=192.0.2.{head}:1") for head in heads]
+    others = [SimpleNamespace(info={"cmdline": words}) for words in (None, [], ["sh", "--gcs-address=192.0.2.9:1"])]
+    monkeypatch.setattr(psutil, "process_iter", lambda attrs: [*others, *there])
+    if last is not None:
+        (tmp_path / "ray").mkdir()
+        (tmp_path / "ray" / "ray_current_cluster").write_text(f"{last}\n")
+    if found is None:
+        with pytest.raises(InputError, match="--address auto: no Ray cluster runs on this machine"):
+            resolved("auto")
+    else:
+        assert resolved("auto") == found
 
 
 @pytest.mark.parametrize("insecure", [False, True])
