@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,11 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from searchplat.contract import PublishedSize
+    from searchplat.contract import FileReport, PublishedSize
+
+
+def _column(key: str, what: str) -> Any:
+    return typer.Option(f"--{key}", metavar="COLUMN", help=f"With --check: the column with the {what}.")
 
 
 def data(
@@ -19,23 +24,45 @@ def data(
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="K=V", help="An option of the data set, as under `data:`.")
     ] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", metavar="FILE", help="A file of your own, to see what is wrong with it.")
+    ] = None,
+    user: Annotated[str | None, _column("user", "users' ids")] = None,
+    item: Annotated[str | None, _column("item", "items' ids")] = None,
+    time: Annotated[str | None, _column("time", "times")] = None,
+    title: Annotated[str | None, _column("title", "items' titles")] = None,
+    rating: Annotated[str | None, _column("rating", "ratings")] = None,
+    items: Annotated[
+        Path | None, typer.Option("--items", metavar="FILE", help="With --check: a file with one item a row.")
+    ] = None,
     json_: options.Json = False,
 ) -> None:
-    """List the data sets, or the statistics of one and where to get it.
+    """List the data sets, or the statistics of one and where to get it; or check a file of your own.
 
     Statistics are those after filtering; beside them stands what papers print. A data set that is not here yet is
-    fetched for them if it can be.
+    fetched for them if it can be. A check tells what is wrong with a file by line and column, and what is in it; its
+    exit code is 2 if a search would refuse the file.
 
     \b
     Examples:
       searchplat data
       searchplat data ml-100k --set min_length=5
+      searchplat data --check my.csv --user customer_id --item sku --time bought_at
     """
     from searchplat.assets import AssetStore
     from searchplat.errors import InputError
     from searchplat.methods import dataset_names, load_dataset
     from searchplat.views.output import print_json, show, table
 
+    named = {"user": user, "item": item, "time": time, "title": title, "rating": rating, "items": items}
+    named = {key: str(value) for key, value in named.items() if value is not None}
+    if check is not None:
+        if name is not None:
+            raise typer.BadParameter("give NAME or --check FILE, not both", param_hint="NAME")
+        _check({"file": str(check), **named, **_options(set_ or [])}, json_)
+        return
+    if named:
+        raise typer.BadParameter("goes with --check FILE", param_hint=f"--{next(iter(named))}")
     store = AssetStore()
     if name is not None:
         _one(name, _options(set_ or []), store, json_)
@@ -93,6 +120,33 @@ def _one(name: str, chosen: dict[str, Any], store: Any, json_: bool) -> None:
     show("", table(*_sizes(statistics, published)), *_notes({**defaults, **chosen}, published))
     if warnings:
         show("", *(line(("warning", "bold"), f": {warning}") for warning in warnings))
+
+
+def _check(chosen: dict[str, Any], json_: bool) -> None:
+    from dataclasses import asdict
+
+    from searchplat.contract import FILE
+    from searchplat.methods import load_dataset
+    from searchplat.views.output import line, print_json, show, table
+    from searchplat.views.text import exact
+
+    source: Any = load_dataset(FILE)
+    report: FileReport = source.report(chosen)
+    fatal = sum(problem.fatal for problem in report.problems)
+    if json_:
+        problems = [{**asdict(problem), "sentence": problem.sentence()} for problem in report.problems]
+        print_json({"problems": problems, "notes": report.notes, "summary": report.summary})
+        raise typer.Exit(2 if fatal else 0)
+    for problem in report.problems:
+        show(line(("error" if problem.fatal else "warning", "bold"), f": {problem.sentence()}"))
+    for note in report.notes:
+        show(line(("note", "bold"), f": {note}"))
+    show("", table(("in the file", ">"), [(key.replace("_", " "), _figure(value, exact)) for key, value in report.summary.items()]))
+    if fatal:
+        show("", "A search would refuse this file; mend the lines above, of which the first few are named.")
+        raise typer.Exit(2)
+    keys = ", ".join(f"{key}: {json.dumps(value)}" for key, value in chosen.items())
+    show("", line("In a space file: ", (f"data: {{{keys}}}", "bold")))
 
 
 def _sizes(

@@ -6,8 +6,8 @@ Ray, MLflow or the ledger. Most methods never see this file: they subclass
 `trials.training.RecommenderMethod`, which supplies `start` with the one training loop.
 """
 
-from searchplat.contract.assets import AssetName, AssetSource, WarmCache, asset_source
-from searchplat.contract.data import DataRequest, DataSource, Published, PublishedSize
+from searchplat.contract.assets import AssetName, AssetSource, BesideSpace, WarmCache, asset_source
+from searchplat.contract.data import FILE, DataRequest, DataSource, FileProblem, FileReport, Published, PublishedSize
 from searchplat.contract.final import (
     COLD,
     COLD_RANKS,
@@ -26,14 +26,18 @@ from searchplat.protocol import renewed
 __all__ = [
     "COLD",
     "COLD_RANKS",
+    "FILE",
     "SAMPLED",
     "SAMPLED_RANKS",
     "TEST_FILE",
     "TEST_REQUESTS",
     "AssetName",
     "AssetSource",
+    "BesideSpace",
     "DataRequest",
     "DataSource",
+    "FileProblem",
+    "FileReport",
     "FinalJob",
     "FinalMethod",
     "FinalTraining",

@@ -24,6 +24,14 @@ class AssetName:
     known: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class BesideSpace:
+    """Marks a field of type `Path` whose relative paths begin at the folder of the space file that holds them.
+
+    In a `--set`, and without the mark, they begin at the working folder.
+    """
+
+
 class AssetSource(Protocol):
     """Where data and weights come from; `searchplat.assets.AssetStore` is the real one."""
 

@@ -27,6 +27,58 @@ class DataRequest:
     seed: int = 0
 
 
+FILE = "file"
+"""The data set that `data: {file: ...}` stands for, without a `name`: a file of somebody's own."""
+
+
+@dataclass(frozen=True)
+class FileProblem:
+    """What is wrong with a file of somebody's own.
+
+    Args:
+        file: Its path.
+        lines: Of the first places, from 1; of a format without lines the rows; empty if it is not about single ones.
+        column: Number from 1 and name; None if it is about whole lines.
+        what: The rule, the value and the remedy.
+        count: Of the places.
+        fatal: Whether the file is refused; otherwise it is told and let pass.
+    """
+
+    file: str
+    lines: tuple[int, ...]
+    column: tuple[int, str] | None
+    what: str
+    count: int
+    fatal: bool
+
+    def sentence(self) -> str:
+        """All of it, for a person.
+
+        >>> FileProblem("my.csv", (3, 9), (2, "sku"), "item id must not be empty", 7, True).sentence()
+        "my.csv:3 column 2 ('sku'): item id must not be empty (in 7 lines: 3, 9, ...)"
+        """
+        place = f"{self.file}:{self.lines[0]}" if self.lines else f"{self.file}:"
+        column = "" if self.column is None else f" column {self.column[0]} ({self.column[1]!r}):"
+        more = ", ..." if self.count > len(self.lines) else ""
+        lines = f" (in {self.count:,} lines: {', '.join(map(str, self.lines))}{more})" if self.count > 1 < len(self.lines) else ""
+        return f"{place}{column} {self.what}{lines}"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What `searchplat data --check` tells of a file.
+
+    Args:
+        problems: Those that are fatal first.
+        notes: How it was read, a sentence each.
+        summary: Figures by name, of the lines that can be read.
+    """
+
+    problems: tuple[FileProblem, ...]
+    notes: tuple[str, ...]
+    summary: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class Published:
     """What a paper prints for a method on a data set; a method lists such figures as `published`.
@@ -78,6 +130,7 @@ class DataSource(Protocol):
     `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read;
     `rank_met`, whether users' rankings hold what they have met already unless its option `rank_met` says otherwise; and
     `warnings(assets, options)`, which reads the data as `statistics` does: what was let pass in it, a sentence each.
+    That of the name `FILE` has `report(options)`, a `FileReport`.
     """
 
     name: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat import methods, protocol
+from searchplat.contract import FILE
 from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
 from searchplat.spec.controls import build_controls, check_controls
@@ -48,7 +49,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     if not re.fullmatch(NAME, origin.name):
         rule = "a search's name has 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit"
         problems.add(Place(str(origin.source)), "", rule, value=origin.name, remedy="rename the file, or use --name")
-    root = with_absolute_folders(root, problems)
+    root = with_absolute_folders(_with_data_name(root), problems)
     read = BODY.read(root, "", problems)
     if read is BROKEN:
         return None
@@ -102,6 +103,19 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     )
 
 
+def _with_data_name(root: Node) -> Node:
+    """The document, in which data that is a file and no more has the name of the data set that stands for it."""
+    data = root.fields.get("data")
+    if data is None or "name" in data.fields or FILE not in data.fields:
+        return root
+    name = Node(FILE, data.place, data.key_place)
+    return Node(
+        {**root.fields, "data": Node({"name": name, **data.fields}, data.place, data.key_place)},
+        root.place,
+        root.key_place,
+    )
+
+
 def _with_protocol(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """A data set's options, and among them what is ranked, where the data set knows of that choice."""
     own = getattr(methods.load_dataset(name), protocol.OPTION, None)
@@ -125,6 +139,8 @@ def _check_data(root: Node, read: Mapping[str, Any], problems: Problems) -> None
     data, names = read["data"], methods.dataset_names()
     if data and data["name"] and data["name"] not in names:
         rule, remedy = "this data set is not installed", suggest(data["name"], names, "known are")
+        if FILE in data:
+            remedy = "leave name out, so that the file is the data set"
         problems.add(root.fields["data"].fields["name"], "data.name", rule, value=data["name"], remedy=remedy)
 
 

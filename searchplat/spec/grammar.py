@@ -6,6 +6,7 @@ keys (low <= high, stages and parameters, fields of the method) is in `axes`, `s
 
 from __future__ import annotations
 
+from searchplat.contract import FILE
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -76,7 +77,15 @@ AXIS = Tagged(
     doc="the kind of axis",
 )
 
-DATA = Fields({"name": Field(Text(), "an installed data set; see `searchplat data`", required=True)}, open=Anything())
+DATA = Fields(
+    {
+        "name": Field(
+            Text(), "an installed data set, see `searchplat data`; or file: my.csv, user: ..., item: ...", required=True
+        )
+    },
+    open=Anything(),
+    instead={"name": FILE},
+)
 OBJECTIVE = Fields(
     {
         "metric": Field(

@@ -93,6 +93,10 @@ class Source:
         """
         return looked_over(self.reader(files, options), files)
 
+    def sentence_keys(self, options: DataOptions, found: Interactions) -> tuple[str, ...]:
+        """The attributes in an item's sentence."""
+        return options.attributes or self.attributes
+
     def available(self, assets: AssetSource) -> bool:
         """Whether it is on this machine already (no network asked)."""
         if not self.file_names:

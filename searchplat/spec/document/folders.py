@@ -2,28 +2,29 @@
 
 Trials work in folders of their own, on other machines perhaps; and a search is the same from wherever it is resumed.
 Which values are folders, the types of their fields say: `Path`, and `contract.AssetName` where the asset store would
-take a folder of that name.
+take a folder of that name. A relative one begins at the working folder, or where `contract.BesideSpace` says so, at
+that of the document.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from searchplat import methods
 from searchplat.assets import local_folder
-from searchplat.contract import AssetName
+from searchplat.contract import AssetName, BesideSpace
 from searchplat.errors import InputError
 from searchplat.paths import resolve
-from searchplat.spec.document.nodes import Node
+from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.errors import Problems, join
 
-Reader = Callable[[str], str]
-"""From what a document says to what it means; raises `InputError`."""
+Reader = Callable[[str, Place], str]
+"""From what a document says, and where, to what it means; raises `InputError`."""
 
 _WHAT = "path"
 
@@ -97,7 +98,7 @@ class _Reading:
         if not isinstance(node.content, str):
             return node
         try:
-            return Node(read(node.content), node.place, node.key_place)
+            return Node(read(node.content, node.place), node.place, node.key_place)
         except InputError as error:
             self._problems.add(node, key, str(error).removeprefix(f"{_WHAT}: "))
             return node
@@ -141,9 +142,19 @@ def _readers(model: type[BaseModel] | None) -> dict[str, Reader]:
 def _reader(annotation: Any, metadata: Iterable[Any]) -> Reader | None:
     mark = next((item for item in metadata if isinstance(item, AssetName)), None)
     if mark is not None:
-        return lambda text: text if text in mark.known else str(local_folder(text) or text)
+        return lambda text, place: text if text in mark.known else str(local_folder(text) or text)
+    if any(isinstance(item, BesideSpace) for item in metadata):
+        return _beside
     if get_origin(annotation) is Annotated:
         return _reader(annotation.__origin__, annotation.__metadata__)
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
-        return lambda text: str(resolve(text, _WHAT))
+        return lambda text, place: str(resolve(text, _WHAT))
     return next((read for part in get_args(annotation) if (read := _reader(part, ()))), None)
+
+
+def _beside(text: str, place: Place) -> str:
+    """Beginning at the folder of the space file; what no file says, begins at the working folder."""
+    path = resolve(text, _WHAT)  # refuses what is no path
+    if place.line is None or text.startswith("~"):
+        return str(path)
+    return str(resolve(Path(place.source).parent / text, _WHAT))

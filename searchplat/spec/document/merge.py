@@ -8,6 +8,7 @@ the old one mean nothing for the new one.
 
 from __future__ import annotations
 
+from searchplat.contract import FILE
 from searchplat.spec.document.nodes import Node
 
 Path = tuple[str, ...]
@@ -23,7 +24,7 @@ def merge(base: Node, over: Node, path: Path = ()) -> Node:
     """
     if isinstance(base.content, dict) and isinstance(over.content, dict):
         tag = _tag(path)
-        if tag is not None and tag in over.content and _differs(base.content.get(tag), over.content[tag]):
+        if tag is not None and (new := _kind(over, tag, path)) is not None and new != _kind(base, tag, path):
             return over
         entries = dict(base.content)
         for key, value in over.content.items():
@@ -74,8 +75,12 @@ def _tag(path: Path) -> str | None:
     return "name" if path[-1:] in (("data",), ("searcher",), ("scheduler",)) and not _holds_values(path[:-1]) else None
 
 
-def _differs(old: Node | None, new: Node) -> bool:
-    return old is None or old.plain() != new.plain()
+def _kind(node: Node, tag: str, path: Path) -> object:
+    """What the tag says; None if it says nothing. Data without a name that has a file is of the kind of all such."""
+    if path == ("data",) and tag not in node.fields:
+        return (str, FILE) if FILE in node.fields else None
+    found = node.fields.get(tag)
+    return None if found is None else (type(found.content), found.plain())
 
 
 def _holds_values(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from searchplat.spec.document.nodes import Node
@@ -261,6 +261,8 @@ class Fields:
     what: str = "this mapping"
     elsewhere: tuple[str, ...] = ()
     """Keys that stand in the file but were taken out before; only errors name them."""
+    instead: Mapping[str, str] = field(default_factory=dict)
+    """Required keys by another that may stand in their place in a file, before `read` sees it; for the schema."""
 
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """Return a dict of the keys that are there; a required one that is missing is `BROKEN`."""
@@ -300,7 +302,9 @@ class Fields:
             "additionalProperties": False if self.open is None else self.open.schema(partial=partial),
         }
         required = [name for name, item in self.fields.items() if item.required and not partial]
-        return {**schema, "required": required} if required else schema
+        choices = [{"anyOf": [{"required": [name]}, {"required": [self.instead[name]]}]} for name in required if name in self.instead]
+        required = [name for name in required if name not in self.instead]
+        return {**schema, **({"required": required} if required else {}), **({"allOf": choices} if choices else {})}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def filtered(interactions: Interactions, options: DataOptions, name: str) -> Int
         interactions = without_duplicates(interactions, keep_last=options.duplicates == "last")
     interactions = core(interactions, max(options.core, options.min_length), max(options.core, options.min_item))
     if not len(interactions):
-        shown = {key: value for key, value in options.model_dump(exclude_defaults=True).items() if key != "folder"}
+        shown = options.model_dump(mode="json", exclude=set(options.places), exclude_defaults=True)
         raise DataError(
             f"data {name}: no user with at least {max(options.core, options.min_length)} interactions is left after "
             f"the filters {shown or '(defaults)'}; loosen them."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,9 @@ class DataOptions(BaseModel):
     """Options that every data set has. Filters apply in the order in which they stand here."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    places: ClassVar[frozenset[str]] = frozenset({"folder"})
+    """Options that say where files lie, and nothing of what is in them."""
 
     folder: Path | None = Field(None, description="Where the published files lie, if not under SEARCHPLAT_DATA_DIR.")
     drop_untitled: bool = Field(False, description="Leave out items without a title.")
@@ -44,6 +47,10 @@ class DataOptions(BaseModel):
     attributes: tuple[str, ...] | None = Field(
         None, description="Item attributes in an item's sentence, in order; the data set's own choice by default."
     )
+
+    def content(self) -> dict[str, Any]:
+        """Those that a prepared folder depends on: not where files lie, nor what is ranked."""
+        return self.model_dump(mode="json", exclude={*self.places, "rank_met"})
 
 
 class ReDialOptions(DataOptions):
@@ -94,5 +101,6 @@ def parse_options(kind: type[O], name: str, options: Mapping[str, Any]) -> O:
             if part["type"] == "extra_forbidden":
                 wrong.append(f"{key} is not an option (known: {', '.join(kind.model_fields)})")
             else:
-                wrong.append(f"{key}: {part['msg']}, got {part['input']!r}")
+                told = part["msg"].removeprefix("Value error, ")
+                wrong.append(f"{key}: {told}, got {part['input']!r}" if key else told)
         raise InputError(f"data {name}: {'; '.join(wrong)}.") from error

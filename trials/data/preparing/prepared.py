@@ -34,9 +34,6 @@ from trials.data.source import Source, find_source
 FORMAT_VERSION = 4
 """Raise it when the same source files and options would give another prepared folder."""
 
-_NO_CONTENT = {"folder", "rank_met"}
-"""Options that say where the files lie and what is ranked, and change nothing in a prepared folder."""
-
 
 def prepare(request: DataRequest, assets: AssetSource) -> Path:
     """Return the prepared folder of a data set, making it first if need be.
@@ -65,10 +62,10 @@ def prepare(request: DataRequest, assets: AssetSource) -> Path:
         try:
             work.chmod(0o755)
             interactions = filtered(source.read(files, options), options, source.name)
-            keys = options.attributes or source.attributes
+            keys = source.sentence_keys(options, interactions)
             if options.requests_from_previous:
                 interactions = with_requests(interactions, keys, options.requests_from_previous, source.name)
-            about = {"format": FORMAT_VERSION, "options": options.model_dump(mode="json", exclude=_NO_CONTENT)}
+            about = {"format": FORMAT_VERSION, "options": options.content()}
             write_folder(work, source.name, interactions, keys, about)
             if place.exists():  # without its last file: not to be trusted
                 shutil.rmtree(place)
@@ -148,7 +145,7 @@ def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:
         "format": FORMAT_VERSION,
         "source": source.name,
         "version": source.version,
-        "options": options.model_dump(mode="json", exclude=_NO_CONTENT),
+        "options": options.content(),
         "files": [(path.name, _sha256_of(path)) for path in files],
     }
     return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]

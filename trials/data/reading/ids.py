@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from searchplat.errors import DataError
@@ -56,7 +56,7 @@ class Ids:
         """
         if (code := self._codes.get(name)) is not None:
             return code
-        if wrong := _wrong(name):
+        if wrong := wrong_with(name):
             raise DataError(f"{_place(path, line)} {self.what} id {wrong}, got {name[:80]!r}.")
         code = self._codes[name] = len(self._codes)
         if path not in self._paths[-1:]:
@@ -71,11 +71,11 @@ class Ids:
         Raises:
             DataError: If it does, or as `code`.
         """
-        if wrong := _wrong(name):
+        if wrong := wrong_with(name):
             raise DataError(f"{_place(path, line)} {self.what} id {wrong}, got {name[:80]!r}.")
         if len(self._plain) < len(self._codes):
-            self._plain = {_plain(own): own for own in self._codes}
-        if (other := self._plain.get(_plain(name), name)) != name:
+            self._plain = {plain_id(own): own for own in self._codes}
+        if (other := self._plain.get(plain_id(name), name)) != name:
             raise _alike(_place(path, line), self.what, name, self.place(other), other)
 
     @property
@@ -95,6 +95,15 @@ class Ids:
         return _place(self._paths[self._file[code]], self._line[code])
 
 
+def in_order(names: Collection[str]) -> list[str]:
+    """Ids in the order in which they are numbered: of whole numbers theirs, else that of the alphabet.
+
+    >>> in_order(["10", "9"]), in_order(["10", "9", "a"])
+    (['9', '10'], ['10', '9', 'a'])
+    """
+    return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else sorted(names)
+
+
 def refuse_alike(*parts: Ids) -> None:
     """Refuse ids that differ only in how they are written.
 
@@ -107,7 +116,7 @@ def refuse_alike(*parts: Ids) -> None:
     met: dict[str, tuple[str, Ids]] = {}
     for part in parts:
         for name in part.names:
-            other, where = met.setdefault(_plain(name), (name, part))
+            other, where = met.setdefault(plain_id(name), (name, part))
             if other != name:
                 raise _alike(part.place(name), part.what, name, where.place(other), other)
 
@@ -123,7 +132,7 @@ def _place(path: Path, line: int) -> str:
     return f"{path}:{line}" if line else f"{path}:"
 
 
-def _wrong(name: str) -> str | None:
+def wrong_with(name: str) -> str | None:
     """What is wrong with an id."""
     if not name:
         return "must not be empty"
@@ -136,7 +145,7 @@ def _wrong(name: str) -> str | None:
     return None
 
 
-def _plain(name: str) -> str:
+def plain_id(name: str) -> str:
     """The same for ids that differ only in how they are written."""
     if not name.isascii():
         name = unicodedata.normalize("NFKC", name)

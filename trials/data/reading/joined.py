@@ -86,15 +86,15 @@ def looked_over(found: Interactions, files: Sequence[Path]) -> Interactions:
     if files and not len(found):
         raise DataError(f"{files[0]}:1 must hold interactions, got none; get it again.")
     warnings = [*found.warnings, *filter(None, map(cut_off, files))]
-    if repeated := _repeated(found):
+    if again := repeated(found):
         warnings.append(
-            f"{repeated:,} of {len(found):,} interactions repeat another of the same user with the same item at the "
+            f"{again:,} of {len(found):,} interactions repeat another of the same user with the same item at the "
             "same time; each counts, unless the data option duplicates is set"
         )
     return replace(found, warnings=tuple(warnings))
 
 
-def _repeated(found: Interactions) -> int:
+def repeated(found: Interactions) -> int:
     """Interactions that equal an earlier one in user, item and time; without times nobody can tell."""
     if found.times_E is None or not len(found):
         return 0

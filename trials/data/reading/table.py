@@ -18,7 +18,7 @@ import numpy as np
 
 from searchplat.errors import DataError
 from trials.data.reading.encoding import read_bytes, text_of, without_mark
-from trials.data.reading.ids import Ids
+from trials.data.reading.ids import Ids, in_order
 from trials.data.reading.interactions import Floats, Ints
 
 _ROWS = 1 << 20
@@ -93,7 +93,7 @@ class Table:
         for rows in self._columns(column, "str", _ROWS):
             codes, names = pd.factorize(rows)
             parts.append(np.array([met.setdefault(str(name), len(met)) for name in names], dtype=np.int64)[codes])
-        keys = sorted(met, key=int) if all(key.isascii() and key.isdigit() for key in met) else sorted(met)
+        keys = in_order(met)
         places = np.empty(len(keys), dtype=np.int64)
         places[[met[key] for key in keys]] = np.arange(len(keys))
         codes = places[np.concatenate(parts)]
