@@ -141,7 +141,13 @@ def _check(chosen: dict[str, Any], json_: bool) -> None:
         show(line(("error" if problem.fatal else "warning", "bold"), f": {problem.sentence()}"))
     for note in report.notes:
         show(line(("note", "bold"), f": {note}"))
-    show("", table(("in the file", ">"), [(key.replace("_", " "), _figure(value, exact)) for key, value in report.summary.items()]))
+    show(
+        "",
+        table(
+            ("in the file", ">"),
+            [(key.replace("_", " "), _figure(value, exact)) for key, value in report.summary.items()],
+        ),
+    )
     if fatal:
         show("", "A search would refuse this file; mend the lines above, of which the first few are named.")
         raise typer.Exit(2)

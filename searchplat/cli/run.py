@@ -74,7 +74,7 @@ def run(
     last = spec.stages[-1]
     share = "" if last.data_fraction == 1 else f" ({last.data_fraction:.0%} of the users)"
     chosen = f": {text.values_line(values, 200)}" if values else ""
-    print(text.visible(f"{spec.method} on {spec.data.name}{share}{chosen}"), file=sys.stderr)
+    print(text.visible(f"{spec.method} on {spec.data.shown}{share}{chosen}"), file=sys.stderr)
 
     def tell(warning: str) -> None:
         print(text.visible(f"warning: {warning}"), file=sys.stderr)

@@ -60,7 +60,11 @@ class FileProblem:
         place = f"{self.file}:{self.lines[0]}" if self.lines else f"{self.file}:"
         column = "" if self.column is None else f" column {self.column[0]} ({self.column[1]!r}):"
         more = ", ..." if self.count > len(self.lines) else ""
-        lines = f" (in {self.count:,} lines: {', '.join(map(str, self.lines))}{more})" if self.count > 1 < len(self.lines) else ""
+        lines = (
+            f" (in {self.count:,} lines: {', '.join(map(str, self.lines))}{more})"
+            if self.count > 1 < len(self.lines)
+            else ""
+        )
         return f"{place}{column} {self.what}{lines}"
 
 

@@ -64,7 +64,7 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     spent = sum(trial.seconds for trial in snapshot.trials)
     lines = [
         ("method", spec.method),
-        ("data", f"{spec.data.name} ({options})" if options else spec.data.name),
+        ("data", f"{spec.data.shown} ({options})" if options else spec.data.shown),
         *([("ranked", snapshot.ranked)] if snapshot.ranked else []),
         ("scale", spec.scale or "none"),
         ("objective", goals),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from searchplat.contract import FILE
 from searchplat.spec.space import Layout, Space
 
 CONTROLS = "controls"
@@ -30,6 +31,12 @@ class DataSpec:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> str:
+        """What people call it: a file of their own by that file's name."""
+        own = self.options.get(FILE)
+        return Path(own).name if self.name == FILE and isinstance(own, str) else self.name
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
     spec = snapshot.spec
     scale = f" at scale {spec.scale}" if spec.scale else ""
     goal = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
-    first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.name}{scale}, {goal}")
+    first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.shown}{scale}, {goal}")
     first.append("  resumed" if around.resumed else "", style="yellow")
     left = "no estimate yet" if around.seconds_left is None else f"about {text.duration(around.seconds_left)} left"
     second = line(

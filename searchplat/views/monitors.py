@@ -135,7 +135,7 @@ class PlainMonitor:
         scale = f" at scale {spec.scale}" if spec.scale else ""
         done = f", {snapshot.ended} of them ended already" if info.resumed else ""
         self._say(
-            f"{info.name}: {spec.method} on {spec.data.name}{scale}; "
+            f"{info.name}: {spec.method} on {spec.data.shown}{scale}; "
             f"{text.plural(info.planned_trials, 'trial')}{done}, {info.slots} at once"
         )
         places = [("folder", str(info.folder)), ("MLflow", redact(info.tracking_uri)), ("Ray", info.dashboard_url)]

@@ -68,7 +68,7 @@ def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
     goal = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
     options = "".join(f", {key} {text.exact(value)}" for key, value in spec.data.options.items())
     parts: list[RenderableType] = [
-        line((spec.name, "bold"), f"  {spec.method} on {spec.data.name}{options}{scale}"),
+        line((spec.name, "bold"), f"  {spec.method} on {spec.data.shown}{options}{scale}"),
         line(goal),
         "",
         _axes_table(spec),

@@ -147,7 +147,7 @@ def one_screen(one: Standing) -> RenderableType:
         states += [("trials  ", "dim") if not states else "  ", (f"{number} {state}", STATE_STYLES[state])]
     driver = "a driver is at work now" if one.running else "no driver is at work now"
     parts: list[RenderableType] = [
-        line((snapshot.name, "bold"), f"  {one.words}  {spec.method} on {spec.data.name}{scale}"),
+        line((snapshot.name, "bold"), f"  {one.words}  {spec.method} on {spec.data.shown}{scale}"),
         line(("driver  ", "dim"), f"{driver}; last event {_ago(one.last)}"),
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),

@@ -27,6 +27,7 @@ class CRAMER(RecommenderMethod):
     name = "cramer"
     summary = "natural-language requests mask the rows and columns of a frozen SASRec or BERT4Rec"
     paper = "CRAMER: Control via Request-Aware Masking for Editing Recommenders, under review, 2025"
+    reads_texts = True
     prepared_by = ("backbone", "encoder")
     Config = CRAMERConfig
     published = papers.CRAMER

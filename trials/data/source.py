@@ -39,6 +39,7 @@ class Source:
             the papers that use it.
         published: How large papers say that it is.
         version: Raise it when `reader` reads the same files in another way.
+        tells_leak: Whether its warnings say how much of the training is later than what is tested.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Source:
     published: tuple[PublishedSize, ...] = ()
     packed: bool = False
     version: int = 1
+    tells_leak: bool = False
 
     def parse(self, options: Mapping[str, Any]) -> DataOptions:
         """Check options.

@@ -21,6 +21,8 @@ NOT_LOOKED_FOR = {"lambda_cl": 0.0, "cf_epochs": 0}
 class DualMethod(RecommenderMethod):
     """A method around `DualModel`: give it a name, a `Config` with `VARIANTS`, and its model's class."""
 
+    reads_texts = True
+
     @abstractmethod
     def model(self) -> type[DualModel]:
         """The model's class, imported on demand: it loads torch."""

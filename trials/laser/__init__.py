@@ -31,6 +31,7 @@ class Laser(RecommenderMethod):
         "ACL submission"
     )
     Config = LaserConfig
+    reads_texts = True
     prepared_by = ("backbone", "id_recommender")
     published = papers.LASER
 

@@ -106,7 +106,7 @@ def _measure(model: Recommender, config: LaserConfig, data: SearchData) -> dict[
     ranks_U = target_ranks(
         model,
         data.valid_queries(),
-        data.valid_target_U,
+        data.valid_target_U[data.valid_rows],
         batch_size=config.eval_batch_size,
         rank_met=data.rank_met,
     )

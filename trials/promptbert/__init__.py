@@ -27,6 +27,7 @@ class PromptBERT(RecommenderMethod):
 
     name = "promptbert"
     summary = "masked language model over prompts of titles, genres and ratings, with a multi-interest head"
+    reads_texts = True
     paper = (
         "Multi-Interest Sequential Recommendation Based on Prompt-Oriented BERT, International Journal of Networking "
         "and Computing"

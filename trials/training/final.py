@@ -138,11 +138,14 @@ class FinalLoop(Loop):
         final = open_final(self._job.trial.data, self._job.trial.assets, permit)
         negatives_UM = sampled(self.config, final, self._job.trial.assets)
         names = list(dict.fromkeys(name.removeprefix(SAMPLED) for name in metrics_wanted))
-        found_CU, found = self.measure(final.test_queries(), final.test_target_U, negatives_UM, names)
+        rows = final.test_rows
+        targets_T = final.test_target_U[rows]
+        negatives_TM = None if negatives_UM is None else negatives_UM[rows]
+        found_CU, found = self.measure(final.test_queries(), targets_T, negatives_TM, names)
         if self._job.rank == 0:
             files = dict(zip((RANKS, SAMPLED_RANKS), found_CU, strict=False))
             if any(is_cold(name) for name in names):
-                files[COLD_RANKS] = self.cold_ranks(found_CU[0], final.test_target_U)
+                files[COLD_RANKS] = self.cold_ranks(found_CU[0], targets_T)
             self._keep(files)
         self._meet()
         return Tested(found, found_CU.shape[1], self.folder / RANKS)

@@ -128,8 +128,10 @@ class Loop:
         losses = self._train()
         trained = time.perf_counter()
         if all(math.isfinite(value) for value in losses.values()):
+            rows = self.data.valid_rows
+            negatives_VM = None if self.negatives_UM is None else self.negatives_UM[rows]
             ranks_CU, scores = self.measure(
-                self.data.valid_queries(), self.data.valid_target_U, self.negatives_UM, self.config.metrics
+                self.data.valid_queries(), self.data.valid_target_U[rows], negatives_VM, self.config.metrics
             )
             self.model.after_validation(self._epoch, ranks_CU[0], scores)
             diagnostics = self.model.diagnostics()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
+from searchplat.errors import InputError
 from trials.training.config import LoopConfig
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class RecommenderMethod(ABC):
     """Authors, title, venue, year; empty for a method without one."""
     prepared_by: ClassVar[tuple[str, ...]] = ()
     """Fields with choices of which each needs a `prepare` of its own; see `searchplat.contract.Method.prepare`."""
+    reads_texts: ClassVar[bool] = False
+    """Whether it reads what the data says of items, and so cannot do with items that have ids alone."""
     Config: ClassVar[type[LoopConfig]] = LoopConfig
     """Typed config; every field documented with its unit and range."""
 
@@ -81,11 +84,17 @@ class RecommenderMethod(ABC):
         """Fetch and prepare the data, and draw sampled negatives; a method that needs weights as well extends this.
 
         Raises:
-            InputError: If the data cannot be had or read, or some user has met all but fewer items than are sampled.
+            InputError: If the data cannot be had or read, says nothing of items though the method reads texts, or some
+                user has met all but fewer items than are sampled.
         """
         from trials.data import open_search, prepare
 
         prepare(data, assets)
+        if self.reads_texts and not open_search(data, assets).has_texts:
+            raise InputError(
+                f"data {data.name}: method {self.name} reads texts of items, and this data has none; name the column "
+                "of their titles (title: ...) or a file of items (items: ...), or take a method by ids alone, as sasrec."
+            )
         if config.sampled_negatives:
             sampled(config, open_search(data, assets), assets)
 

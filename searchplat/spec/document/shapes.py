@@ -302,7 +302,11 @@ class Fields:
             "additionalProperties": False if self.open is None else self.open.schema(partial=partial),
         }
         required = [name for name, item in self.fields.items() if item.required and not partial]
-        choices = [{"anyOf": [{"required": [name]}, {"required": [self.instead[name]]}]} for name in required if name in self.instead]
+        choices = [
+            {"anyOf": [{"required": [name]}, {"required": [self.instead[name]]}]}
+            for name in required
+            if name in self.instead
+        ]
         required = [name for name in required if name not in self.instead]
         return {**schema, **({"required": required} if required else {}), **({"allOf": choices} if choices else {})}
 

@@ -155,6 +155,8 @@ class TextColumns:
     first_line: int
     atomic: bool
     problems: list[FileProblem] = field(default_factory=list)
+    counted: list[int] = field(default_factory=list)
+    """Rows of each reading."""
 
     def read(self, names: Sequence[str]) -> list[Any]:
         import pyarrow as pa
@@ -191,8 +193,9 @@ class TextColumns:
             self._ragged()
             refuse(self.problems)
             raise DataError(f"{self.path} cannot be read as text separated by {self.separator!r}: {error}.") from error
-        if ragged:
+        if ragged or (self._quoted and any(map(_endless, table.columns))):
             self._ragged()
+        self.counted.append(table.num_rows)
         return [table.column(place).unify_dictionaries().combine_chunks() for place in places]
 
     @cached_property
@@ -204,9 +207,7 @@ class TextColumns:
         """The line of each whole row; line and width of those that are not; the line of a quote that never ends."""
         lines, ragged, width = [], [], len(self.names)
         quoting = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        reader = csv.reader(
-            io.StringIO(self.body.decode(), newline=""), delimiter=self.separator, quoting=quoting
-        )
+        reader = csv.reader(io.StringIO(self.body.decode(), newline=""), delimiter=self.separator, quoting=quoting)
         before = 0
         try:
             for record in reader:
@@ -224,7 +225,11 @@ class TextColumns:
         plain = not self._quoted and b"\n\n" not in self.body and not self.body.startswith(b"\n")
         if plain and not self.problems:
             return np.arange(self.body.count(b"\n")) + self.first_line
-        return self._records[0]
+        lines_E, _, endless = self._records
+        if endless is None or not self.counted:
+            return lines_E
+        missing = self.counted[-1] - len(lines_E)  # within the endless field nobody can count
+        return np.concatenate([lines_E, np.full(max(0, missing), endless, dtype=np.int64)])
 
     def _ragged(self) -> None:
         _, found, endless = self._records
@@ -237,6 +242,11 @@ class TextColumns:
         if endless is not None:
             rule = "a field has more than 128 KiB; a quote that never ends makes one of all lines after it"
             self.problems.append(FileProblem(str(self.path), (endless,), None, rule, 1, True))
+
+
+def _endless(column: Any) -> bool:
+    """Whether a text is longer than the standard library's reader of csv takes."""
+    return any(len(text) > csv.field_size_limit() for chunk in column.chunks for text in chunk.dictionary.to_pylist())
 
 
 def refuse(problems: Sequence[FileProblem]) -> None:
@@ -357,7 +367,9 @@ def _separator(path: Path, header: str, wanted: Sequence[str]) -> str:
     best = max(SEPARATORS, key=fits)
     if fits(best)[1] < 2:
         known = ", ".join(repr(each) for each in SEPARATORS)
-        raise DataError(f"{path}:1 header must have fields separated by one of {known}, got {shown(header)}; say `separator`.")
+        raise DataError(
+            f"{path}:1 header must have fields separated by one of {known}, got {shown(header)}; say `separator`."
+        )
     return best
 
 

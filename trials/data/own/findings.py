@@ -45,9 +45,7 @@ class Findings:
             self.bad_E |= wrong_E
         lines = tuple(self.columns.lines_E[rows[:SHOWN]].tolist())
         place = None if column is None else (list(self.columns.names).index(column) + 1, column)
-        self.problems.append(
-            FileProblem(str(self.columns.path), lines, place, what(int(rows[0])), len(rows), fatal)
-        )
+        self.problems.append(FileProblem(str(self.columns.path), lines, place, what(int(rows[0])), len(rows), fatal))
 
     def whole(self, what: str, *, fatal: bool) -> None:
         """Note what concerns no single row."""
@@ -62,7 +60,10 @@ class Findings:
         for rule, codes in by_rule.items():
             wrong_E = np.isin(codes_E, codes)
             self.rows(
-                wrong_E, column, lambda row, rule=rule: f"{what} id {rule}, got {shown(names[codes_E[row]])}", fatal=True
+                wrong_E,
+                column,
+                lambda row, rule=rule: f"{what} id {rule}, got {shown(names[codes_E[row]])}",
+                fatal=True,
             )
         taken = sorted({code for codes in by_rule.values() for code in codes})
         good = [name for code, name in enumerate(names) if code not in set(taken)] if taken else list(names)
@@ -70,7 +71,15 @@ class Findings:
         self._alike(column, what, codes_E, names, _groups(good, str.casefold), "upper and lower case", fatal=False)
 
     def _alike(
-        self, column: str, what: str, codes_E: Ints, names: Sequence[str], groups: list[list[str]], how: str, *, fatal: bool
+        self,
+        column: str,
+        what: str,
+        codes_E: Ints,
+        names: Sequence[str],
+        groups: list[list[str]],
+        how: str,
+        *,
+        fatal: bool,
     ) -> None:
         if not groups:
             return
@@ -80,7 +89,10 @@ class Findings:
         counted = f"{len(groups):,} {what} ids differ" if len(groups) > 1 else f"{what} ids differ"
         remedy = "write each in one way" if fatal else f"they count as different {what}s"
         self.rows(
-            np.isin(codes_E, later), column, lambda row: f"{counted} from another in {how} only, as {first}; {remedy}", fatal=fatal
+            np.isin(codes_E, later),
+            column,
+            lambda row: f"{counted} from another in {how} only, as {first}; {remedy}",
+            fatal=fatal,
         )
 
 

@@ -64,7 +64,10 @@ def read_items(data: Path | pd.DataFrame, options: FileOptions, item: str, findi
     own.ids(key, "item", codes_E, names)
     again_E = _later(codes_E) & ~own.bad_E
     own.rows(
-        again_E, key, lambda row: f"item {shown(names[codes_E[row]])} must stand in one line only; take one out", fatal=True
+        again_E,
+        key,
+        lambda row: f"item {shown(names[codes_E[row]])} must stand in one line only; take one out",
+        fatal=True,
     )
     findings.problems += own.problems
     rows = np.flatnonzero(~own.bad_E)
@@ -88,7 +91,10 @@ def titles_of(column: Any, findings: Findings, name: str, items_E: Ints, kept: M
     other = np.zeros(len(kept), dtype=bool)
     other[rows[titled & (codes_E != first[items_E])]] = True
     findings.rows(
-        other, name, lambda row: f"an item has several titles, of which the first counts, got {shown(column[row].as_py())}", fatal=False
+        other,
+        name,
+        lambda row: f"an item has several titles, of which the first counts, got {shown(column[row].as_py())}",
+        fatal=False,
     )
     return [texts[code] if code >= 0 else "" for code in first.tolist()]
 

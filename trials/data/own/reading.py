@@ -47,9 +47,7 @@ class Examined:
     rows: int
 
 
-def read_own(
-    data: Path | pd.DataFrame, options: FileOptions, items: Path | pd.DataFrame | None = None
-) -> Interactions:
+def read_own(data: Path | pd.DataFrame, options: FileOptions, items: Path | pd.DataFrame | None = None) -> Interactions:
     """Interactions of a file or a data frame; users and items are numbered as `reading.table` does it.
 
     Args:
@@ -76,7 +74,9 @@ def examine(data: Path | pd.DataFrame, options: FileOptions, items: Path | pd.Da
     columns = open_columns(data, [name for name in named.values() if name], options.separator, options.columns)
     if columns.atomic:
         named |= {
-            key: name for key, name in _ATOMIC.items() if named[key] is None and (name in columns.names or key in ("user", "item"))
+            key: name
+            for key, name in _ATOMIC.items()
+            if named[key] is None and (name in columns.names or key in ("user", "item"))
         }
     if items is not None:
         named["title"] = None  # of the items, unless only the interactions have it
@@ -95,7 +95,11 @@ def examine(data: Path | pd.DataFrame, options: FileOptions, items: Path | pd.Da
 
 
 def _examined(
-    columns: Columns, named: dict[str, str], arrays: dict[str, Any], options: FileOptions, items: Path | pd.DataFrame | None
+    columns: Columns,
+    named: dict[str, str],
+    arrays: dict[str, Any],
+    options: FileOptions,
+    items: Path | pd.DataFrame | None,
 ) -> Examined:
     rows = len(arrays["user"])
     findings = Findings(columns, np.zeros(rows, dtype=bool), list(columns.problems))
@@ -111,7 +115,7 @@ def _examined(
         notes.append(_without_times(columns))
     ratings_E = _ratings(arrays["rating"], findings, named["rating"]) if "rating" in arrays else None
     kept = ~findings.bad_E
-    users, users_E = _numbered(columns, "user", *coded["user"], kept)
+    _, users_E = _numbered(columns, "user", *coded["user"], kept)
     met, met_E = _numbered(columns, "item", *coded["item"], kept)
     known = Items(Ids("item"), {})
     if items is not None:
@@ -135,7 +139,11 @@ def _examined(
         times_E=None if times_E is None else times_E[kept],
         item_keys=joined.keys,
         attributes=joined.attributes,
-        warnings=(*joined.warnings, *notes, *(problem.sentence() for problem in findings.problems if not problem.fatal)),
+        warnings=(
+            *joined.warnings,
+            *notes,
+            *(problem.sentence() for problem in findings.problems if not problem.fatal),
+        ),
         unmet_items=joined.unmet,
     )
     return Examined(found, _ordered(findings.problems), (*notes, *joined.warnings), rows)

@@ -39,7 +39,9 @@ class FileSource(Source):
         """As `files`, which needs no assets here."""
         assert isinstance(options, FileOptions)
         if options.file is None:
-            raise InputError("data: file must name a file of interactions, as {file: my.csv, user: customer, item: sku}.")
+            raise InputError(
+                "data: file must name a file of interactions, as {file: my.csv, user: customer, item: sku}."
+            )
         return tuple(
             _there(resolve(path, f"data: {key}"), key)
             for key, path in (("file", options.file), ("items", options.items))
@@ -91,4 +93,5 @@ OWN_FILE = FileSource(
     reader=_read,
     attributes=(),
     options=FileOptions,
+    tells_leak=True,
 )

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from searchplat.contract import TestPermit
 from searchplat.errors import TestSplitError
+from trials.data.preparing.selection import NO_TARGET, places_of
 
 IntArray = NDArray[np.integer[Any]]
 FloatArray = NDArray[np.floating[Any]]
@@ -62,6 +63,19 @@ class Queries:
             None if self.ratings is None else self.ratings[within],
         )
 
+    def of(self, rows: IntArray) -> Queries:
+        """Some of the queries, by their rows in order."""
+        if len(rows) == len(self):
+            return self
+        places, offsets = places_of(np.asarray(self.offsets, dtype=np.int64), np.asarray(rows, dtype=np.int64))
+        return Queries(
+            self.users_B[rows],
+            self.items[places],
+            offsets,
+            None if self.requests is None else [self.requests[row] for row in rows.tolist()],
+            None if self.ratings is None else self.ratings[places],
+        )
+
 
 @dataclass(frozen=True)
 class SearchData:
@@ -69,10 +83,11 @@ class SearchData:
 
     Args:
         name: The data set's name.
-        train_items: `[E]` int32, users one after the other, oldest first; the last two items of every
-            user's full sequence (validation, test) are not among them.
+        train_items: `[E]` int32, users one after the other, oldest first; validation and test
+            items (leave-one-out: the last two of every user's full sequence) are not among them.
         train_offsets: `[U + 1]` int64; user u is `train_items[train_offsets[u]:train_offsets[u+1]]`.
-        valid_target_U: `[U]` int32, the second last item of every user.
+        valid_target_U: `[U]` int32, the validation item of every user, the second last one unless a space splits
+            otherwise; `NO_TARGET` where a user has none, who only trains.
         users_U: `[U]` int64, row of each user in the whole prepared data set.
         num_items: `N`.
         sentences: `[N]` item sentences, `key value key value ...` (DARec, section 2.2.1).
@@ -117,16 +132,27 @@ class SearchData:
         """Training items of a user, oldest first."""
         return self.train_items[self.train_offsets[user] : self.train_offsets[user + 1]]
 
+    @property
+    def has_texts(self) -> bool:
+        """Whether anything is known of any item but its id."""
+        return any(text for column in self.attributes.values() for text in column)
+
+    @property
+    def valid_rows(self) -> IntArray:
+        """`[V]` rows of the users who have a validation item."""
+        return np.flatnonzero(np.asarray(self.valid_target_U) != NO_TARGET)
+
     def valid_queries(self) -> Queries:
-        """One query a user: the training sequence, whose answer is `valid_target_U`."""
+        """One query for each of `valid_rows`: the training sequence, whose answer is in `valid_target_U`."""
         users_U = np.arange(self.num_users, dtype=np.int64)
-        return Queries(
+        queries = Queries(
             users_U,
             self.train_items,
             self.train_offsets,
             self.valid_requests_U if len(self.valid_requests_U) else None,
             self.ratings if len(self.ratings) else None,
         )
+        return queries.of(self.valid_rows)
 
     def popularity_N(self) -> IntArray:
         """`[N]` number of training interactions of each item."""
@@ -162,7 +188,8 @@ class FinalData:
 
     Args:
         search: The same users' training and validation data.
-        test_target_U: `[U]` int32, the last item of every user.
+        test_target_U: `[U]` int32, the test item of every user, the last one unless a space splits otherwise;
+            `NO_TARGET` where a user has none.
         permit: Promotion's leave to open it.
         test_requests_U: `[U]` what was asked before the test interactions; empty if the data set has no requests.
 
@@ -179,15 +206,23 @@ class FinalData:
         if not isinstance(self.permit, TestPermit):
             raise TestSplitError(f"the test split is opened with promotion's permit, got {self.permit!r}")
 
+    @property
+    def test_rows(self) -> IntArray:
+        """`[T]` rows of the users who have a test item; they have a validation item as well."""
+        return np.flatnonzero(np.asarray(self.test_target_U) != NO_TARGET)
+
     def test_queries(self) -> Queries:
-        """One query a user: training sequence and validation item, whose answer is `test_target_U`."""
+        """One query for each of `test_rows`: training sequence and validation item, whose answer is `test_target_U`."""
         search = self.search
-        offsets = search.train_offsets + np.arange(search.num_users + 1)
-        ends_U = search.train_offsets[1:]
-        return Queries(
+        rows = search.valid_rows
+        ends_V = np.asarray(search.train_offsets)[1:][rows]
+        further_U = np.zeros(search.num_users + 1, dtype=np.int64)
+        further_U[rows + 1] = 1
+        queries = Queries(
             np.arange(search.num_users, dtype=np.int64),
-            np.insert(search.train_items, ends_U, search.valid_target_U),
-            offsets,
+            np.insert(search.train_items, ends_V, search.valid_target_U[rows]),
+            search.train_offsets + np.cumsum(further_U),
             self.test_requests_U if len(self.test_requests_U) else None,
-            np.insert(search.ratings, ends_U, search.valid_rating_U) if len(search.ratings) else None,
+            np.insert(search.ratings, ends_V, search.valid_rating_U[rows]) if len(search.ratings) else None,
         )
+        return queries.of(self.test_rows)

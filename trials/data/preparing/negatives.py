@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from searchplat.contract import AssetSource
 from searchplat.errors import InputError
 from trials.data.preparing.dataset import FinalData, IntArray, SearchData
+from trials.data.preparing.selection import NO_TARGET
 from trials.data.whole_files import write_atomically
 
 By = Literal["uniform", "popularity"]
@@ -97,7 +98,9 @@ def stored_negatives(
 def _met(search: SearchData, test_U: IntArray | None) -> NDArray[np.int64]:
     """Sorted cells `user * N + item` of everything that users interacted with."""
     rows_U = np.arange(search.num_users, dtype=np.int64)
-    parts = [(np.repeat(rows_U, np.diff(search.train_offsets)), search.train_items), (rows_U, search.valid_target_U)]
-    if test_U is not None:
-        parts.append((rows_U, test_U))
+    parts = [(np.repeat(rows_U, np.diff(search.train_offsets)), search.train_items)]
+    for targets_U in (search.valid_target_U, test_U):
+        if targets_U is not None:
+            there_U = np.asarray(targets_U) != NO_TARGET
+            parts.append((rows_U[there_U], targets_U[there_U]))
     return np.unique(np.concatenate([users * search.num_items + items for users, items in parts]))

@@ -3,14 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from searchplat.errors import InputError
 
 O = TypeVar("O", bound="DataOptions")  # noqa: E741  (one letter, as type variables are)
+
+
+WHOLE = "leave-one-out"
+
+
+class Split(BaseModel):
+    """Where sequences are cut, if not before each user's last two interactions: by time, or by a share of each user.
+
+    After a user's cut comes the validation item, then the test item; the rest is not used.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: float | str | None = Field(
+        None,
+        description="Train on what is before this moment: a date as ISO 8601 (UTC), or a share in (0, 1) of all "
+        "interactions, the earliest.",
+    )
+    ratio: float | None = Field(None, gt=0, lt=1, description="Train on this share of each user's interactions.")
+
+    @model_validator(mode="after")
+    def _one(self) -> Split:
+        if (self.time is None) == (self.ratio is None):
+            raise ValueError("a split is {time: ...} or {ratio: ...}, one of the two")
+        if isinstance(self.time, float) and not 0 < self.time < 1:
+            raise ValueError("time must be a share in (0, 1), or a date such as 2024-01-31")
+        if isinstance(self.time, str):
+            try:
+                datetime.fromisoformat(self.time)
+            except ValueError as error:
+                raise ValueError("time must be a date such as 2024-01-31, or a share in (0, 1)") from error
+        return self
+
+    @property
+    def moment(self) -> float | None:
+        """The date in seconds since 1970; None if it is none."""
+        if not isinstance(self.time, str):
+            return None
+        date = datetime.fromisoformat(self.time)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 class DataOptions(BaseModel):
@@ -34,6 +75,11 @@ class DataOptions(BaseModel):
         1, ge=1, description="Interactions an item needs; repeated together with core and min_length."
     )
     min_length: int = Field(3, ge=3, description="Interactions a user needs: one each to train, validate and test.")
+    split: Split | None = Field(
+        None,
+        description="{time: ...} or {ratio: ...}; by default leave-one-out: each user's last interaction is the "
+        "test, the one before it the validation.",
+    )
     rank_met: bool = Field(
         True, description="Rank what a user has met already as well; false leaves it out of the user's rankings."
     )
@@ -50,7 +96,17 @@ class DataOptions(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """Those that a prepared folder depends on: not where files lie, nor what is ranked."""
-        return self.model_dump(mode="json", exclude={*self.places, "rank_met"})
+        whole = {"split"} if self.split is None else set()  # prepared folders of before had no such key
+        return self.model_dump(mode="json", exclude={*self.places, "rank_met", *whole})
+
+    @field_validator("split", mode="before")
+    @classmethod
+    def _whole(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value != WHOLE:
+                raise ValueError(f"must be {WHOLE}, {{time: ...}} or {{ratio: ...}}")
+            return None
+        return value
 
 
 class ReDialOptions(DataOptions):

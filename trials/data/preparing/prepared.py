@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from searchplat.contract import AssetSource, DataRequest, TestPermit, refuse_if_sealed
 from searchplat.errors import DataError, TestSplitError, TryAgainError
+from trials.data.preparing import splits
 from trials.data.preparing.dataset import FinalData, SearchData
 from trials.data.preparing.filters import filtered
 from trials.data.preparing.options import DataOptions
@@ -66,7 +67,12 @@ def prepare(request: DataRequest, assets: AssetSource) -> Path:
             if options.requests_from_previous:
                 interactions = with_requests(interactions, keys, options.requests_from_previous, source.name)
             about = {"format": FORMAT_VERSION, "options": options.content()}
-            write_folder(work, source.name, interactions, keys, about)
+            interactions, cut = splits.cut(interactions, options.split, source.name)
+            told = splits.leak(interactions, cut) if source.tells_leak else None
+            if told is not None:
+                interactions = replace(interactions, warnings=(*interactions.warnings, told))
+            facts = {} if options.split is None else splits.facts(interactions, cut)
+            write_folder(work, source.name, interactions, cut, keys, about, facts)
             if place.exists():  # without its last file: not to be trusted
                 shutil.rmtree(place)
             work.rename(place)
@@ -101,7 +107,13 @@ def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) ->
     folder = prepare(request, assets)
     search = _open(folder, request)
     test_target_U, test_requests_U = open_test(folder, np.asarray(search.users_U, dtype=np.int64))
-    return FinalData(search, test_target_U, permit, test_requests_U)
+    final = FinalData(search, test_target_U, permit, test_requests_U)
+    if not len(final.test_rows):
+        raise DataError(
+            f"data {request.name}: none of {search.num_users:,} users has an interaction to test with after the split; "
+            "raise the share of users."
+        )
+    return final
 
 
 def fingerprint(name: str, assets: AssetSource, options: Mapping[str, Any]) -> str:
@@ -136,7 +148,13 @@ def warnings(name: str, assets: AssetSource, options: Mapping[str, Any]) -> list
 def _open(folder: Path, request: DataRequest) -> SearchData:
     users_U = select_users(int(read_meta(folder)["statistics"]["users"]), request.fraction, request.seed)
     rank_met = find_source(request.name).parse(request.options).rank_met
-    return replace(open_users(folder, request.name, users_U), rank_met=rank_met)
+    found = replace(open_users(folder, request.name, users_U), rank_met=rank_met)
+    if not len(found.valid_rows):
+        raise DataError(
+            f"data {request.name}: none of {len(users_U):,} users has an interaction to validate with after the split; "
+            "raise the share of users."
+        )
+    return found
 
 
 def _key(source: Source, options: DataOptions, files: tuple[Path, ...]) -> str:

@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 from searchplat.errors import InputError
 from trials.data.reading.interactions import Ints
 
+NO_TARGET = -1
+"""Stands for the validation or test item of a user who has none; such users train only."""
+
 
 @dataclass(frozen=True)
-class LeftOut:
-    """Sequences cut by leave-one-out. Shape letters: `U` users, `E` training interactions.
+class Cut:
+    """Sequences cut in training, validation and test. Shape letters: `U` users, `E` training interactions.
 
     Args:
         train_items: `[E]` int32, users one after the other, oldest first.
         train_offsets: `[U + 1]` int64.
-        valid_U: `[U]` int32, every user's second last item.
-        test_U: `[U]` int32, every user's last item.
+        valid_U: `[U]` int32, every user's item after the training interactions, or `NO_TARGET`.
+        test_U: `[U]` int32, the item after that, or `NO_TARGET`.
         train_E: `[E]` int64, where in the uncut sequences the training interactions stand.
-        ends_U: `[U]` int64, where every user's sequence ends: the test interaction stands one place before, the
-            validation interaction two.
+        valid_at_U, test_at_U: `[U]` int64, where the validation and the test interactions stand, or -1.
     """
 
     train_items: NDArray[np.int32]
@@ -31,10 +33,11 @@ class LeftOut:
     valid_U: NDArray[np.int32]
     test_U: NDArray[np.int32]
     train_E: Ints
-    ends_U: Ints
+    valid_at_U: Ints
+    test_at_U: Ints
 
 
-def leave_one_out(users_E: Ints, items_E: Ints) -> LeftOut:
+def leave_one_out(users_E: Ints, items_E: Ints) -> Cut:
     """Cut the last item (test) and the second last (validation) off every user's sequence.
 
     Args:
@@ -44,14 +47,32 @@ def leave_one_out(users_E: Ints, items_E: Ints) -> LeftOut:
     lengths_U = np.bincount(users_E)
     assert len(lengths_U) > 0
     assert lengths_U.min() >= 3
+    return cut_after(users_E, items_E, lengths_U - 2)
+
+
+def cut_after(users_E: Ints, items_E: Ints, trained_U: Ints) -> Cut:
+    """Train on each user's first interactions; the next one validates, the one after it tests, the rest is not used.
+
+    Args:
+        users_E: Sorted, 0..U-1 without gaps.
+        items_E: In each user's order.
+        trained_U: How many to train on, at least one.
+    """
+    lengths_U = np.bincount(users_E)
+    assert trained_U.min() >= 1
     ends_U = np.cumsum(lengths_U)
-    trained = np.ones(len(items_E), dtype=bool)
-    trained[ends_U - 1] = False
-    trained[ends_U - 2] = False
-    train_E = np.flatnonzero(trained)
+    starts_U = ends_U - lengths_U
+    within_E = np.arange(len(items_E)) - np.repeat(starts_U, lengths_U)
+    train_E = np.flatnonzero(within_E < np.repeat(trained_U, lengths_U))
     narrow_E = items_E.astype(np.int32)
-    offsets = np.concatenate([[0], np.cumsum(lengths_U - 2)]).astype(np.int64)
-    return LeftOut(narrow_E[train_E], offsets, narrow_E[ends_U - 2], narrow_E[ends_U - 1], train_E, ends_U)
+    offsets = np.concatenate([[0], np.cumsum(np.minimum(trained_U, lengths_U))]).astype(np.int64)
+
+    def after(count: int) -> tuple[Ints, NDArray[np.int32]]:
+        at_U = np.where(trained_U + count < lengths_U, starts_U + trained_U + count, -1)
+        return at_U, np.where(at_U >= 0, narrow_E[at_U], np.int32(NO_TARGET)).astype(np.int32)
+
+    (valid_at_U, valid_U), (test_at_U, test_U) = after(0), after(1)
+    return Cut(narrow_E[train_E], offsets, valid_U, test_U, train_E, valid_at_U, test_at_U)
 
 
 def select_users(num_users: int, fraction: float, seed: int) -> Ints:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from searchplat.contract import TEST_FILE, TEST_REQUESTS
 from searchplat.errors import DataError
 from trials.data.preparing.dataset import IntArray, SearchData
-from trials.data.preparing.selection import LeftOut, leave_one_out, places_of
+from trials.data.preparing.selection import Cut, places_of
 from trials.data.preparing.texts import TextColumn
 from trials.data.reading.interactions import Floats, Interactions, Ints
 from trials.data.reading.lines import LARGEST_RATING, LARGEST_TIME
@@ -37,7 +37,7 @@ META = "meta.json"
 
 
 @dataclass(frozen=True)
-class Cut:
+class Content:
     """Everything that a search may see, in memory, before it is written; shapes as in `SearchData`."""
 
     arrays: Mapping[str, NDArray[Any]]
@@ -58,40 +58,47 @@ class Cut:
 
 
 def write_folder(
-    folder: Path, name: str, interactions: Interactions, sentence_keys: Sequence[str], about: Mapping[str, Any]
+    folder: Path,
+    name: str,
+    interactions: Interactions,
+    cut: Cut,
+    sentence_keys: Sequence[str],
+    about: Mapping[str, Any],
+    facts: Mapping[str, Any],
 ) -> None:
-    """Cut the sequences and write them all, durably.
+    """Write cut sequences, durably.
 
     Args:
         folder: Empty.
         name: The data set's.
         interactions: Filtered.
+        cut: Of them.
         sentence_keys: The attributes that make an item's sentence.
         about: More to keep in `meta.json`.
+        facts: More to keep in its statistics.
 
     Raises:
         InputError: If a sentence asks for an attribute that there is not.
         DataError: If a rating or a time is out of all bounds.
     """
-    left = leave_one_out(interactions.users_E, interactions.items_E)
-    cut = _cut(name, left, interactions, sentence_keys)
-    for key, array in cut.arrays.items():
+    content = _content(name, cut, interactions, sentence_keys)
+    for key, array in content.arrays.items():
         np.save(folder / f"{key}.npy", array)
-    for key, texts in cut.texts.items():
+    for key, texts in content.texts.items():
         TextColumn.write(texts, folder / key)
-    np.save(folder / TEST_FILE, left.test_U)
+    np.save(folder / TEST_FILE, cut.test_U)
     if interactions.requests_E is not None:
-        TextColumn.write(interactions.requests_E[left.ends_U - 1].tolist(), folder / TEST_REQUESTS)
+        TextColumn.write(_requests(interactions.requests_E, cut.test_at_U), folder / TEST_REQUESTS)
     meta = {
         "name": name,
         **about,
-        "attributes": cut.attributes,
+        "attributes": content.attributes,
         "ratings": interactions.ratings_E is not None,
         "times": interactions.times_E is not None,
         "requests": interactions.requests_E is not None,
-        "content": cut.digest(name),
+        "content": content.digest(name),
         "warnings": interactions.warnings,
-        "statistics": _statistics(interactions),
+        "statistics": {**_statistics(interactions), **facts},
     }
     (folder / META).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
     for path in folder.iterdir():
@@ -167,19 +174,18 @@ def open_test(folder: Path, users_U: Ints) -> tuple[IntArray, Sequence[str]]:
     return _array(folder, Path(TEST_FILE).stem)[users_U], requests
 
 
-def _cut(name: str, left: LeftOut, found: Interactions, sentence_keys: Sequence[str]) -> Cut:
-    valid_at_U = left.ends_U - 2
+def _content(name: str, cut: Cut, found: Interactions, sentence_keys: Sequence[str]) -> Content:
     arrays: dict[str, NDArray[Any]] = {
-        "train_items": left.train_items,
-        "train_offsets": left.train_offsets,
-        "valid": left.valid_U,
+        "train_items": cut.train_items,
+        "train_offsets": cut.train_offsets,
+        "valid": cut.valid_U,
     }
     if found.ratings_E is not None:
         ratings_E = _bounded(name, "rating", found.ratings_E, LARGEST_RATING).astype(np.float32)
-        arrays |= {"train_ratings": ratings_E[left.train_E], "valid_ratings": ratings_E[valid_at_U]}
+        arrays |= {"train_ratings": ratings_E[cut.train_E], "valid_ratings": _ratings(ratings_E, cut.valid_at_U)}
     if found.times_E is not None:
         times_E = np.floor(_bounded(name, "time", found.times_E, LARGEST_TIME)).astype(np.int64)
-        arrays["train_times"] = times_E[left.train_E]
+        arrays["train_times"] = times_E[cut.train_E]
     texts: dict[str, Sequence[str]] = {
         "sentences": item_sentences(found, sentence_keys, name),
         "titles": item_titles(found),
@@ -189,9 +195,17 @@ def _cut(name: str, left: LeftOut, found: Interactions, sentence_keys: Sequence[
     for place, key in enumerate(attributes):
         texts[f"attribute-{place}"] = [one_line(text) for text in found.attributes[key]]
     if found.requests_E is not None:
-        texts["train_requests"] = found.requests_E[left.train_E].tolist()
-        texts["valid_requests"] = found.requests_E[valid_at_U].tolist()
-    return Cut(arrays, texts, attributes)
+        texts["train_requests"] = found.requests_E[cut.train_E].tolist()
+        texts["valid_requests"] = _requests(found.requests_E, cut.valid_at_U)
+    return Content(arrays, texts, attributes)
+
+
+def _ratings(ratings_E: NDArray[np.float32], at_U: Ints) -> NDArray[np.float32]:
+    return np.where(at_U >= 0, ratings_E[at_U], np.float32(0))
+
+
+def _requests(requests_E: NDArray[np.object_], at_U: Ints) -> list[str]:
+    return [requests_E[at] if at >= 0 else "" for at in at_U.tolist()]
 
 
 def _bounded(name: str, what: str, values_E: Floats, largest: float) -> Floats:

@@ -29,6 +29,10 @@ from searchplat.spec.document.strict_yaml import read_file
         ),
         ("{data: {name: x, k: 1}}", "{data: {name: y}}", {"data": {"name": "y"}}),
         ("{data: {name: x, k: 1}}", "{data: {k: null}}", {"data": {"name": "x", "k": None}}),
+        ("{data: {name: x, k: 1}}", "{data: {file: a}}", {"data": {"file": "a"}}),
+        ("{data: {file: a, user: u}}", "{data: {file: b}}", {"data": {"file": "b", "user": "u"}}),
+        ("{data: {file: a, user: u}}", "{data: {name: x}}", {"data": {"name": "x"}}),
+        ("{data: {file: a, user: u}}", "{data: {core: 5}}", {"data": {"file": "a", "user": "u", "core": 5}}),
         ("{searcher: {name: pr, steps: 3}}", "{searcher: {name: tpe}}", {"searcher": {"name": "tpe"}}),
         ("{fixed: {name: x, k: 1}}", "{fixed: {name: y}}", {"fixed": {"name": "y", "k": 1}}),
         (

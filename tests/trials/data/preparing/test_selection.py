@@ -29,7 +29,8 @@ def test_leave_one_out(found: list[list[int]]) -> None:
     assert cut.test_U.tolist() == [row[-1] for row in found]
     _, items = _flat(found)
     assert items[cut.train_E].tolist() == cut.train_items.tolist()
-    assert items[cut.ends_U - 1].tolist() == cut.test_U.tolist()
+    assert items[cut.valid_at_U].tolist() == cut.valid_U.tolist()
+    assert items[cut.test_at_U].tolist() == cut.test_U.tolist()
     assert cut.train_items.dtype == cut.valid_U.dtype == cut.test_U.dtype == np.int32
 
 
