@@ -93,7 +93,7 @@ class RecommenderMethod(ABC):
         if self.reads_texts and not open_search(data, assets).has_texts:
             raise InputError(
                 f"data {data.name}: method {self.name} reads texts of items, and this data has none; name the column "
-                "of their titles (title: ...) or a file of items (items: ...), or take a method by ids alone, as sasrec."
+                "of their titles (title: ...) or a file of items (items: ...), or take sasrec, by ids alone."
             )
         if config.sampled_negatives:
             sampled(config, open_search(data, assets), assets)

@@ -111,7 +111,8 @@ def test_a_csv_of_a_data_set_gives_its_figures_to_the_digit(tmp_path: Path) -> N
         for row in csv.DictReader(theirs):
             writer.writerow([row["rating"], row["timestamp"], row["userId"], row["movieId"]])
     (tmp_path / "films.csv").write_text((source / "movies.csv").read_text(encoding="utf-8"), encoding="utf-8")
-    own = "{file: my.csv, user: viewer, item: film, time: at, rating: stars, items: films.csv, items_id: movieId, rank_met: false}"
+    own = "{file: my.csv, user: viewer, item: film, time: at, rating: stars, items: films.csv, items_id: movieId"
+    own += ", rank_met: false}"
     found = []
     for name, data in (("own", own), ("builtin", "{name: ml-latest-small}")):
         space = _space(tmp_path, data, name)

@@ -32,7 +32,7 @@ def cut(found: Interactions, split: Split | None, name: str) -> tuple[Interactio
     before_U = _count_before(found, moment)
     if not before_U.all():
         gone = int((before_U == 0).sum())
-        said = f"split: {gone:,} of {len(before_U):,} users have no interaction before {_written(moment)}, and are left out"
+        said = f"split: {gone:,} of {len(before_U):,} users have nothing before {_written(moment)}, and are left out"
         found = replace(found.take((before_U > 0)[found.users_E]), warnings=(*found.warnings, said))
         if not len(found):
             raise DataError(f"data {name}: no interaction is before the split at {_written(moment)}; take a later one.")
