@@ -206,8 +206,11 @@ class TextColumns:
     def _records(self) -> tuple[Ints, list[tuple[int, int]], int | None]:
         """The line of each whole row; line and width of those that are not; the line of a quote that never ends."""
         lines, ragged, width = [], [], len(self.names)
-        quoting = csv.QUOTE_MINIMAL if self._quoted else csv.QUOTE_NONE
-        reader = csv.reader(io.StringIO(self.body.decode(), newline=""), delimiter=self.separator, quoting=quoting)
+        text = io.StringIO(self.body.decode(), newline="")
+        if self._quoted:
+            reader = csv.reader(text, delimiter=self.separator)
+        else:
+            reader = csv.reader(text, delimiter=self.separator, quoting=csv.QUOTE_NONE)
         before = 0
         try:
             for record in reader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,14 +60,11 @@ class Findings:
                 by_rule.setdefault(rule, []).append(code)
         for rule, codes in by_rule.items():
             wrong_E = np.isin(codes_E, codes)
-            self.rows(
-                wrong_E,
-                column,
-                lambda row, rule=rule: f"{what} id {rule}, got {shown(names[codes_E[row]])}",
-                fatal=True,
-            )
-        taken = sorted({code for codes in by_rule.values() for code in codes})
-        good = [name for code, name in enumerate(names) if code not in set(taken)] if taken else list(names)
+            first = codes_E[np.argmax(wrong_E)]
+            sentence = f"{what} id {rule}, got {shown(names[int(first)])}"
+            self.rows(wrong_E, column, partial(_always, sentence), fatal=True)
+        taken = {code for codes in by_rule.values() for code in codes}
+        good = [name for code, name in enumerate(names) if code not in taken]
         self._alike(column, what, codes_E, names, _groups(good, plain_id), "how they are written", fatal=True)
         self._alike(column, what, codes_E, names, _groups(good, str.casefold), "upper and lower case", fatal=False)
 
@@ -94,6 +92,10 @@ class Findings:
             lambda row: f"{counted} from another in {how} only, as {first}; {remedy}",
             fatal=fatal,
         )
+
+
+def _always(sentence: str, row: int) -> str:
+    return sentence
 
 
 def _groups(names: Sequence[str], key: Callable[[str], str]) -> list[list[str]]:
