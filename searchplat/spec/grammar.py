@@ -6,7 +6,7 @@ keys (low <= high, stages and parameters, fields of the method) is in `axes`, `s
 
 from __future__ import annotations
 
-from searchplat.contract import FILE
+from searchplat.contract import FILE as OWN_FILE
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -84,7 +84,7 @@ DATA = Fields(
         )
     },
     open=Anything(),
-    instead={"name": FILE},
+    instead={"name": OWN_FILE},
 )
 OBJECTIVE = Fields(
     {
