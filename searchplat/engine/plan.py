@@ -8,7 +8,7 @@ comes first, of equals the earlier one; slots that it has no more trials for go 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,20 +17,22 @@ import numpy as np
 from pydantic import ValidationError
 
 from searchplat.contract import Values
+from searchplat.engine.budgets import share_out
+from searchplat.engine.first_points import no_point, whole_points
+from searchplat.engine.nothing_scored import nothing_scored
 from searchplat.engine.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
-from searchplat.engine.worker.order import WRONG_INPUT
-from searchplat.errors import InputError, SearchFailedError
+from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord, repeats
 from searchplat.ledger.ranking import Ranking, has_value
 from searchplat.methods import load_method
 from searchplat.searchers import make_searcher
-from searchplat.searchers.contract import BatchSearcher, Searcher, Suggestion, TrialState
+from searchplat.searchers.contract import BatchSearcher, History, Searcher, Suggestion, TrialState
+from searchplat.searchers.points import key, tried
+from searchplat.spec.constraints import named_outside
 from searchplat.spec.model import CONTROLS, Control, SearchSpec, StageSpec
-from searchplat.spec.space import Categorical, Int, Space
+from searchplat.spec.points import sample_with
+from searchplat.spec.space import Categorical, Constraint, Int, Space
 from searchplat.spec.stages import in_effect
-
-_CAUSES = 3
-"""Of trials that failed, as many as are shown."""
 
 RANK = "from"
 """The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
@@ -64,9 +66,10 @@ class Plan:
     def __init__(self, spec: SearchSpec, ledger: Ledger, total: int | None = None) -> None:
         self.spec = spec
         self.ledger = ledger
-        self.budgets = _budgets(spec, total)
+        self.budgets = share_out(spec, total)
         self._searchers: dict[str, Searcher] = {}
         self._chosen: dict[str, list[TrialRecord]] = {}
+        self._points: dict[str, list[tuple[int, Values]]] = {}
         by_priority = sorted(spec.stages, key=lambda stage: -stage.priority)
         self._rank = {stage.name: rank for rank, stage in enumerate(by_priority)}  # controls come before all
         self._by_priority = by_priority
@@ -147,10 +150,12 @@ class Plan:
 
         Raises:
             SearchFailedError: If the stage builds on one without a single scored trial.
-            InputError: If the method refuses the values of a suggestion.
+            InputError: If the method refuses the values of a suggestion, or no point keeps the constraints.
         """
         history = self.ledger.history(stage.name)
         number = self.ledger.next_number
+        if (point := self._next_point(stage, history)) is not None:
+            return self._record(stage, point, history.seq, number)
         if (again := self._repeat(stage, len(history.trials), history.seq, number)) is not None:
             return again
         count = min(count, self.budgets[stage.name] - len(history.trials))
@@ -166,6 +171,8 @@ class Plan:
             one = searcher.suggest(history, number)
             suggestions = [] if one is None else [one]
         if not suggestions:
+            if not history.trials and self.spec.space.constraints:
+                raise no_point(self.stage_space(stage), stage)
             self.ledger.set_meta(f"exhausted:{stage.name}", "1")
             return None
         seconds = round((time.perf_counter() - began) / len(suggestions), 4)
@@ -183,8 +190,10 @@ class Plan:
         """The stage's axes, with the axis of ranks if it builds on more than one earlier trial."""
         space = self.spec.space.only(stage.over)
         if stage.start_from is not None and stage.start_from.top > 1:
-            ranks = len(self.sources(stage))
-            return Space((*space.domains, Categorical(RANK, tuple(range(1, ranks + 1)), ordered=True)))
+            ranks = range(1, len(self.sources(stage)) + 1)
+            chosen = tuple(self._inherited(stage, rank) for rank in ranks) if space.constraints else ()
+            constraints = tuple(Constraint(one.text, RANK, chosen) for one in space.constraints)
+            return Space((*space.domains, Categorical(RANK, tuple(ranks), ordered=True)), constraints)
         return space
 
     def sources(self, stage: StageSpec) -> list[TrialRecord]:
@@ -220,10 +229,11 @@ class Plan:
         method = control.method or self.spec.method
         values = dict(control.values)
         if control.random:
-            searched = self.spec.space.names
-            given = {name: value for name, value in self.spec.fixed.items() if name not in searched}
+            space = self.spec.space
+            given = {name: value for name, value in self.spec.fixed.items() if name not in space}
+            given |= named_outside(space, load_method(method).Config, given, ())
             rng = np.random.default_rng(drawing_seed(self.spec, control, index))
-            values = {**self.spec.space.sample(rng, given), **values}
+            values = sample_with(space, rng, given, values)
         fixed = {} if control.method else {**self.spec.fixed, **self.spec.stages[-1].fixed}
         return self.ledger.suggest(
             stage=CONTROLS,
@@ -273,19 +283,42 @@ class Plan:
             based_on=based_on,
         )
 
+    def _next_point(self, stage: StageSpec, history: History) -> Suggestion | None:
+        """The first of the stage's `points` that was not tried."""
+        if not stage.points:
+            return None
+        space = self.stage_space(stage)
+        if stage.name not in self._points:
+            defaults = {**self.spec.fixed, RANK: 1}
+            self._points[stage.name] = whole_points(self.spec, stage, space, self._given(stage), defaults)
+        known = tried(space, history)
+        left = ((index, one) for index, one in self._points[stage.name] if key(space, one) not in known)
+        index, values = next(left, (0, None))
+        return None if values is None else Suggestion(values, {"route": "points", "point": index})
+
     def _searcher(self, stage: StageSpec) -> Searcher:
         if stage.name not in self._searchers:
-            given = {**self.base_config(stage), **self._inherited(stage, 1)}
-            # An axis of this stage has the value that is suggested, or none; never its default.
-            given = {name: value for name, value in given.items() if name not in stage.over}
             self._searchers[stage.name] = make_searcher(
                 stage.searcher,
                 self.stage_space(stage),
                 tuple(objective.maximize for objective in self.spec.objectives),
                 derive_seed(self.spec.seed, "stage", stage.name),
-                given,
+                self._given(stage),
             )
         return self._searchers[stage.name]
+
+    def _given(self, stage: StageSpec) -> Values:
+        """Values of parameters that the stage does not search, as its conditions and constraints see them."""
+        inherited = self._inherited(stage, 1)
+        given = {**self.base_config(stage), **inherited}
+        # An axis of this stage has the value that is suggested, or none; never its default.
+        given = {name: value for name, value in given.items() if name not in stage.over}
+        if self.spec.space.constraints:  # nor has one that was not there in the trial that is built on
+            absent = in_effect(stage, self.spec.stages) - inherited.keys()
+            given = {name: value for name, value in given.items() if name not in absent}
+            space = self.spec.space.only(stage.over)
+            given |= named_outside(space, load_method(self.spec.method).Config, given, absent)
+        return given
 
     def _inherited(self, stage: StageSpec, rank: int) -> Values:
         """What the stage takes over from an earlier one: that trial's value of every searched parameter it set."""
@@ -322,21 +355,6 @@ class Plan:
         return any(map(self.ledger.count, upon))
 
 
-def nothing_scored(trials: Sequence[TrialRecord], said: str) -> SearchFailedError | InputError:
-    """The error where none of these trials ended with a value: one of the input, if each had values that did not fit.
-
-    Args:
-        said: What is said before the causes.
-    """
-    causes = sorted({trial.cause for trial in trials if trial.cause})
-    wrong = [cause.removeprefix(WRONG_INPUT) for cause in causes if cause.startswith(WRONG_INPUT)]
-    shown = "; ".join((wrong or causes)[:_CAUSES])
-    more = f"; and {len(causes) - _CAUSES} more, see `searchplat trials`" if len(causes) > _CAUSES else ""
-    if wrong and len(wrong) == len(causes):
-        return InputError(f"{said}: {shown}{more}")
-    return SearchFailedError(f"{said}: {shown}{more}")
-
-
 def full_config(method: str, values: Mapping[str, Any]) -> Values:
     """All fields of a method's config as JSON values, defaults filled in and checked.
 
@@ -362,21 +380,3 @@ def most_epochs(spec: SearchSpec, stage: StageSpec) -> int:
             case Categorical(choices=choices):
                 return max(choice for choice in choices if isinstance(choice, int))
     return int(full_config(spec.method, {**spec.fixed, **stage.fixed}).get("epochs", 1))
-
-
-def _budgets(spec: SearchSpec, total: int | None) -> dict[str, int]:
-    planned = {stage.name: stage.trials for stage in spec.stages}
-    everything = sum(planned.values())
-    if total is None or total == everything:
-        return planned
-    if total > everything:
-        planned[spec.stages[-1].name] += total - everything
-        return planned
-    # Largest remainders, so that the shares add up; a stage that others build on needs at least one trial.
-    shares = {name: trials * total / everything for name, trials in planned.items()}
-    budgets = {name: max(1, int(share)) for name, share in shares.items()}
-    for name in sorted(shares, key=lambda name: int(shares[name]) - shares[name]):
-        if sum(budgets.values()) >= total:
-            break
-        budgets[name] += 1
-    return budgets

@@ -26,7 +26,8 @@ from searchplat.engine.cluster.auth import check_cluster, load_ray
 from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.engine.plan import Plan, most_epochs, nothing_scored
+from searchplat.engine.nothing_scored import nothing_scored
+from searchplat.engine.plan import Plan, most_epochs
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor

@@ -69,7 +69,7 @@ class GridSearcher:
 
 def gridded(space: Space, points: int) -> Space:
     """The space that the grid of a space enumerates; see `GridSearcher`."""
-    return Space(tuple(_gridded(domain, min(points, MOST + 1)) for domain in space.domains))
+    return Space(tuple(_gridded(domain, min(points, MOST + 1)) for domain in space.domains), space.constraints)
 
 
 def _gridded(domain: Domain, points: int) -> Domain:

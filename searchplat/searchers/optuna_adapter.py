@@ -22,6 +22,7 @@ from optuna.trial import TrialState as OptunaState
 
 from searchplat.contract import Values
 from searchplat.searchers.contract import History, PastTrial, Suggestion
+from searchplat.searchers.nearest import nearest
 from searchplat.searchers.optuna_space import OptunaSpace
 from searchplat.searchers.points import Key, key, seed_of, untried
 from searchplat.spec.space import Space
@@ -71,10 +72,13 @@ class OptunaSearcher:
             if not self._mirror.extends_to(history):
                 self._mirror = self._empty()
             self._mirror.catch_up(history)
-            point, info = self._mirror.propose(number)
+            point, wish, info = self._mirror.propose(number)
         if point is None:
-            rng = np.random.default_rng(seed_of(self._seed, "untried", number))
-            point = untried(self._space, rng, self._given, self._mirror.known)
+            rng, known = np.random.default_rng(seed_of(self._seed, "untried", number)), self._mirror.known
+            if wish is not None:
+                point, info = nearest(self._space, wish, rng, self._given, known), {**info, "route": "nearest"}
+            else:
+                point = untried(self._space, rng, self._given, known)
         return None if point is None else Suggestion(point, info)
 
     def _empty(self) -> _Mirror:
@@ -133,9 +137,14 @@ class _Mirror:
         self._close(history, up_to=None)
         self._seq = history.seq
 
-    def propose(self, number: int) -> tuple[Values | None, dict[str, Any]]:
-        """An untried point for trial `number`, None if the sampler has none, and what to say about it."""
+    def propose(self, number: int) -> tuple[Values | None, Values | None, dict[str, Any]]:
+        """An untried point for trial `number`, None if the sampler has none, and what to say about it.
+
+        Samplers know nothing of constraints and are asked again. Between the two stands the first point that they would
+        have had but for these.
+        """
         self._asked = (number, self._seq)
+        wish: Values | None = None
         for attempt in range(_ASKS):
             self._study.sampler = self._sampler(number, attempt)
             trial = self._study.ask()
@@ -143,10 +152,12 @@ class _Mirror:
             # A failed trial is one that no sampler looks at; Optuna cannot delete trials.
             self._attrs = self._study.tell(trial, state=OptunaState.FAIL).system_attrs
             self._count += 1
-            if key(self._translation.space, point) not in self.known:
+            if self._translation.space.broken(point, self._translation.given):
+                wish = wish or point
+            elif key(self._translation.space, point) not in self.known:
                 route = type(self._study.sampler).__name__.lstrip("_").lower()
-                return point, {"route": route, **({"redraws": attempt} if attempt else {})}
-        return None, {"route": "random", "redraws": _ASKS}
+                return point, None, {"route": route, **({"redraws": attempt} if attempt else {})}
+        return None, wish, {"route": "random", "redraws": _ASKS}
 
     def _sampler(self, number: int, attempt: int) -> BaseSampler:
         # NumPy's older generators, which Optuna uses, take 32 bits.

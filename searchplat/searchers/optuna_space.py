@@ -30,7 +30,7 @@ class OptunaSpace:
     """
 
     def __init__(self, space: Space, given: Mapping[str, Any], bits_as_ints: bool = False) -> None:
-        self.space, self._given, self._bits_as_ints = space, given, bits_as_ints
+        self.space, self.given, self._bits_as_ints = space, given, bits_as_ints
         self._distributions = {domain.name: self._of(domain) for domain in space.domains}
 
     def always(self) -> dict[str, BaseDistribution]:
@@ -38,7 +38,7 @@ class OptunaSpace:
         return {
             name: distribution
             for domain in self.space.domains
-            if not any(c.parameter in self.space for c in domain.when) and self.space.active(domain, self._given)
+            if not any(c.parameter in self.space for c in domain.when) and self.space.active(domain, self.given)
             for name, distribution in self._distributions[domain.name].items()
         }
 
@@ -46,7 +46,7 @@ class OptunaSpace:
         """The point that a trial's sampler draws, axis by axis, inactive ones skipped; a layout is repaired."""
         point: Values = {}
         for domain in self.space.domains:
-            if not self.space.active(domain, {**self._given, **point}):
+            if not self.space.active(domain, {**self.given, **point}):
                 continue
             drawn = [_draw(trial, name, dist) for name, dist in self._distributions[domain.name].items()]
             point[domain.name] = self._decode(domain, drawn)

@@ -15,12 +15,13 @@ import numpy as np
 
 from searchplat.contract import Values
 from searchplat.searchers.contract import History
-from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.space import DRAWS, Bool, Categorical, Constraint, Domain, Float, Int, Layout, Space
 
 Key = tuple[str, ...]
 """Identity of a point: the text of each axis's value in the space's order, empty where inactive."""
 
 _RANDOM_TRIES = 64  # in a space that is mostly untried one try is enough; after these we enumerate
+_MOST_WALKED = 200_000  # values on the way through a space with constraints, of which few may be left: a second
 
 
 def seed_of(seed: int, *parts: int | str) -> int:
@@ -119,15 +120,27 @@ def _order(count: int, rng: np.random.Generator | None) -> list[int]:
 
 
 def enumerate_points(
-    space: Space, given: Mapping[str, Any], rng: np.random.Generator | None = None
+    space: Space, given: Mapping[str, Any], rng: np.random.Generator | None = None, most: float = math.inf
 ) -> Iterator[Values]:
-    """Every point of a finite space exactly once, lazily, shuffled by `rng`; inactive axes are absent.
+    """Every point of a finite space that keeps the constraints, exactly once, lazily; inactive axes are absent.
+
+    Args:
+        given: Values of parameters outside the space that conditions and constraints may look at.
+        rng: Shuffles them.
+        most: Values of axes that are looked at; then it ends.
 
     Raises:
         ValueError: If an axis is not finite.
     """
+    outside = {name: value for name, value in given.items() if name not in space}
+    decided = _decided(space)
+    looked_at = 0
 
     def walk(position: int, point: Values) -> Iterator[Values]:
+        nonlocal looked_at
+        looked_at += 1
+        if looked_at > most or not all(one.holds({**outside, **point}) for one in decided[position]):
+            return
         if position == len(space.domains):
             yield dict(point)
             return
@@ -144,22 +157,35 @@ def enumerate_points(
                 raise ValueError(f"{domain.name}: an axis without a step cannot be enumerated")
             axis = (values[i] for i in _order(len(values), rng))
         for value in axis:
+            if looked_at > most:
+                return
             yield from walk(position + 1, {**point, domain.name: value})
 
     return walk(0, {})
+
+
+def _decided(space: Space) -> list[list[Constraint]]:
+    """The constraints of which all is known after the first 0, 1, ... axes, and not before."""
+    place = {name: position for position, name in enumerate(space.names, 1)}
+    decided: list[list[Constraint]] = [[] for _ in range(len(place) + 1)]
+    for constraint in space.constraints:
+        decided[max(place.get(name, 0) for name in (*constraint.names, constraint.choice))].append(constraint)
+    return decided
 
 
 def untried(space: Space, rng: np.random.Generator, given: Mapping[str, Any], known: set[Key]) -> Values | None:
     """A random point whose key is not in `known`; None if the space is finite and has no such point.
 
     Random draws come first; only a space that is nearly used up is enumerated, and then at most
-    `len(known) + 1` points of it.
+    `len(known) + 1` points of it, or with constraints as far as that takes a second or so.
     """
     endless = math.isinf(space.size())
-    for _ in range(_RANDOM_TRIES * (100 if endless else 1)):
-        point = space.sample(rng, given)
-        if key(space, point) not in known:
+    tries = DRAWS if space.constraints else _RANDOM_TRIES * (100 if endless else 1)
+    for _ in range(tries):
+        point = space.draw(rng, given)
+        if key(space, point) not in known and not space.broken(point, given):
             return point
-    if endless:  # thousands of equal draws from a continuum: its axes have next to no width, or are inactive
+    if endless:  # thousands of draws from a continuum: its axes have next to no width, are inactive, or break a rule
         return None
-    return next((point for point in enumerate_points(space, given, rng) if key(space, point) not in known), None)
+    most = _MOST_WALKED if space.constraints else math.inf
+    return next((one for one in enumerate_points(space, given, rng, most) if key(space, one) not in known), None)

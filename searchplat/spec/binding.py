@@ -15,11 +15,14 @@ from pydantic import BaseModel
 from searchplat import methods
 from searchplat.contract import Method
 from searchplat.errors import AssetError, InputError
+from searchplat.spec.constraints import check_stage, named_outside
 from searchplat.spec.document.nodes import Node, Place
-from searchplat.spec.document.typed import about, add_error, check_names, check_values, errors_of, instantiate
+from searchplat.spec.document.typed import about, add_error, check_names, check_values, errors_of, instantiate, rule_of
 from searchplat.spec.errors import Problems, show, suggest
 from searchplat.spec.model import Control, StageSpec
-from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
+from searchplat.spec.points import check_whole, sample_with
+from searchplat.spec.searcher import grid_is_empty
+from searchplat.spec.space import Bool, Categorical, Constraint, Domain, Float, Int, Layout, NoPointError, Space
 from searchplat.spec.stages import in_effect, stage_key
 
 _SAMPLES = 16
@@ -135,13 +138,35 @@ class Binding:
             for axis_name, parent in lonely:
                 rule = f"the condition of {axis_name} needs {parent}, which has no value in this stage"
                 self._problems.add(where, key, rule, remedy=f"search {parent} here as well, fix it, or add from")
-            if not lonely:
-                self._check_points(own, given, where, key)
+            if lonely:
+                continue
+            seen = {**given, **named_outside(own, self.config, given, effective)}
+            what = f"stage {stage.name}" if nodes else "the search"
+            if check_stage(own, seen, what, self._root, self._problems):
+                self._check_points(own, given, seen, where, key)
+                if stage.start_from is None and not self._problems.found:
+                    self._check_alone(stage, own, seen, where, key)
 
-    def _check_points(self, space: Space, given: Mapping[str, Any], where: Node, key: str) -> None:
+    def _check_alone(self, stage: StageSpec, space: Space, seen: Mapping[str, Any], where: Node, key: str) -> None:
+        """What can be known of a stage that takes nothing over: that its points and its grid keep the constraints."""
+        if space.constraints and grid_is_empty(stage, space, seen):
+            rule = "no point of the grid keeps the constraints"
+            self._problems.add(where, key, rule, remedy="give the grid more points, or take another searcher")
+        defaults = {name: value for name, value in self.fixed.items() if name in space}
+        base = {name: value for name, value in {**self.fixed, **stage.fixed}.items() if name not in space}
+
+        def refused(values: Mapping[str, Any]) -> str | None:
+            errors = errors_of(self.config, {**base, **values})
+            return f"makes no valid config: {rule_of(errors[0])}" if errors else None
+
+        check_whole(self._root, stage, space, seen, defaults, refused, self._problems)
+
+    def _check_points(
+        self, space: Space, given: Mapping[str, Any], seen: Mapping[str, Any], where: Node, key: str
+    ) -> None:
         rng = np.random.default_rng(0)
         for _ in range(_SAMPLES if space.domains else 1):
-            values = space.sample(rng, given)
+            values = space.sample(rng, seen)
             errors = errors_of(self.config, {**given, **values})
             if errors:
                 error = errors[0]
@@ -151,7 +176,8 @@ class Binding:
                     self._problems.add(where, key, rule, remedy="add it under fixed or search")
                 else:
                     prefix = f"every point must make a valid config, but {f'{field} ' if field else ''}"
-                    add_error(self._problems, where, key, error, values or None, "narrow the space", prefix)
+                    remedy = "narrow the space, or add a constraint"
+                    add_error(self._problems, where, key, error, values or None, remedy, prefix)
                 return
             for axis in space.domains:
                 if isinstance(axis, Layout) and axis.name in values:
@@ -186,7 +212,18 @@ class Binding:
         if len(known) < len(entries) or len(self._problems.found) > before:
             return
         given = {name: value for name, value in base.items() if name not in space}
-        drawn = space.sample(np.random.default_rng(0), given) if control.random else {}
+        seen = {**given, **named_outside(space, self.config, given, ())}
+        drawn: Mapping[str, Any] = {}
+        rule = next((f"breaks the constraint {show(c.text)}" for c in self._broken_by(control, base, seen, space)), "")
+        if control.random:
+            try:
+                drawn = sample_with(space, np.random.default_rng(0), seen, control.values)
+            except NoPointError:
+                rule = "whatever is drawn beside its values breaks a constraint"
+        if rule:
+            own = f"{key}.values" if entries else key
+            self._problems.add(where, own, rule, remedy="change its values, or the constraint")
+            return
         for error in errors_of(self.config, {**base, **drawn, **control.values}):
             if control.random and error["type"] != "missing":
                 continue  # the stages' points are checked by themselves
@@ -194,6 +231,18 @@ class Binding:
             prefix = f"{field}: " if field else ""
             add_error(self._problems, node, key, error, None, "change its values", prefix)
             return
+
+    def _broken_by(
+        self, control: Control, base: Mapping[str, Any], outside: Mapping[str, Any], space: Space
+    ) -> list[Constraint]:
+        """The constraints that a control breaks which has all its values."""
+        if control.random:
+            return []
+        fields = self.config.model_fields
+        defaults = {name: fields[name].get_default(call_default_factory=True) for name in space.names if name in fields}
+        seen = {**defaults, **outside, **base, **control.values}
+        there = {d.name: seen[d.name] for d in space.domains if d.name in control.values or space.active(d, seen)}
+        return space.broken(there, seen)
 
     def check_field(self, name: str, node: Node, key: str, why: str) -> None:
         """Note if the method has no field of this name, or the field refuses the value at `node`."""

@@ -14,6 +14,7 @@ from searchplat import methods, protocol
 from searchplat.contract import FILE
 from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, find_method
+from searchplat.spec.constraints import check_defaults, read_constraints
 from searchplat.spec.controls import build_controls, check_controls
 from searchplat.spec.document.folders import with_absolute_folders
 from searchplat.spec.document.nodes import Node, Place
@@ -21,8 +22,9 @@ from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
 from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
+from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
-from searchplat.spec.space import Domain, Space
+from searchplat.spec.space import Constraint, Domain, Space
 from searchplat.spec.stages import build_stages
 
 
@@ -71,12 +73,16 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     _check_scheduling(root, stages, len(objectives), problems)
     controls = build_controls(root, read, axes, stages, problems)
     promotion = _promotion(root, read, binding, problems)
+    names = (*axes, *binding.config.model_fields) if binding is not None else ()
+    constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
+    check_points(root, stages, axes, fixed, problems)
+    space = Space(_axes(axes), constraints)
     if binding is not None:
         binding.check_stage_values(root.fields["stages"].items if "stages" in root.fields else [])
         if not problems.found:  # sampling needs a space without holes
-            complete, space = [s for s in stages if s is not None], Space(_axes(axes))
-            binding.check_points(complete, space)
-        check_controls(root, binding, controls, axes, stages, problems)
+            check_defaults(search_node, space, fixed, problems)
+            binding.check_points([s for s in stages if s is not None], space)
+        check_controls(root, binding, controls, axes, stages, constraints, problems)
     if problems.found or binding is None or None in axes.values() or None in stages or None in controls:
         return None
     name, options = read["data"]["name"], {key: value for key, value in read["data"].items() if key != "name"}
@@ -86,8 +92,16 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         data=DataSpec(name, _with_protocol(name, options)),
         objectives=tuple(objectives),
         fixed=binding.canonical(fixed),
-        space=Space(_axes(axes)),
-        stages=tuple(dataclasses.replace(s, fixed=binding.canonical(s.fixed)) for s in stages if s is not None),
+        space=space,
+        stages=tuple(
+            dataclasses.replace(
+                stage,
+                fixed=binding.canonical(stage.fixed),
+                points=tuple(canonical(space, point) for point in stage.points),
+            )
+            for stage in stages
+            if stage is not None
+        ),
         controls=tuple(
             control if control.method else dataclasses.replace(control, values=binding.canonical(control.values))
             for control in controls

@@ -11,7 +11,7 @@ from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.model import Control, StageSpec
-from searchplat.spec.space import Domain, Layout, Space
+from searchplat.spec.space import Constraint, Domain, Layout, Space
 
 
 def build_controls(
@@ -99,12 +99,13 @@ def check_controls(
     controls: Sequence[Control | None],
     axes: Mapping[str, Domain | None],
     stages: Sequence[StageSpec | None],
+    constraints: Sequence[Constraint],
     problems: Problems,
 ) -> None:
-    """Hold every control against the config of its method."""
+    """Hold every control against the config of its method, and against the constraints."""
     last = stages[-1].fixed if stages and stages[-1] is not None else {}
     sound = not problems.found
-    space = Space(tuple(axis for axis in axes.values() if axis is not None))
+    space = Space(tuple(axis for axis in axes.values() if axis is not None), tuple(constraints) if sound else ())
     for index, control in enumerate(controls):
         if control is None:
             continue

@@ -9,6 +9,7 @@ from __future__ import annotations
 from searchplat.contract import FILE as OWN_FILE
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
 
+MOST_CONSTRAINTS = 50
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME_RULE = "names are 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
 _NAME = Text(NAME, _NAME_RULE, remedy="choose another name, such as my-search")
@@ -135,6 +136,10 @@ _REPEATS = Field(
     ),
     "train the best configurations again on other seeds, and rank by the mean of the trainings",
 )
+_POINTS = Field(
+    ListOf(_VALUES),
+    "values of some or all of its parameters, each tried first; what is missing has its default, else is drawn",
+)
 STAGE = Fields(
     {
         "name": Field(_NAME, "the stage's name", required=True),
@@ -151,6 +156,7 @@ STAGE = Fields(
         "data_fraction": Field(_FRACTION, "share of the users, in (0, 1]; default 1"),
         "seeds": _SEEDS,
         "repeats": _REPEATS,
+        "points": _POINTS,
         "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
         "from": Field(
             Fields(
@@ -230,6 +236,10 @@ _BODY = {
     "search": Field(
         MapOf(AXIS, _IDENTIFIER, "a parameter is named like a field of the method"), "the axes: parameter to domain"
     ),
+    "constraints": Field(
+        ListOf(Text(), most=MOST_CONSTRAINTS),
+        "what must hold between parameters: expressions such as low < high, width % heads == 0",
+    ),
     "stages": Field(ListOf(STAGE), "the stages, in order; without them, searcher and trials"),
     "searcher": Field(SEARCHER, "how to search, if there are no stages"),
     "trials": Field(_COUNT, "how many trials, if there are no stages"),
@@ -238,6 +248,7 @@ _BODY = {
     "data_fraction": Field(_FRACTION, "share of the users, if there are no stages; default 1"),
     "seeds": Field(_SEEDS.shape, "own or shared seeds of the trials, if there are no stages; default own"),
     "repeats": Field(_REPEATS.shape, "repeats of the best configurations, if there are no stages"),
+    "points": Field(_POINTS.shape, "values to try first, if there are no stages"),
     "scheduler": Field(SCHEDULER, "what may stop a trial early; by default nothing"),
     "resources": Field(RESOURCES, "what a trial takes"),
     "promotion": Field(PROMOTION, "how winners are trained and tested"),

@@ -90,6 +90,7 @@ class StageSpec:
         priority: Among stages that can go on at once, the highest gets a free slot first.
         seeds: `own`: every trial has a seed of its own; `shared`: all have the same; see `engine.seeds`.
         repeats: None for no repeats.
+        points: Values of some or all of its axes, each to be tried before the searcher is asked.
     """
 
     name: str
@@ -105,6 +106,7 @@ class StageSpec:
     priority: int = 0
     seeds: str = "own"
     repeats: RepeatsSpec | None = None
+    points: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

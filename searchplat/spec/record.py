@@ -23,7 +23,7 @@ from searchplat.spec.model import (
     StageFrom,
     StageSpec,
 )
-from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Space
+from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Domain, Float, Int, Layout, Space
 
 VERSION = 1
 """Of the document; a reader of a newer one refuses it."""
@@ -45,6 +45,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
 
     Its keys are those of a space file where there are such; `search` is a list of axes, as their order matters.
     """
+    constraints = [constraint.text for constraint in spec.space.constraints]
     return {
         "version": VERSION,
         "name": spec.name,
@@ -53,6 +54,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
         "objective": [_plain(objective) for objective in spec.objectives],
         "fixed": dict(spec.fixed),
         "search": [_axis_to(axis) for axis in spec.space.domains],
+        **({"constraints": constraints} if constraints else {}),  # there were none before
         "stages": [_stage_to(stage) for stage in spec.stages],
         "controls": [_plain(control) for control in spec.controls],
         "resources": _plain(spec.resources),
@@ -79,7 +81,10 @@ def from_document(document: Mapping[str, Any]) -> SearchSpec:
         data=DataSpec(**document["data"]),
         objectives=tuple(Objective(**objective) for objective in document["objective"]),
         fixed=document["fixed"],
-        space=Space(tuple(_axis_from(axis) for axis in document["search"])),
+        space=Space(
+            tuple(_axis_from(axis) for axis in document["search"]),
+            tuple(map(Constraint, document.get("constraints", ()))),
+        ),
         stages=tuple(_stage_from(stage) for stage in document["stages"]),
         controls=tuple(Control(**control) for control in document["controls"]),
         resources=Resources(**document["resources"]),
@@ -151,7 +156,14 @@ def _axis_from(document: Mapping[str, Any]) -> Domain:
 def _stage_to(stage: StageSpec) -> dict[str, Any]:
     fields = {_STAGE_KEYS.get(key, key): item for key, item in _plain(stage).items()}
     # Left out where they say nothing, as in the documents of before there were such keys.
-    later = {"hours": None, "gpu_hours": None, "priority": 0, "seeds": "own", "repeats": None}
+    later: dict[str, Any] = {
+        "hours": None,
+        "gpu_hours": None,
+        "priority": 0,
+        "seeds": "own",
+        "repeats": None,
+        "points": [],
+    }
     return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 
 
@@ -164,6 +176,7 @@ def _stage_from(document: Mapping[str, Any]) -> StageSpec:
             "searcher": SearcherSpec(**document["searcher"]),
             "scheduler": SchedulerSpec(**document["scheduler"]),
             "repeats": RepeatsSpec(**document["repeats"]) if document.get("repeats") else None,
+            "points": tuple(document.get("points", ())),
             "start_from": None if document["from"] is None else StageFrom(**document["from"]),
         }
     )

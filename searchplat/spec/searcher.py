@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.typed import check_names, check_values
@@ -65,6 +66,23 @@ def _no_repeats(stage: StageSpec) -> tuple[str, str] | None:
     return None
 
 
+def grid_is_empty(stage: StageSpec, space: Space, given: Mapping[str, Any]) -> bool:
+    """Whether a stage is a grid of which no point keeps the constraints of `space`."""
+    if stage.searcher.name != "grid":
+        return False
+    from searchplat.searchers.grid import gridded  # it imports `spec.model` itself
+    from searchplat.searchers.points import enumerate_points
+
+    points = stage.searcher.options.get("points", _grid_points())
+    return next(enumerate_points(gridded(space, points), given), None) is None
+
+
+def _grid_points() -> int:
+    from searchplat.searchers.options import GridOptions
+
+    return GridOptions().points
+
+
 def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int) -> str:
     """The first rule of its searcher that a stage breaks; empty if none."""
     name = stage.searcher.name
@@ -77,11 +95,10 @@ def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int
                 return f"cmaes needs axes with an order, which {axis.name} with {len(axis.choices)} choices is not"
     if name == "grid":
         from searchplat.searchers.grid import MOST, gridded  # it imports `spec.model` itself
-        from searchplat.searchers.options import GridOptions
 
         points = stage.searcher.options.get("points")
         if not isinstance(points, int) or points < 1:  # not given, or noted already
-            points = GridOptions().points
+            points = _grid_points()
         size = gridded(Space(tuple(own)), points).size()
         if size > MOST:
             return f"a grid has at most {MOST:,} points, not {size:.3g}"

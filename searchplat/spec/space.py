@@ -13,6 +13,11 @@ from typing import Any
 import numpy as np
 
 from searchplat.contract import Values
+from searchplat.errors import InputError
+from searchplat.spec.expression import WrongKindError, parse
+
+DRAWS = 20_000
+"""Points that are drawn in search of one that keeps the constraints, of which `load` asks that 1 in 1,000 does."""
 
 Scalar = str | int | float | bool | None
 
@@ -220,10 +225,60 @@ Domain = Float | Int | Categorical | Bool | Layout
 
 
 @dataclass(frozen=True)
+class Constraint:
+    """What must hold between the values of a point: an expression (see `expression`) that must be true.
+
+    Args:
+        text: The expression.
+        choice: An axis whose value, from 1, says which of `chosen` come with it; empty for none.
+        chosen: Further values that it may name.
+    """
+
+    text: str
+    choice: str = ""
+    chosen: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it names."""
+        return tuple(parse(self.text).names)
+
+    def holds(self, values: Mapping[str, Any]) -> bool:
+        """Whether the values keep it, which they do where one that it names is absent."""
+        try:
+            return self.works_out(values)
+        except WrongKindError:
+            return False
+
+    def works_out(self, values: Mapping[str, Any]) -> bool:
+        """As `holds`, but values of a kind that an operation does not take are an error.
+
+        Raises:
+            WrongKindError: If there are such.
+        """
+        if self.choice in values:
+            others = {name for one in self.chosen for name in one}
+            values = {name: value for name, value in values.items() if name not in others}
+            values |= self.chosen[values[self.choice] - 1]
+        expression = parse(self.text)
+        return any(name not in values for name in expression.names) or expression.holds(values)
+
+
+class NoPointError(InputError):
+    """No point that keeps the constraints could be drawn."""
+
+
+@dataclass(frozen=True)
 class Space:
-    """Named axes, in an order where a condition's parameter comes before the parameters it governs."""
+    """Named axes, in an order where a condition's parameter comes before the parameters it governs.
+
+    Args:
+        domains: The axes.
+        constraints: What every point keeps; they may name parameters outside this space, too.
+    """
 
     domains: tuple[Domain, ...]
+    constraints: tuple[Constraint, ...] = ()
 
     def __getitem__(self, name: str) -> Domain:
         for domain in self.domains:
@@ -240,8 +295,8 @@ class Space:
         return tuple(domain.name for domain in self.domains)
 
     def only(self, names: tuple[str, ...]) -> Space:
-        """The axes of `names`, in this space's order."""
-        return Space(tuple(domain for domain in self.domains if domain.name in names))
+        """The axes of `names`, in this space's order, and all constraints."""
+        return Space(tuple(domain for domain in self.domains if domain.name in names), self.constraints)
 
     def active(self, domain: Domain, values: Mapping[str, Any]) -> bool:
         """Whether the conditions of `domain` hold under `values`."""
@@ -252,19 +307,54 @@ class Space:
         )
 
     def size(self) -> float:
-        """Upper bound on the number of distinct points (conditions ignored)."""
+        """Upper bound on the number of distinct points (conditions and constraints ignored)."""
         return math.prod(domain.size() for domain in self.domains)
 
-    def sample(self, rng: np.random.Generator, given: Mapping[str, Any] | None = None) -> Values:
-        """One point: every active axis has a value, inactive ones are absent.
+    def broken(self, values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> list[Constraint]:
+        """The constraints that a point breaks. An axis that is not in `values` is absent.
 
         Args:
-            given: Values of parameters outside this space that conditions may look at.
+            given: Values of parameters outside this space that constraints may name.
+        """
+        if not self.constraints:
+            return []
+        names = self.names
+        seen = {**{name: value for name, value in (given or {}).items() if name not in names}, **values}
+        return [constraint for constraint in self.constraints if not constraint.holds(seen)]
+
+    def sample(self, rng: np.random.Generator, given: Mapping[str, Any] | None = None) -> Values:
+        """One point: every active axis has a value, inactive ones are absent, and the constraints hold.
+
+        Args:
+            given: Values of parameters outside this space that conditions and constraints may look at.
+
+        Raises:
+            NoPointError: If none of 20,000 points drawn keeps the constraints.
+        """
+        for _ in range(DRAWS):
+            point = self.draw(rng, given)
+            if not self.broken(point, given):
+                return point
+        kept = "; ".join(constraint.text for constraint in self.constraints)
+        raise NoPointError(f"none of {DRAWS:,} points drawn keeps the constraints ({kept}); loosen them")
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        given: Mapping[str, Any] | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Values:
+        """One point as `sample`, whether it keeps the constraints or not.
+
+        Args:
+            known: Values of axes that are not drawn.
         """
         seen: Values = dict(given or {})
         point: Values = {}
         for domain in self.domains:
-            value = domain.sample(rng)  # drawn also when inactive, so that the stream of draws stays aligned
+            value = domain.sample(rng)  # drawn also when inactive or known, so that the stream of draws stays aligned
+            if known is not None and domain.name in known:
+                value = known[domain.name]
             if self.active(domain, seen):
                 seen[domain.name] = point[domain.name] = value
         return point
@@ -281,4 +371,4 @@ class Space:
                 found.append(f"{domain.name}: has no value")
             elif reason := domain.refusal(values[domain.name]):
                 found.append(f"{domain.name}: {reason}, got {values[domain.name]!r}")
-        return found
+        return found + [f"{constraint.text}: does not hold" for constraint in self.broken(values, given)]

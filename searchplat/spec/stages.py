@@ -11,7 +11,7 @@ from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.model import CONTROLS, RepeatsSpec, SchedulerSpec, SearcherSpec, StageFrom, StageSpec
 from searchplat.spec.space import Domain
 
-SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction", "seeds", "repeats")
+SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction", "seeds", "repeats", "points")
 """Keys of a file without stages: those of its only stage."""
 
 
@@ -60,9 +60,9 @@ def _implicit(
                 rule = f"a file without stages must have the key {key}"
                 problems.add(root, "", rule, remedy=f"add {key}, or stages")
     bounds: dict[str, Any] = {key: read.get(key) for key in ("hours", "gpu_hours")}
-    seeds, again = read.get("seeds", "own"), read.get("repeats")
+    seeds, again, points = read.get("seeds", "own"), read.get("repeats"), read.get("points", [])
     if (
-        not whole([searcher, trials, fraction, seeds, again, *bounds.values()])
+        not whole([searcher, trials, fraction, seeds, again, points, *bounds.values()])
         or None in axes.values()
         or (axes and "searcher" not in read)
     ):
@@ -80,6 +80,7 @@ def _implicit(
         **bounds,
         seeds=seeds,
         repeats=_repeats(again),
+        points=tuple(points),
     )
 
 
@@ -133,6 +134,7 @@ def _build(
         priority=fields.get("priority", 0),
         seeds=fields.get("seeds", "own"),
         repeats=_repeats(fields.get("repeats")),
+        points=tuple(fields.get("points", ())),
     )
 
 

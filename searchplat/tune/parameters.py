@@ -41,7 +41,8 @@ def param_space(space: Path | str | SearchSpec, scale: str | None = None) -> dic
 
     Tune's spaces know no conditions: an axis with `when` has a value in every trial, which is left out where the
     condition does not hold; `optuna_space` does not ask for it there. Nor do they know a layout's `at_most`: of one
-    with more bits than that the nearest layout is trained that keeps it.
+    with more bits than that the nearest layout is trained that keeps it. A space's `constraints` and `points` do not
+    apply.
 
     Entries may be removed, replaced by a fixed value or another range, and other fields of the method added. What is
     removed is as the space says of what it does not search: its default, else the method's.

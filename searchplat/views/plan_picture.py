@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.ledger.folder import SearchFolder, runs_root
-from searchplat.methods import imports_allowed
+from searchplat.methods import imports_allowed, load_method
+from searchplat.spec.constraints import kept, named_outside
 from searchplat.spec.model import Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout
 from searchplat.views import text
@@ -73,6 +74,7 @@ def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
         "",
         _axes_table(spec),
         line(("size of the space  ", "dim"), text.count(spec.space.size())),
+        *_constraints(spec),
         "",
         _stages_table(spec),
         "",
@@ -91,7 +93,26 @@ def document(spec: SearchSpec, estimate: Cost) -> dict[str, Any]:
 
     full = to_document(spec)
     del full["text"]
-    return {"valid": True, "digest": digest(spec), "size": spec.space.size(), "cost": asdict(estimate), "space": full}
+    size = {"size": spec.space.size(), "feasible": feasible_share(spec)}
+    return {"valid": True, "digest": digest(spec), **size, "cost": asdict(estimate), "space": full}
+
+
+def feasible_share(spec: SearchSpec) -> float:
+    """Share of the points that keep the constraints, estimated from 4,000 drawn over all axes."""
+    if not spec.space.constraints:
+        return 1.0
+    given = {name: value for name, value in spec.fixed.items() if name not in spec.space}
+    given |= named_outside(spec.space, load_method(spec.method).Config, given, ())
+    return kept(spec.space, given).share
+
+
+def _constraints(spec: SearchSpec) -> list[RenderableType]:
+    rows: list[RenderableType] = [
+        line(("constraint  ", "dim"), text.visible(one.text)) for one in spec.space.constraints
+    ]
+    if rows:
+        rows.append(line(("feasible  ", "dim"), f"about {100 * feasible_share(spec):.2g} % of its points keep them"))
+    return rows
 
 
 def axis_text(axis: Domain) -> str:

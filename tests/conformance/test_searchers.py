@@ -29,7 +29,7 @@ from searchplat.searchers import (
 )
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.searcher import GENERATIONS
-from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
+from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Float, Int, Layout, Space
 
 GIVEN = {"backbone": "small"}
 
@@ -61,6 +61,29 @@ SPACES = {
             Layout("layout", 3, ("causal", "context"), ("serial", "parallel"), at_most={"parallel": 2, "serial": 5}),
             Bool("norm"),
         )
+    ),
+    "ruled": Space(
+        (
+            Int("width", 4, 32, step=4),
+            Int("heads", 1, 8),
+            Float("low", 0.0, 1.0),
+            Float("high", 0.0, 1.0),
+            Layout("layout", 2, ("causal", "context"), ("serial", "parallel")),
+            Categorical("kind", ("plain", "gated")),
+            Int("depth", 1, 4, when=(Condition("kind", ("gated",)),)),
+        ),
+        tuple(
+            map(
+                Constraint,
+                (
+                    "width % heads == 0",
+                    "low < high",
+                    "count(layout, '1') <= 2",
+                    "not (kind == 'gated' and depth > 2 and width > 16)",
+                    "backbone != 'small' or width + heads < 30",
+                ),
+            )
+        ),
     ),
 }
 TINY = Space((Categorical("a", ("x", "y")), Int("b", 0, 3, when=(Condition("a", ("y",)),))))
@@ -271,6 +294,20 @@ def test_a_finite_space_is_exhausted_and_then_none(name: str) -> None:
     assert suggestions[-1] is None
     points = [json.dumps(s.values, sort_keys=True) for s in suggestions if s is not None]
     assert len(points) == len(set(points)) == 1 + 4  # x alone; y with b = 0..3
+
+
+@pytest.mark.parametrize("name", SEARCHERS)
+def test_what_constraints_leave_of_a_finite_space_is_exhausted_and_then_none(name: str) -> None:
+    space = Space(
+        (Int("a", 1, 4), Int("b", 1, 4), Bool("c")), (Constraint("a % b == 0"), Constraint("not c and b > 1"))
+    )
+
+    _, suggestions = search(build(name, space).suggest, 20, at_once=2)
+
+    points = {json.dumps(s.values, sort_keys=True) for s in suggestions if s is not None}
+    kept = [(a, b) for a in range(1, 5) for b in range(2, 5) if a % b == 0]
+    assert suggestions[-1] is None
+    assert len(points) == len(suggestions) - 1 == len(kept)
 
 
 @pytest.mark.parametrize("name", SEVERAL)

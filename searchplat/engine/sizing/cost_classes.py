@@ -16,6 +16,9 @@ from searchplat.contract import Values
 from searchplat.engine.plan import full_config
 from searchplat.engine.seeds import derive_seed
 from searchplat.errors import InputError
+from searchplat.methods import load_method
+from searchplat.searchers.nearest import nearest
+from searchplat.spec.constraints import named_outside
 from searchplat.spec.model import SearchSpec, StageSpec
 from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
 
@@ -56,8 +59,9 @@ def cost_classes(spec: SearchSpec, stage: StageSpec) -> list[CostClass]:
         if isinstance(axis, Categorical) and axis.name not in largest:
             plans += [(f"{axis.name}={choice}", {**shape, axis.name: choice}) for choice in axis.choices]
     found: dict[str, CostClass] = {}
+    rules = Space(space.domains, spec.space.constraints)
     for name, values in plans:
-        config = _config(spec.method, base, space, values)
+        config = _config(spec.method, base, rules, values, rng)
         if config is not None:
             found.setdefault(json.dumps(config, sort_keys=True), CostClass(name, config))
     if not found:  # defaults do not go together: whatever the space holds does
@@ -86,12 +90,23 @@ def _largest(axis: Domain) -> Any:
     return True if isinstance(axis, Bool) else None
 
 
-def _config(method: str, base: Values, space: Space, values: Values) -> Values | None:
-    """The method's config of the values whose conditions hold; None if it refuses them, or there is no such point."""
+def _config(method: str, base: Values, space: Space, values: Values, rng: np.random.Generator) -> Values | None:
+    """The method's config of the values whose conditions hold; None if it refuses them, or there is no such point.
+
+    Of values that break a constraint together those near them that keep it: no trial is as large as they would be.
+    """
     seen = dict(base)
     for axis in space.domains:
         if axis.name in values and space.active(axis, seen):
             seen[axis.name] = values[axis.name]
+    given = {name: value for name, value in base.items() if name not in space}
+    given |= named_outside(space, load_method(method).Config, given, ())
+    point = {axis.name: seen[axis.name] for axis in space.domains if axis.name in seen}
+    if space.broken(point, given):
+        near = nearest(space, point, rng, given, set())
+        if near is None:
+            return None
+        seen |= near
     try:
         return full_config(method, seen)
     except InputError:

@@ -9,12 +9,15 @@ Next: `surrogate` (what is believed of points) and `reparameterization` (how poi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
 from torch import Tensor
+
+_MOST_DESIGN = 4096  # points that are looked at for a design that keeps a rule
+_ROUNDS = 30  # likewise for random ones, in so many draws of as many as are wanted
 
 
 class Kind(StrEnum):
@@ -60,11 +63,16 @@ class Encoding:
     Args:
         axes: In an order where conditions look backwards.
         counts: Constraints on disjoint groups of unconditional or equally conditional bits.
+        rule: Further constraints: says of canonical points `[M, A]` which keep them `[M]`; None for none. Nothing mends
+            a point that breaks them, so points are drawn again, and are worth nothing where they are compared.
     """
 
-    def __init__(self, axes: Sequence[Axis], counts: Sequence[CountRange] = ()) -> None:
+    def __init__(
+        self, axes: Sequence[Axis], counts: Sequence[CountRange] = (), rule: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         self.axes = tuple(axes)
         self.counts = tuple(counts)
+        self.rule = rule
         kinds = [axis.kind for axis in self.axes]
         self.bits = _where(kinds, Kind.BIT)
         self.ordinals = _where(kinds, Kind.ORDINAL)
@@ -176,13 +184,38 @@ class Encoding:
             moved = moved[(ones_M >= count.low) & (ones_M <= count.high)]
         return self.canonical(moved)
 
+    def keeps(self, codes_MA: Tensor) -> Tensor:
+        """Whether each canonical point keeps the rule `[M]`."""
+        return torch.ones(len(codes_MA), dtype=torch.bool) if self.rule is None else self.rule(codes_MA.detach())
+
     def design(self, count: int, seed: int) -> Tensor:
-        """A space-filling set of points `[count, A]`: scrambled Sobol points cut into levels."""
-        return self.from_uniform(sobol(self.width, count, seed))
+        """A space-filling set of points `[count, A]`: scrambled Sobol points cut into levels.
+
+        With a rule those of the first points that keep it, which may be fewer.
+        """
+        codes_MA = self.from_uniform(sobol(self.width, count, seed))
+        if self.rule is None:
+            return codes_MA
+        drawn, kept_M = count, self.keeps(codes_MA)
+        while int(kept_M.sum()) < count and drawn < _MOST_DESIGN:
+            drawn *= 2
+            codes_MA = self.from_uniform(sobol(self.width, drawn, seed))
+            kept_M = self.keeps(codes_MA)
+        return codes_MA[kept_M][:count]
 
     def random(self, count: int, generator: torch.Generator) -> Tensor:
-        """Random points `[count, A]`, uniform but for the constraints' repair."""
-        return self.from_uniform(torch.rand((count, self.width), generator=generator, dtype=torch.float64))
+        """Random points `[count, A]`, uniform but for the constraints' repair.
+
+        With a rule they keep it, or most do where it is hard to keep.
+        """
+        found: list[Tensor] = []
+        for _ in range(1 if self.rule is None else _ROUNDS):
+            uniform_MA = torch.rand((count, self.width), generator=generator, dtype=torch.float64)
+            codes_MA = self.from_uniform(uniform_MA)
+            found.append(codes_MA[self.keeps(codes_MA)])
+            if sum(map(len, found)) >= count:
+                break
+        return torch.cat([*found, codes_MA])[:count]
 
     def from_uniform(self, uniform_MA: Tensor) -> Tensor:
         """Points from numbers in [0, 1): equal shares for the levels of an axis."""

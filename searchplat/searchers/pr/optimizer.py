@@ -18,6 +18,7 @@ from searchplat.searchers.pr.reparameterization import Parameters, around, draw,
 
 _LEARNING_RATE = 0.1  # of theta; the authors' 0.025 for 200 steps covers the same way in five times the time
 _MOST_MOVES = 100  # steps of the final ascent; each strictly improves, so this is never reached but by a defect
+_BROKEN = 30.0  # a factor of 1e-13: nothing, but where all draws of a restart break the rule its gradient stays finite
 _POLISHED = 6  # memories that the final ascent starts from
 
 
@@ -45,7 +46,7 @@ class Found:
 
 
 class Values:
-    """The acquisition on codes, with tried points worth nothing.
+    """The acquisition on codes; points that were tried or break the encoding's rule are worth nothing.
 
     Args:
         restrict: Maps codes into the region that may be searched; identity by default.
@@ -70,15 +71,19 @@ class Values:
         return self.encoding.canonical(codes_MA, priority_MA)
 
     def tried(self, codes_MA: Tensor) -> Tensor:
-        """Whether each point was tried `[M]`."""
-        return torch.isin(self.encoding.hashes(codes_MA), self._tried)
+        """Whether each point was tried, or may not be `[M]`."""
+        return torch.isin(self.encoding.hashes(codes_MA), self._tried) | ~self.encoding.keeps(codes_MA)
 
     def raw(self, codes_MA: Tensor) -> Tensor:
         """Log values `[M]`, tried points as any other; differentiable in the real axes."""
         return self._acquisition(self.encoding.features(codes_MA))
 
     def both(self, codes_MA: Tensor) -> tuple[Tensor, Tensor]:
-        """Log values as `raw`, and the same with -inf at tried points; points that occur again are computed once."""
+        """Log values as `raw`, and the same with -inf at tried points; points that occur again are computed once.
+
+        Those that break the rule are `_BROKEN` lower, so that what the draws are moved to is the value of points that
+        keep it, and -inf in the second.
+        """
         hash_M = self.encoding.hashes(codes_MA)
         tried_M = torch.isin(hash_M, self._tried)
         if codes_MA.requires_grad:  # with real axes hardly two points are equal
@@ -88,6 +93,9 @@ class Values:
             places = torch.arange(len(hash_M))
             first = torch.zeros(len(distinct), dtype=torch.long).scatter_(0, which_M, places)
             raw_M = self.raw(codes_MA[first])[which_M]
+        if self.encoding.rule is not None:
+            broken_M = ~self.encoding.keeps(codes_MA)
+            raw_M, tried_M = raw_M - _BROKEN * broken_M, tried_M | broken_M
         return raw_M, raw_M.detach().masked_fill(tried_M, -torch.inf)
 
     def __call__(self, codes_MA: Tensor) -> Tensor:

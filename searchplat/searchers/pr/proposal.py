@@ -188,6 +188,9 @@ def _by_model(
         values = Values(encoding, acquisition, tried_NA, region)
         budget = Budget(options.restarts, options.samples, options.steps)
         found = maximise(values, scored_NA[order[:_INCUMBENTS]], budget, generator)
+        if found is None and region is not None and encoding.rule is not None:
+            region = None  # no point so near keeps the rule
+            continue
         if found is None or accept(found.code_A):
             break
         tried_NA = torch.cat([tried_NA, found.code_A[None]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from searchplat.searchers.pr.proposal import Known, propose_many
 from searchplat.spec.scale import at_share, share_of
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
+_MOST_VERDICTS = 100_000  # points of which is remembered whether they keep the constraints
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
 
 
@@ -62,6 +63,8 @@ class PRSearcher:
             suggestions = []
             for proposal in proposals:
                 point = self._codec.decode(proposal.code_A)
+                if self._space.broken(point, self._given):
+                    continue
                 if key(self._space, point) not in taken:  # two codes may round to one point
                     taken.add(key(self._space, point))
                     suggestions.append(Suggestion(point, proposal.info))
@@ -118,7 +121,13 @@ class Codec:
             else:
                 kind, number = _kind(domain)
                 axes.append(Axis(domain.name, kind, number, when=when))
-        self.encoding = Encoding(axes, counts)
+        # What constraints look at, and what decides whether it is there.
+        self._looked_at = {name for constraint in space.constraints for name in (*constraint.names, constraint.choice)}
+        for domain in reversed(space.domains):
+            if domain.name in self._looked_at:
+                self._looked_at |= {condition.parameter for condition in domain.when}
+        self._verdicts: dict[bytes, bool] = {}
+        self.encoding = Encoding(axes, counts, self._keeps if space.constraints else None)
 
     def encode(self, points: list[Mapping[str, Any]]) -> Tensor:
         """Codes `[M, A]`; inactive axes are 0."""
@@ -134,10 +143,26 @@ class Codec:
                     codes[row, first] = self._code(domain, self.encoding.axes[first], values[name])
         return codes
 
+    def _keeps(self, codes_MA: Tensor) -> Tensor:
+        """Which points keep the space's constraints `[M]`."""
+        if len(self._verdicts) > _MOST_VERDICTS:
+            self._verdicts.clear()
+        kept = []
+        for code_A in codes_MA:
+            identity = code_A.numpy().tobytes()
+            if identity not in self._verdicts:
+                point = self._decoded(code_A, [d for d in self._space.domains if d.name in self._looked_at])
+                self._verdicts[identity] = not self._space.broken(point, self._given)
+            kept.append(self._verdicts[identity])
+        return torch.tensor(kept, dtype=torch.bool)
+
     def decode(self, code_A: Tensor) -> Values:
         """The point of a row of codes."""
+        return self._decoded(code_A, self._space.domains)
+
+    def _decoded(self, code_A: Tensor, domains: Sequence[Domain]) -> Values:
         point: Values = {}
-        for domain in self._space.domains:
+        for domain in domains:
             if not self._space.active(domain, {**self._given, **point}):
                 continue
             first = self._first.get(domain.name)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from searchplat.spec.space import Scalar
@@ -29,11 +29,13 @@ class Node:
         content: A mapping, a list or a scalar.
         place: Where the value starts.
         key_place: Where its key starts; in a list, where the value starts.
+        text_place: Of a text that stands in the file as it is, without escapes and on one line: its first character.
     """
 
     content: dict[str, Node] | list[Node] | Scalar
     place: Place
     key_place: Place
+    text_place: Place | None = field(default=None, compare=False)
 
     @property
     def fields(self) -> dict[str, Node]:
@@ -70,6 +72,13 @@ class Node:
             else:
                 break
         return node
+
+    def character(self, index: int) -> Place:
+        """The place of a text's character; of the text where that cannot be told."""
+        first = self.text_place
+        if first is None or first.column is None:
+            return self.place
+        return Place(first.source, first.line, first.column + index)
 
     def named(self) -> Iterator[tuple[str, Node]]:
         """The list's elements that are mappings with a `name`, by that name."""

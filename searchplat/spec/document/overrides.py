@@ -133,6 +133,7 @@ def _fix(root: Node, override: Override) -> Node:
         entries["search"] = _replace(entries["search"], left)
     if "stages" in entries and isinstance(entries["stages"].content, list):
         entries = _thin_stages(entries, override.key, gone)
+    entries = _thin_points(entries, gone)
     if "controls" in entries and isinstance(entries["controls"].content, list):
         entries["controls"] = _without_uniform_layouts(entries)
     return _replace(root, entries)
@@ -182,11 +183,27 @@ def _thin_stages(entries: dict[str, Node], key: str, gone: set[str]) -> dict[str
             if not over and (fields["over"].content or again) and stage.name is not None:
                 onward[stage.name] = fields.get("from")
                 continue
-            fields["over"] = _replace(fields["over"], over)
+            fields = _thin_points({**fields, "over": _replace(fields["over"], over)}, gone)
         kept.append(_replace(stage, fields) if isinstance(stage.content, dict) else stage)
     if kept:
         return {**entries, "stages": _replace(entries["stages"], kept)}
     return {name: node for name, node in entries.items() if name != "stages"}
+
+
+def _thin_points(entries: dict[str, Node], gone: set[str]) -> dict[str, Node]:
+    """Take the parameters out of `points`; of points that are then equal one is left, and none that says nothing."""
+    points = entries.get("points")
+    if points is None or not any(name in point.fields for name in gone for point in points.items):
+        return entries
+    kept: dict[str, Node] = {}
+    for point in points.items:
+        left = {name: value for name, value in point.fields.items() if name not in gone}
+        if left or not point.fields:
+            thinned = _replace(point, left) if point.fields else point
+            kept.setdefault(repr(thinned.plain()), thinned)
+    if kept:
+        return {**entries, "points": _replace(points, list(kept.values()))}
+    return {name: node for name, node in entries.items() if name != "points"}
 
 
 def _replace(node: Node, content: dict[str, Node] | list[Node]) -> Node:

@@ -182,13 +182,14 @@ class _Composer:
         if event.tag is not None:
             self._add(event, key, "tags are not allowed", got=str(event.tag), remedy="remove it")
         content: dict[str, Node] | list[Node] | Scalar
+        text_place: Place | None = None
         if isinstance(event, yaml.ScalarEvent):
-            content = self._scalar(event, key)
+            content, text_place = self._scalar(event, key), _text_place(event, place)
         elif isinstance(event, yaml.SequenceStartEvent):
             content = self._sequence(key, depth)
         else:
             content = self._mapping(key, depth)
-        return Node(content, place, key_place or place)
+        return Node(content, place, key_place or place, text_place)
 
     def _sequence(self, key: str, depth: int) -> list[Node]:
         items: list[Node] = []
@@ -251,6 +252,16 @@ class _Composer:
 
     def _add(self, event: yaml.Event, key: str, rule: str, *, got: str | None = None, remedy: str = "") -> None:
         self.problems.add(self.at(event.start_mark), key, rule, got=got, remedy=remedy)
+
+
+def _text_place(event: yaml.ScalarEvent, place: Place) -> Place | None:
+    """See `Node.text_place`."""
+    start, end = event.start_mark, event.end_mark
+    quote = int(event.style in ("'", '"'))
+    if place.column is None or event.style in ("|", ">") or start is None or end is None or start.line != end.line:
+        return None
+    verbatim = end.column - start.column - 2 * quote == len(event.value)
+    return Place(place.source, place.line, place.column + quote) if verbatim else None
 
 
 class _StopReading(Exception):  # noqa: N818  # carries no error itself: the problem is in the collector

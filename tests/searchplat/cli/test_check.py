@@ -43,6 +43,15 @@ def test_overrides_change_the_plan(cli: Run, space: Path) -> None:
     assert document["size"] is None  # x has no step, so there is no end of points
 
 
+def test_constraints_are_shown_with_the_share_of_the_space_that_they_leave(cli: Run, space: Path) -> None:
+    space.write_text(space.read_text() + "constraints: [x < 0.25, epochs > 1]\n")
+    shown = " ".join(cli("check", str(space)).stdout.split())
+    document = json.loads(cli("check", str(space), "--json").stdout)
+    assert "constraint x < 0.25 constraint epochs > 1 feasible about 2" in shown
+    assert 0.2 < document["feasible"] < 0.3
+    assert document["space"]["constraints"] == ["x < 0.25", "epochs > 1"]
+
+
 def test_what_is_measured_is_said(cli: Run, space: Path) -> None:
     def trial(*sets: str) -> str:
         words = [word for one in sets for word in ("--set", one)]

@@ -16,6 +16,7 @@ SEEDS = [path.read_bytes().decode("utf-8", "replace") for path in sorted(CORPUS.
 WORDS = [
     *("method:", "data:", "search:", "stages:", "fixed:", "scales:", "controls:", "probe", "name", "type", "float"),
     *("low", "high", "layout", "[", "]", "{", "}", ": ", ", ", "\n", "\n  ", "- ", "null", "true", "~", "1e-3", "0"),
+    *("%", "==", " and ", "not ", "count(", ")", "points:", "constraints:"),
     *("-1", ".inf", "&a ", "*a", "<<: ", "!!str ", "'", '"', "#", "|", ">", "%YAML", "---\n", "\t", "\\", "\x00", "é"),
 ]
 SOUND = """\
@@ -29,9 +30,15 @@ search:
   gate: {type: categorical, choices: [soft, hard], when: {kind: gated}}
   rate: {type: float, low: 0.001, high: 1, log: true}
   width: {type: int, low: 4, high: 16, step: 4}
+constraints: ["width % 4 == 0", "not (kind == 'gated' and rate > 0.5)", "count(layout, '1') <= 3"]
 stages:
   - {name: layout, over: [layout], searcher: {name: pr}, trials: 30, data_fraction: 0.2}
-  - {name: rest, over: [kind, gate, rate, width], searcher: {name: tpe}, trials: 20, from: {stage: layout, top: 2}}
+  - name: rest
+    over: [kind, gate, rate, width]
+    searcher: {name: tpe}
+    trials: 20
+    from: {stage: layout, top: 2}
+    points: [{kind: plain, rate: 0.5}, {width: 8}]
 scheduler: {name: asha, grace: 2}
 controls: [{name: serial, all: serial}, {name: random, random: true}]
 scales: {quick: {stages: [{name: rest, trials: 2}], search: {rate: {high: 0.5}}}}
@@ -99,7 +106,19 @@ PATHS = [
     *("", "method", "data", "objective", "fixed", "search", "search.rate", "search.rate.low", "search.layout"),
     *("search.layout.choices", "search.gate.when", "stages", "stages.rest", "stages.rest.from", "stages.rest.searcher"),
     *("stages.rest.over", "scheduler", "controls", "controls.random", "resources", "promotion", "seed", "epochs"),
-    *("rate", "kind", "width", "metrics", "trials", "scales", "fixed.depth", "controls.serial.all", "default_scale"),
+    *(
+        "constraints",
+        "stages.rest.points",
+        "rate",
+        "kind",
+        "width",
+        "metrics",
+        "trials",
+        "scales",
+        "fixed.depth",
+        "controls.serial.all",
+        "default_scale",
+    ),
 ]
 
 

@@ -1,0 +1,27 @@
+"""The error where a search cannot go on, because none of some trials ended with a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from searchplat.engine.worker.order import WRONG_INPUT
+from searchplat.errors import InputError, SearchFailedError
+from searchplat.ledger import TrialRecord
+
+_CAUSES = 3
+"""Of trials that failed, as many as are shown."""
+
+
+def nothing_scored(trials: Sequence[TrialRecord], said: str) -> SearchFailedError | InputError:
+    """The error where none of these trials ended with a value: one of the input, if each had values that did not fit.
+
+    Args:
+        said: What is said before the causes.
+    """
+    causes = sorted({trial.cause for trial in trials if trial.cause})
+    wrong = [cause.removeprefix(WRONG_INPUT) for cause in causes if cause.startswith(WRONG_INPUT)]
+    shown = "; ".join((wrong or causes)[:_CAUSES])
+    more = f"; and {len(causes) - _CAUSES} more, see `searchplat trials`" if len(causes) > _CAUSES else ""
+    if wrong and len(wrong) == len(causes):
+        return InputError(f"{said}: {shown}{more}")
+    return SearchFailedError(f"{said}: {shown}{more}")
