@@ -98,8 +98,8 @@ def said(figures: Mapping[str, Any], seconds: float = 0.0) -> Said | None:
         named = metric_name(name)
         if named == name or named not in metrics:  # a name that is ours already counts
             metrics[named] = value
-    label = float(epoch) if _is_number(epoch) and math.isfinite(epoch) else None
-    return Said(metrics, label, seconds) if metrics else None
+    label = float(epoch) if epoch is not None and _is_number(epoch) else math.nan
+    return Said(metrics, label if math.isfinite(label) else None, seconds) if metrics else None
 
 
 def metric_name(name: str) -> str:

@@ -46,7 +46,7 @@ def main():
         p, q, vp, vq, first = saved["p"], saved["q"], saved["vp"], saved["vq"], int(saved["epoch"]) + 1
         print(f"resuming at epoch {first}")
     else:
-        p, q = (rng.normal(scale=0.1, size=(n, args.rank)) for n in (users, items))
+        p, q = (rng.normal(scale=0.5, size=(n, args.rank)) for n in (users, items))
         vp, vq = np.zeros_like(p), np.zeros_like(q)
     beta = args.momentum if args.optimizer == "momentum" else 0.0
 
