@@ -80,6 +80,16 @@ def check_leave(name: str, method: Method) -> None:
         raise InputError(f"method {name!r} {why}; give {ALLOW_IMPORT} if you trust that file and what it runs")
 
 
+def asks_for_leave(name: str) -> bool:
+    """Whether the method `name` runs only with `--allow-import`."""
+    if is_reference(name):
+        return True
+    try:
+        return getattr(load_method(name), "needs_leave", None) is not None
+    except InputError:
+        return False
+
+
 def look_in(folder: Path, names: Iterable[str]) -> None:
     """Have the modules of methods named `module:attribute` found in a folder too, here and in processes begun later.
 

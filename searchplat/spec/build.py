@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def _bind(
     more: Mapping[str, Any] = {}
     if isinstance(method, ProgramMethod):
         objectives = [fields["metric"] for fields in read["objective"] or () if whole(fields)]
-        more = method.from_space(source.absolute().parent, objectives)
+        more = method.from_space(Path(os.path.abspath(source)).parent, objectives)
     return Binding(method, read["method"], root, searched, problems, strict=strict, from_space=more)
 
 

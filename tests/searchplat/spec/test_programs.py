@@ -40,7 +40,7 @@ def text(
 
 
 def read(written: str, *overrides: str) -> SearchSpec:
-    return load_text(written, "project/space.yaml", overrides=overrides)
+    return load_text(written, "elsewhere/../project/space.yaml", overrides=overrides)
 
 
 def refusal(written: str, *overrides: str) -> str:
