@@ -7,6 +7,7 @@ SearchplatError
 │   └── DataError         a data file breaks its format
 ├── TestSplitError        code of a search reached for the test split       exit 1
 ├── SearchFailedError     the search ended without a usable result        exit 1
+├── TrialFailedError      a trial's own program failed; others may not      exit 1
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
     └── RayEndedError     Ray has ended under the command, or could not start
 """
@@ -57,6 +58,10 @@ class SearchFailedError(SearchplatError):
     """The search ended without a usable result."""
 
     exit_code = 1
+
+
+class TrialFailedError(SearchplatError):
+    """A trial's own program failed, which says nothing of the other trials."""
 
 
 class TryAgainError(SearchplatError):

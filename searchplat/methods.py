@@ -1,19 +1,24 @@
 """Finds methods and data sets through entry points; the platform itself names none.
 
 A package of your own adds to these groups in its `pyproject.toml`; see "Add a method" in the README. A method may
-also be named `module:attribute`, which runs whatever that module holds: only where `--allow-import` was given.
+also be named `module:attribute`, a class or a function, which runs whatever that module holds: only where
+`--allow-import` was given. So is the method `command`, which runs whatever the space file says.
 """
 
 from __future__ import annotations
 
 import importlib
+import inspect
+import os
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from searchplat.contract import DataSource, Method
@@ -64,6 +69,42 @@ def imports() -> Iterator[None]:
             _leaves -= 1
 
 
+def check_leave(name: str, method: Method) -> None:
+    """See that a method which runs what a space file says may do so.
+
+    Raises:
+        InputError: If it may not.
+    """
+    why = getattr(method, "needs_leave", None)
+    if why is not None and not imports_allowed():
+        raise InputError(f"method {name!r} {why}; give {ALLOW_IMPORT} if you trust that file and what it runs")
+
+
+def asks_for_leave(name: str) -> bool:
+    """Whether the method `name` runs only with `--allow-import`."""
+    if is_reference(name):
+        return True
+    try:
+        return getattr(load_method(name), "needs_leave", None) is not None
+    except InputError:
+        return False
+
+
+def look_in(folder: Path, names: Iterable[str]) -> None:
+    """Have the modules of methods named `module:attribute` found in a folder too, here and in processes begun later.
+
+    Does nothing for modules that are found without it, nor without the leave to load them.
+    """
+    tops = {name.partition(":")[0].partition(".")[0] for name in names if is_reference(name)}
+    place = str(folder.absolute())
+    if not imports_allowed() or all(top in sys.modules or PathFinder.find_spec(top) for top in tops):
+        return
+    if place not in sys.path:
+        sys.path.append(place)
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = place if not before else f"{before}{os.pathsep}{place}"
+
+
 def method_names() -> tuple[str, ...]:
     """Names of all installed methods, sorted."""
     return _names(METHODS)
@@ -76,6 +117,8 @@ def dataset_names() -> tuple[str, ...]:
 
 def load_method(name: str) -> Method:
     """Return an instance of the method `name`: that of an entry point, or `module:attribute` where that is allowed.
+
+    A class is a method itself, a function becomes one.
 
     Raises:
         InputError: If no installed package offers it, or its module cannot be imported or may not be.
@@ -134,12 +177,17 @@ def _import(name: str) -> Method:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a module may raise while it is read
         raise InputError(
-            f"method {name!r} cannot be imported ({type(error).__name__}: {error}); its folder must be on PYTHONPATH, "
-            "or its package installed"
+            f"method {name!r} cannot be imported ({type(error).__name__}: {error}); its folder must be that of the "
+            "space file or on PYTHONPATH, or its package installed"
         ) from error
+    if inspect.isfunction(found):
+        from searchplat.programs.function import FunctionMethod  # which needs this module
+
+        return FunctionMethod(name, found)
     if not isinstance(found, type) or not all(hasattr(found, part) for part in ("Config", "prepare", "start")):
         raise InputError(
-            f"method {name!r} must be a class with Config, prepare and start; the README tells how to add a method"
+            f"method {name!r} must be a class with Config, prepare and start, as the README tells, or a function "
+            "train(config, report)"
         )
     method: Method = found()
     return method

@@ -167,7 +167,8 @@ def _sizes(
         *(f">{size.source}" for size in published),
     ]
     rows = []
-    for key in statistics or ("users", "items", "interactions", "request_characters"):
+    known = ("users", "items", "interactions", "request_characters") if statistics is None else statistics
+    for key in known:
         ours = [] if statistics is None else [_figure(statistics[key], exact)]
         theirs = [getattr(size, key, None) for size in published]
         if ours or any(theirs):

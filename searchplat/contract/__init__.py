@@ -18,8 +18,9 @@ from searchplat.contract.final import (
     FinalTraining,
     Tested,
 )
+from searchplat.contract.program import Named, ProgramMethod
 from searchplat.contract.serving import Recommended, Served, ServingMethod
-from searchplat.contract.training import Method, Training, TrialJob, Values
+from searchplat.contract.training import ClosingTraining, Method, Training, TrialJob, Values
 from searchplat.firewall import TEST_FILE, TEST_REQUESTS, TestPermit, refuse_if_sealed
 from searchplat.protocol import renewed
 
@@ -34,6 +35,7 @@ __all__ = [
     "AssetName",
     "AssetSource",
     "BesideSpace",
+    "ClosingTraining",
     "DataRequest",
     "DataSource",
     "FileProblem",
@@ -42,6 +44,8 @@ __all__ = [
     "FinalMethod",
     "FinalTraining",
     "Method",
+    "Named",
+    "ProgramMethod",
     "Published",
     "PublishedSize",
     "Recommended",

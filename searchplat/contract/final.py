@@ -54,14 +54,15 @@ class Tested:
         metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`; `sampled/<name>` among sampled items,
             `cold/<name>` over the users whose target is a cold item.
         num_users: Users tested.
-        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item. Beside it lies
-            `SAMPLED_RANKS`, alike, where the configuration asks for a ranking among sampled items as well, and
-            `COLD_RANKS`, shorter, where a metric over cold items is wanted.
+        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item; None where figures are
+            a program's own and users not known. Beside it lies `SAMPLED_RANKS`, alike, where the configuration asks
+            for a ranking among sampled items as well, and `COLD_RANKS`, shorter, where a metric over cold items is
+            wanted.
     """
 
     metrics: Mapping[str, float]
     num_users: int
-    ranks: Path
+    ranks: Path | None
 
 
 @runtime_checkable
@@ -87,8 +88,8 @@ class FinalTraining(Training, Protocol):
         ...
 
     @property
-    def num_parameters(self) -> int:
-        """Trained parameters."""
+    def num_parameters(self) -> int | None:
+        """Trained parameters; None if they are not known."""
         ...
 
     @property

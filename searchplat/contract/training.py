@@ -77,6 +77,15 @@ class Training(Protocol):
         ...
 
 
+@runtime_checkable
+class ClosingTraining(Training, Protocol):
+    """A training that holds something that its process does not give back by itself, such as another process."""
+
+    def close(self) -> None:
+        """Give it back: the training goes no further. Called once it has ended, was stopped or failed."""
+        ...
+
+
 class Method(Protocol):
     """A method, found through the entry-point group `searchplat.methods`.
 

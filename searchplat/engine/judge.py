@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from searchplat.ledger import Ledger, TrialRecord
     from searchplat.spec.model import SearchSpec
 
-_ENDS = {"infeasible": TrialState.INFEASIBLE, "timeout": TrialState.TIMEOUT, "bug": TrialState.FAILED}
+_ENDS = {
+    "infeasible": TrialState.INFEASIBLE, "timeout": TrialState.TIMEOUT,
+    "failed": TrialState.FAILED, "bug": TrialState.FAILED,
+}  # fmt: skip
+_NEVER_WORKED = 3
+"""Trials whose programs failed, before any trial reported, after which the search ends as for a bug."""
 
 
 class Judge:
@@ -70,7 +75,7 @@ class Judge:
                 self._end(number, TrialState.INFEASIBLE, f"{WRONG_INPUT}{message.cause}")
             return False
         self._end(number, _ENDS[message.kind], message.cause)
-        if message.kind == "bug":
+        if message.kind == "bug" or (message.kind == "failed" and self._never_worked()):
             self._on_bug(self._ledger.trial(number))
         return False
 
@@ -98,6 +103,11 @@ class Judge:
                 self._end(trial.number, TrialState.FINISHED)
             elif trial.number in stopped:
                 self._end(trial.number, TrialState.STOPPED)
+
+    def _never_worked(self) -> bool:
+        trials = self._ledger.trials()
+        failed = sum(trial.state is TrialState.FAILED for trial in trials)
+        return failed >= _NEVER_WORKED and not any(trial.epoch for trial in trials)
 
     def _report(self, number: int, message: Message) -> bool:
         if missing := [o.metric for o in self._ledger.objectives if o.metric not in message.metrics]:

@@ -229,6 +229,7 @@ class Loop:
         if goes_on and not self._shutdown.asked:
             self._running[one.worker.train(None)] = one
         else:
+            one.worker.close()  # a program of its own would go on
             self._free(one)
 
     def _free(self, one: _Running) -> None:

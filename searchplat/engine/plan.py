@@ -379,4 +379,10 @@ def most_epochs(spec: SearchSpec, stage: StageSpec) -> int:
                 return high
             case Categorical(choices=choices):
                 return max(choice for choice in choices if isinstance(choice, int))
-    return int(full_config(spec.method, {**spec.fixed, **stage.fixed}).get("epochs", 1))
+    return epochs_of(full_config(spec.method, {**spec.fixed, **stage.fixed})) or 1
+
+
+def epochs_of(config: Mapping[str, Any]) -> int | None:
+    """Epochs of a full training of a configuration; None where they are the program's to decide."""
+    epochs = config.get("epochs", 1)
+    return None if epochs is None else int(epochs)

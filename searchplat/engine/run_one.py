@@ -72,19 +72,26 @@ def run_one(
             threads=max(1, int(spec.resources.cpu)),
         )
         work = TrialRun(order, WarmCache())
-        reports = []
-        while True:
-            message: Message = work.step()
-            if message.kind == "later":
-                raise TryAgainError(message.cause)
-            if message.kind == "input":
-                raise InputError(message.cause or "", fields=message.fields)
-            if message.kind != "report":
-                raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
-            reports.append(message.metrics)
-            if progress is not None:
-                progress(message.epoch, message.epochs, message.metrics)
-            if bad := [key for key, value in message.metrics.items() if not math.isfinite(value)]:
-                raise SearchFailedError(f"the training diverged in epoch {message.epoch}: {', '.join(bad)} not finite")
-            if message.epoch >= message.epochs:
-                return reports
+        reports: list[dict[str, float]] = []
+        told = 0
+        try:
+            while True:
+                message: Message = work.step()
+                if message.kind == "later":
+                    raise TryAgainError(message.cause)
+                if message.kind == "input":
+                    raise InputError(message.cause or "", fields=message.fields)
+                if message.kind != "report":
+                    raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
+                if message.epoch > told:  # else it says that this was the last
+                    told = message.epoch
+                    reports.append(message.metrics)
+                    if progress is not None:
+                        progress(message.epoch, message.epochs, message.metrics)
+                if bad := [key for key, value in message.metrics.items() if not math.isfinite(value)]:
+                    said = f"the training diverged in epoch {message.epoch}: {', '.join(bad)} not finite"
+                    raise SearchFailedError(said)
+                if message.epoch >= message.epochs:
+                    return reports
+        finally:
+            work.close()

@@ -27,7 +27,7 @@ from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.nothing_scored import nothing_scored
-from searchplat.engine.plan import Plan, most_epochs
+from searchplat.engine.plan import Plan, epochs_of, most_epochs
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
@@ -240,7 +240,7 @@ class _Run:
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
         judge = Judge(self._spec, self._ledger, epochs, self._ended, self._stop_for_bug, self._shutdown)
-        judge.replay(lambda trial: int(trial.config.get("epochs", 1)))
+        judge.replay(lambda trial: epochs_of(trial.config) or sys.maxsize)
         self._monitor.start(info)
         shutil.rmtree(self._folder.scratch, ignore_errors=True)
         figures = Telemetry(

@@ -10,12 +10,12 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from searchplat.contract import AssetSource
+from searchplat.contract import AssetSource, ProgramMethod
 from searchplat.errors import AssetError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_dataset, load_method
@@ -36,11 +36,11 @@ def now(spec: SearchSpec, assets: AssetSource) -> Lineage:
 
     `code` covers the Python files of the packages that hold the methods: the space's own and its controls'.
     """
-    names = {spec.method, *(control.method for control in spec.controls if control.method)}
+    values = {spec.method: spec.fixed, **{one.method: one.values for one in spec.controls if one.method}}
     return {
         "space": digest(spec)[:_LENGTH],
         "data": data_of(spec.data.name, spec.data.options, assets),
-        "code": _code(sorted(names)),
+        "code": _code(values),
         **versions(),
     }
 
@@ -95,10 +95,14 @@ def data_of(name: str, options: Mapping[str, Any], assets: AssetSource) -> str:
         return "absent"
 
 
-def _code(methods: Sequence[str]) -> str:
+def _code(values: Mapping[str, Mapping[str, Any]]) -> str:
+    """By the methods' names, what is fixed of each."""
     places: dict[str, Path] = {}
-    for name in methods:
-        module = type(load_method(name)).__module__
+    for name in sorted(values):
+        method = load_method(name)
+        if isinstance(method, ProgramMethod):
+            places |= method.sources(values[name])
+        module = type(method).__module__
         top = module.partition(".")[0]
         place = Path(str(sys.modules[top].__file__ or sys.modules[module].__file__))  # a folder may have no __init__
         places[top] = place.parent if place.name == "__init__.py" else place

@@ -261,11 +261,12 @@ class Drive:
             return
         self._store.update(self._number, num_users=message["num_users"])
         done = replace(
-            run, state=FINISHED, test=message["metrics"], ranks=run.folder / message["ranks"],
+            run, state=FINISHED, test=message["metrics"],
+            ranks=None if message["ranks"] is None else run.folder / message["ranks"],
             parameters=message["parameters"], data_fingerprint=message["fingerprint"],
         )  # fmt: skip
         test = ", ".join(f"{name} {value:.4f}" for name, value in done.test.items())
-        self._end(done, f"{self._said_valid(run)}; test {test}")
+        self._end(done, f"{self._said_valid(run)}; test {test or 'has no figures'}")
 
     def _fail(self, run: FinalRun, cause: str) -> None:
         if run.state != RUNNING:  # another worker of the same training was quicker to say so

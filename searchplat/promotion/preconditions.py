@@ -7,7 +7,7 @@ from collections.abc import Callable
 from searchplat.contract import SAMPLED, FinalMethod
 from searchplat.errors import InputError
 from searchplat.ledger import lineage
-from searchplat.methods import load_method
+from searchplat.methods import check_leave, load_method
 from searchplat.promotion.candidates import Candidate
 
 _THEN = " then "
@@ -20,7 +20,9 @@ def check_methods(candidates: list[Candidate]) -> None:
         InputError: If one does not.
     """
     for name in dict.fromkeys(candidate.method for candidate in candidates):
-        if not isinstance(load_method(name), FinalMethod):
+        method = load_method(name)
+        check_leave(name, method)
+        if not isinstance(method, FinalMethod):
             raise InputError(
                 f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
                 "subclass trials.training.RecommenderMethod, or add it"

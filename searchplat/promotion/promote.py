@@ -28,7 +28,7 @@ from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, lineage
 from searchplat.ledger.folder import SearchFolder, runs_root
 from searchplat.ledger.ranking import place_of
-from searchplat.methods import load_method
+from searchplat.methods import load_method, look_in
 from searchplat.promotion.candidates import Candidate, choose
 from searchplat.promotion.drive import Drive, Say, Sizes
 from searchplat.promotion.preconditions import check_changes, check_methods, check_metrics, mixed
@@ -122,6 +122,7 @@ def run_promotion(
             None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
         )
         candidates = choose(ledger, search, sizes.top, place)
+        look_in(spec.source.absolute().parent, [candidate.method for candidate in candidates])
         check_methods(candidates)
         check_metrics(spec.promotion.test, candidates)
         store = PromotionStore(ledger, folder.path)

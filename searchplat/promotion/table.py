@@ -162,7 +162,8 @@ def make_table(
         runs = {
             row.label: member.finals(row.candidate) for row in rows for member in members if member.search == row.search
         }
-        drafts.append((title, met, members, _placed(rows, metrics), runs))
+        # A program's own figures may be better the smaller they are.
+        drafts.append((title, met, members, _placed(rows, metrics) if members[0].num_users else rows, runs))
     _check_names(against, [row for _, _, _, rows, _ in drafts for row in rows])
     for number, (_, _, _, rows, runs) in enumerate(drafts):
         for row, metric, references in _wanted(rows, metrics, against):
@@ -227,7 +228,9 @@ def _groups(promotions: Sequence[Promotion]) -> list[tuple[str, bool | None, lis
     for one in promotions:
         options = {key: value for key, value in one.data_options.items() if key not in _NOT_SEQUENCES}
         met = _protocol(one, one.runs[0])
-        key = json.dumps([one.data, options, one.data_fraction, one.data_seed, one.num_users, met], sort_keys=True)
+        # What a program was tested on is not known: with no other search's.
+        users = one.num_users or one.search
+        key = json.dumps([one.data, options, one.data_fraction, one.data_seed, users, met], sort_keys=True)
         by_sequences.setdefault(key, []).append(one)
     groups: list[list[Promotion]] = []
     for members in by_sequences.values():

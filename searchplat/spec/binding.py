@@ -6,15 +6,16 @@ about the ends of every axis, and about sampled points, so that no trial dies of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel
 
-from searchplat import methods
-from searchplat.contract import Method
+from searchplat import methods, protocol
+from searchplat.contract import Method, ProgramMethod
 from searchplat.errors import AssetError, InputError
+from searchplat.programs.no_data import NONE
 from searchplat.spec.constraints import check_stage, named_outside
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.typed import about, add_error, check_names, check_values, errors_of, instantiate, rule_of
@@ -36,11 +37,25 @@ def find_method(name: str, where: Node | Place, key: str, problems: Problems) ->
         problems.add(where, key, "this method is not installed", value=name, remedy=suggest(name, names, "known are"))
         return None
     try:
-        return methods.load_method(name)
+        method = methods.load_method(name)
+        methods.check_leave(name, method)
+        return method
     except InputError as error:
-        remedy = "" if methods.is_reference(name) else "mend the package that offers it"
+        named = methods.is_reference(name) or methods.ALLOW_IMPORT in str(error)
+        remedy = "" if named else "mend the package that offers it"
         problems.add(where, key, str(error).rstrip("."), remedy=remedy)
         return None
+
+
+def check_own_data(method: Method, name: str, root: Node, where: Node, key: str, problems: Problems) -> None:
+    """Note if a program, which brings its own data, is given ours, or any other method is given none."""
+    data = root.at(["data", "name"]).content
+    if isinstance(method, ProgramMethod) and data != NONE:
+        rule, remedy = f"method {name} brings its own data", f"write data: {{name: {NONE}}}"
+        problems.add(where, key, rule, got=f"data {show(data)}", remedy=remedy)
+    elif data == NONE and not isinstance(method, ProgramMethod):
+        rule = f"method {name} needs a data set; {NONE} is for programs that bring their own"
+        problems.add(where, key, rule, remedy="name a data set, see: searchplat data")
 
 
 class Binding:
@@ -53,28 +68,42 @@ class Binding:
         searched: Names of the axes.
         problems: Takes what is wrong.
         strict: Whether missing weights are a problem; at scales that nobody asked for they are not.
+        from_space: Values that a program's method has of the space file where the document gives none.
     """
 
     def __init__(
-        self, method: Method, name: str, root: Node, searched: Sequence[str], problems: Problems, *, strict: bool
+        self,
+        method: Method,
+        name: str,
+        root: Node,
+        searched: Sequence[str],
+        problems: Problems,
+        *,
+        strict: bool,
+        from_space: Mapping[str, Any] | None = None,
     ) -> None:
         self.config: type[BaseModel] = method.Config
         self.owner = f"a field of method {name}"
         self._method, self._name, self._root, self._problems, self._strict = method, name, root, problems, strict
+        self._program = method if isinstance(method, ProgramMethod) else None
+        self._used = _used(self._program, root)
         entries = root.fields["fixed"].fields if "fixed" in root.fields else {}
         for both in [entry for entry in entries if entry in searched]:
             rule = "it is both fixed and searched"
             remedy = f"remove one of the two; to fix it from outside use --set {both}=VALUE"
             problems.add(entries[both].key_place, f"fixed.{both}", rule, remedy=remedy)
-        known = check_names(self.config, entries, "fixed", self.owner, problems)
+        known = self._names(entries, "fixed")
         where = root.fields.get("fixed", root)
-        self.fixed = check_values(self.config, known, {}, where, "fixed", problems)
+        self.fixed = {**(from_space or {}), **check_values(self.config, known, {}, where, "fixed", problems)}
         """The right ones of the values under `fixed`."""
 
     def layers_of(self, node: Node, key: str) -> int | None:
         """Number of layers of the method's layout; a problem where it has none. See `axes.LayersOf`."""
         if key.rpartition(".")[2] not in self.config.model_fields:
-            return None  # noted as an unknown field
+            if self._program is not None and "layers" not in node.fields:
+                rule = "only the file can say how many layers a program's layout has"
+                self._problems.add(node, key, rule, remedy="add layers")
+            return None  # noted as an unknown field, where it is one
         try:
             config = instantiate(self.config, self.fixed)
         except (ValueError, InputError):
@@ -97,9 +126,9 @@ class Binding:
     def check_axes(self, axes: Mapping[str, Domain | None]) -> None:
         """Note axes that are no fields, and values on an axis that its field refuses."""
         nodes = self._root.fields["search"].fields if "search" in self._root.fields else {}
-        check_names(self.config, {name: nodes[name] for name in axes}, "search", self.owner, self._problems)
+        known = self._names({name: nodes[name] for name in axes}, "search")
         for name, axis in axes.items():
-            if axis is None or name not in self.config.model_fields:
+            if axis is None or name not in known:
                 continue
             for where, key, value in _probes(axis, nodes[name]):
                 for error in errors_of(self.config, {**self.fixed, name: value}):
@@ -116,7 +145,7 @@ class Binding:
         for node in nodes:
             if "fixed" in node.fields:
                 where, key = node.fields["fixed"], f"{stage_key(node, nodes)}.fixed"
-                known = check_names(self.config, where.fields, key, self.owner, self._problems)
+                known = self._names(where.fields, key)
                 check_values(self.config, known, self.fixed, where, key, self._problems)
 
     def check_points(self, stages: Sequence[StageSpec], space: Space) -> None:
@@ -138,6 +167,8 @@ class Binding:
             for axis_name, parent in lonely:
                 rule = f"the condition of {axis_name} needs {parent}, which has no value in this stage"
                 self._problems.add(where, key, rule, remedy=f"search {parent} here as well, fix it, or add from")
+            if self._program is not None:
+                self._check_stage(stage, {**self.fixed, **stage.fixed}, effective, where, key)
             if lonely:
                 continue
             seen = {**given, **named_outside(own, self.config, given, effective)}
@@ -146,6 +177,51 @@ class Binding:
                 self._check_points(own, given, seen, where, key)
                 if stage.start_from is None and not self._problems.found:
                     self._check_alone(stage, own, seen, where, key)
+
+    def _check_stage(
+        self, stage: StageSpec, values: Mapping[str, Any], effective: Collection[str], where: Node, key: str
+    ) -> None:
+        """What a stage asks of a program: to train on a share of the data, and to say how long it trains."""
+        assert self._program is not None
+        named = self._program.named(values)
+        if stage.data_fraction < 1 and named is not None and "data_fraction" not in named.given:
+            rule, remedy = (
+                f"method {self._name} makes no use of data_fraction",
+                "let it take that, or leave it out here",
+            )
+            self._problems.add(where, f"{key}.data_fraction", rule, value=stage.data_fraction, remedy=remedy)
+        if stage.scheduler.name == "asha" and values.get("epochs") is None and "epochs" not in effective:
+            rule = "asha must know how many epochs there are"
+            self._problems.add(where, f"{key}.scheduler", rule, remedy="give epochs under fixed, or use median")
+
+    def _missing(self, values: Mapping[str, Any], where: Node, key: str) -> bool:
+        """Note a name that a program needs and that has no value; whether there is one."""
+        named = None if self._program is None else self._program.named(values)
+        for name in sorted(named.required if named is not None else ()):
+            if values.get(name) is None:
+                rule = f"method {self._name} needs a value for {name}"
+                remedy = "add it under fixed or search, or put the words that name it in a list of their own"
+                self._problems.add(where, key, rule, remedy=remedy)
+                return True
+        return False
+
+    def _names(self, entries: Mapping[str, Node], key: str) -> dict[str, Node]:
+        """Note every name that the method does not take; return the other entries."""
+        if self._program is None:
+            return check_names(self.config, entries, key, self.owner, self._problems)
+        known = {}
+        for name, node in entries.items():
+            if name in self._program.given or name == protocol.FORMER:
+                what = self._program.given.get(name, "it had a meaning of its own once")
+                rule = f"is not a name that a parameter may have: {what}"
+                self._problems.add(node.key_place, f"{key}.{name}", rule, remedy="choose another name")
+            elif name in self.config.model_fields or self._used is None or name in self._used:
+                known[name] = node
+            else:
+                rule = f"is not {self.owner}, and its command makes no use of {{{name}}}"
+                remedy = suggest(name, [*self.config.model_fields, *self._used], "known are")
+                self._problems.add(node.key_place, f"{key}.{name}", rule, remedy=remedy)
+        return known
 
     def _check_alone(self, stage: StageSpec, space: Space, seen: Mapping[str, Any], where: Node, key: str) -> None:
         """What can be known of a stage that takes nothing over: that its points and its grid keep the constraints."""
@@ -179,6 +255,8 @@ class Binding:
                     remedy = "narrow the space, or add a constraint"
                     add_error(self._problems, where, key, error, values or None, remedy, prefix)
                 return
+            if self._missing({**given, **values}, where, key):
+                return
             for axis in space.domains:
                 if isinstance(axis, Layout) and axis.name in values:
                     layers = self._layers({**given, **values})
@@ -206,7 +284,7 @@ class Binding:
         """
         entries = node.fields["values"].fields if "values" in node.fields else {}
         where = node.fields.get("values", node)
-        known = check_names(self.config, entries, f"{key}.values", self.owner, self._problems)
+        known = self._names(entries, f"{key}.values")
         before = len(self._problems.found)
         check_values(self.config, known, base, where, f"{key}.values", self._problems)
         if len(known) < len(entries) or len(self._problems.found) > before:
@@ -231,6 +309,7 @@ class Binding:
             prefix = f"{field}: " if field else ""
             add_error(self._problems, node, key, error, None, "change its values", prefix)
             return
+        self._missing({**base, **drawn, **control.values}, node, key)
 
     def _broken_by(
         self, control: Control, base: Mapping[str, Any], outside: Mapping[str, Any], space: Space
@@ -267,6 +346,24 @@ class Binding:
                     continue
                 result[name] = float(value) if isinstance(read, float) else value
         return result
+
+
+def _used(program: ProgramMethod | None, root: Node) -> frozenset[str] | None:
+    """Names that a program makes use of anywhere in a document; None if it takes any, or its fixed values are wrong."""
+    if program is None:
+        return None
+    fixed = root.fields["fixed"].plain() if "fixed" in root.fields else {}
+    if not isinstance(fixed, dict):
+        return None
+    parts = [("stages", "fixed"), ("controls", "values")]
+    more = [
+        item.fields[part].plain() for key, part in parts if key in root.fields for item in root.fields[key].items
+        if part in item.fields
+    ]  # fmt: skip
+    found = [program.named({**fixed, **values}) for values in [{}, *more] if isinstance(values, dict)]
+    if any(one is None or one.parameters is None for one in found):
+        return None
+    return frozenset(name for one in found if one is not None for name in one.parameters or ())
 
 
 def _probes(axis: Domain, node: Node) -> Iterator[tuple[Node, str, Any]]:

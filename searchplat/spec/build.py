@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from searchplat import methods, protocol
-from searchplat.contract import FILE
+from searchplat.contract import FILE, ProgramMethod
 from searchplat.spec.axes import build_axes, read_defaults
-from searchplat.spec.binding import Binding, find_method
+from searchplat.spec.binding import Binding, check_own_data, find_method
 from searchplat.spec.constraints import check_defaults, read_constraints
 from searchplat.spec.controls import build_controls, check_controls
 from searchplat.spec.document.folders import with_absolute_folders
@@ -57,7 +58,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         return None
     _check_data(root, read, problems)
     search = read.get("search") or {}
-    binding = _bind(root, read, tuple(search), problems, strict=chosen)
+    binding = _bind(root, read, tuple(search), origin.source, problems, strict=chosen)
     # Without a binding the values cannot be judged, but everything else can.
     fixed = binding.fixed if binding is not None else root.at(["fixed"]).plain() if read.get("fixed") else {}
     layers_of = binding.layers_of if binding is not None else lambda node, key: None
@@ -141,12 +142,19 @@ def _axes(axes: Mapping[str, Domain | None]) -> tuple[Domain, ...]:
 
 
 def _bind(
-    root: Node, read: Mapping[str, Any], searched: Sequence[str], problems: Problems, *, strict: bool
+    root: Node, read: Mapping[str, Any], searched: Sequence[str], source: Path, problems: Problems, *, strict: bool
 ) -> Binding | None:
     if read["method"] is BROKEN or read.get("fixed", {}) is BROKEN:
         return None
     method = find_method(read["method"], root.fields["method"], "method", problems)
-    return None if method is None else Binding(method, read["method"], root, searched, problems, strict=strict)
+    if method is None:
+        return None
+    check_own_data(method, read["method"], root, root.fields["method"], "method", problems)
+    more: Mapping[str, Any] = {}
+    if isinstance(method, ProgramMethod):
+        objectives = [fields["metric"] for fields in read["objective"] or () if whole(fields)]
+        more = method.from_space(Path(os.path.abspath(source)).parent, objectives)
+    return Binding(method, read["method"], root, searched, problems, strict=strict, from_space=more)
 
 
 def _check_data(root: Node, read: Mapping[str, Any], problems: Problems) -> None:

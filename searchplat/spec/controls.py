@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from searchplat.spec.binding import Binding, find_method
+from searchplat.contract import ProgramMethod
+from searchplat.spec.binding import Binding, check_own_data, find_method
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
@@ -122,6 +123,12 @@ def check_controls(
             place = node.fields["method"]
             method = find_method(control.method, place, f"{key}.method", problems)
             if method is not None:
+                check_own_data(method, control.method, root, place, f"{key}.method", problems)
+                if isinstance(method, ProgramMethod) and "command" in method.Config.model_fields:
+                    rule = "a control runs a command of its own by its values alone"
+                    remedy = "leave method out, and write values: {command: [...]}"
+                    problems.add(place, f"{key}.method", rule, remedy=remedy)
+                    continue
                 own = Binding(method, control.method, Node({}, place.place, place.place), (), problems, strict=False)
                 own.check_control(control, {}, Space(()), node, key)
 

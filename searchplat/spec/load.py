@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from searchplat import methods
+from searchplat.contract import ProgramMethod
 from searchplat.errors import InputError
 from searchplat.redaction import secrets_in
 from searchplat.spec.build import Origin, build_spec
@@ -74,6 +75,7 @@ def load_text(
     """
     _refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
+    methods.look_in(Path(source).absolute().parent, _methods(root))
     problems = Problems()
     chosen, scales = _scales(root, str(source), scale, problems)
     base = root
@@ -168,6 +170,20 @@ def _fields(root: Node) -> Collection[str]:
     if not isinstance(name, str) or not (name in methods.method_names() or methods.is_reference(name)):
         return ()
     try:
-        return tuple(methods.load_method(name).Config.model_fields)
+        method = methods.load_method(name)
     except InputError:
         return ()
+    fields = tuple(method.Config.model_fields)
+    if not isinstance(method, ProgramMethod):
+        return fields
+    fixed = root.fields.get("fixed", root)
+    named = method.named(fixed.plain())
+    return (*fields, *fixed.fields, *((named.parameters if named is not None else None) or ()))
+
+
+def _methods(root: Node) -> list[str]:
+    """What a file names as methods, wherever it does."""
+    parts = [root, *(root.fields["scales"].fields.values() if "scales" in root.fields else ())]
+    controls = [one for part in parts if "controls" in part.fields for one in part.fields["controls"].items]
+    named = [one.fields["method"].content for one in (*parts, *controls) if "method" in one.fields]
+    return [name for name in named if isinstance(name, str)]

@@ -16,7 +16,7 @@ import ray
 from ray.tune import PlacementGroupFactory, Trainable
 
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest, Training, TrialJob, WarmCache
+from searchplat.contract import ClosingTraining, DataRequest, Training, TrialJob, WarmCache
 from searchplat.engine.plan import full_config
 from searchplat.engine.prepare import needs_of
 from searchplat.engine.seeds import trial_seed
@@ -191,6 +191,8 @@ class MethodTrainable(Trainable):  # type: ignore[misc]  # Ray publishes no type
         self._folder = _own_folder()
 
     def _end(self) -> None:
+        if isinstance(self._training, ClosingTraining):
+            self._training.close()
         self._training = None
         self._folder.cleanup()
 

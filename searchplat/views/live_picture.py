@@ -238,7 +238,7 @@ def recent_table(snapshot: Snapshot, recent: Sequence[TrialRecord]) -> Renderabl
     for trial in recent:
         value = text.metric(trial.objectives[0]) if trial.objectives else "-"
         what = trial.control if trial.control is not None else text.values_line(own_values(snapshot, trial), 200)
-        epochs = f"{trial.epoch}/{trial.config['epochs']}" if "epochs" in trial.config else str(trial.epoch)
+        epochs = f"{trial.epoch}/{trial.config['epochs']}" if trial.config.get("epochs") else str(trial.epoch)
         state = cell(trial.state.value, STATE_STYLES[trial.state])
         rows.append((trial.number, trial.stage, state, epochs, value, _cut(line(what or ""))))
     return table((">trial", "!stage", "!state", ">epoch", f">{_short(snapshot.metric)}", "values"), rows)

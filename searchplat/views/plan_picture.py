@@ -211,13 +211,13 @@ def _stopping(spec: SearchSpec) -> str:
 
 def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
     """Trials, epochs each, share of the users: of every stage and control."""
-    from searchplat.engine.plan import full_config, most_epochs
+    from searchplat.engine.plan import epochs_of, full_config, most_epochs
 
     found = [(stage.trials, most_epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
     for control in spec.controls:
         fixed = {} if control.method else {**spec.fixed, **spec.stages[-1].fixed}
         config = full_config(control.method or spec.method, {**fixed, **control.values})
-        found.append((control.trials, int(config.get("epochs", 1)), control.data_fraction))
+        found.append((control.trials, epochs_of(config) or 1, control.data_fraction))
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from searchplat import protocol
+from searchplat.contract import ProgramMethod
 from searchplat.errors import InputError
 from searchplat.ledger import TrialRecord
-from searchplat.methods import load_method
+from searchplat.methods import ALLOW_IMPORT, asks_for_leave, load_method
 from searchplat.spec import shipped_spaces
 from searchplat.spec.model import SearchSpec
 from searchplat.views import text
@@ -32,7 +33,8 @@ def configuration(
     """
     ordered = sorted(items, key=lambda item: "." not in item.partition("=")[0])  # before stages are dropped
     everything = load(tuple(ordered))  # finds what is wrong with any of them
-    fields = load_method(everything.method).Config.model_fields
+    method = load_method(everything.method)
+    fields = everything.fixed if isinstance(method, ProgramMethod) else method.Config.model_fields
     names = {item: item.partition("=")[0] for item in items}
     values = {name: everything.fixed[name] for name in names.values() if name in fields and name in everything.fixed}
     return load(tuple(item for item in items if names[item] not in values)), values
@@ -43,10 +45,15 @@ def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
     spec = snapshot.spec
     words = ["searchplat", "run", space_word(spec)]
     words += ["--scale", spec.scale] if spec.scale else []
+    leave = asks_for_leave(spec.method)
+    words += [ALLOW_IMPORT] if leave else []
     given = [word for override in spec.overrides for word in ("--set", override)]
     base, share = _without_settings(spec)
     chosen = {key: trial.config[key] for key in spec.space.names if key in trial.config and key in trial.values}
-    chosen |= {key: value for key, value in trial.config.items() if key not in base or base[key] != value}
+    if base or not leave:  # without leave the file cannot be read, and all but what was searched is in it
+        chosen |= {key: value for key, value in trial.config.items() if key not in base or base[key] != value}
+    else:
+        chosen, share = dict(trial.values), trial.data_fraction
     if protocol.FORMER in chosen:  # of a ledger from before the data set said it
         chosen[f"data.{protocol.OPTION}"] = not chosen.pop(protocol.FORMER)
     order = sorted(chosen, key=lambda key: spec.space.names.index(key) if key in spec.space.names else 1000)

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 from searchplat.ledger.lineage import code_of
 from searchplat.methods import DATASETS, METHODS, load_method
+from searchplat.programs.function import FunctionMethod
 
 EXCLUDED = ["__pycache__", "*.pyc"]
 
@@ -30,8 +31,12 @@ def modules_of(methods: Iterable[str], data: str) -> tuple[str, ...]:
     """
     tops = {"searchplat"}
     for name in methods:
-        classes = type(load_method(name)).__mro__  # also what a class is built on may be nobody's library
-        tops |= {one.__module__.partition(".")[0] for one in classes} - sys.stdlib_module_names
+        method = load_method(name)
+        classes = type(method).__mro__  # also what a class is built on may be nobody's library
+        modules = {one.__module__ for one in classes}
+        if isinstance(method, FunctionMethod):
+            modules.add(method.module)
+        tops |= {module.partition(".")[0] for module in modules} - sys.stdlib_module_names
     for dist in _distributions({*methods, data}):  # the data set's, and other methods of the same package
         tops |= {entry.module.partition(".")[0] for entry in dist.entry_points if entry.group in (METHODS, DATASETS)}
     return tuple(sorted(tops))

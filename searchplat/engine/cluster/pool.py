@@ -67,7 +67,7 @@ class Trial:
         return self._train(None if order is None else Order.from_json(order)).to_json()
 
     def close(self) -> None:
-        """Leave nothing of a trial on this machine whose checkpoints are kept elsewhere."""
+        """End what the trial started; leave nothing of it on this machine if its checkpoints are kept elsewhere."""
         if self._work is not None:
             self._work.close()
             self._work = None
@@ -109,6 +109,10 @@ class Worker:
     def train(self, order: Order | None) -> ObjectRef:
         """The message of one epoch, as JSON; see `Trial.train`."""
         return self._actor.train.remote(None if order is None else order.to_json())
+
+    def close(self) -> None:
+        """Have it end what its trial started, and forget the trial."""
+        self._actor.close.remote()
 
     def end(self) -> ObjectRef:
         """End the process in good order: Ray ends it when what was asked of it is done and nobody holds it.

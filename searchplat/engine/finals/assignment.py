@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from searchplat.contract import FinalJob, FinalMethod, FinalTraining, WarmCache
+from searchplat.contract import ClosingTraining, FinalJob, FinalMethod, FinalTraining, WarmCache
 from searchplat.engine.checkpoints.sync import SyncedFolder
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
@@ -147,11 +147,22 @@ def _train_and_test(
     workers: int,
     ask_once: Answer,
 ) -> None:
-    key = assignment.key
     if synced is not None:
         synced.download()
     with sealed():
         training = _start(assignment, warm, device, rank, workers)
+    try:
+        _follow(training, assignment, synced, rank, ask_once)
+    finally:
+        if isinstance(training, ClosingTraining):
+            training.close()
+
+
+def _follow(
+    training: FinalTraining, assignment: Assignment, synced: SyncedFolder | None, rank: int, ask_once: Answer
+) -> None:
+    key = assignment.key
+    with sealed():
         restored = training.restore()
     if restored:  # saved, perhaps not yet reported
         ask_once(_epoch(key, training, training.metrics))
@@ -170,7 +181,9 @@ def _train_and_test(
     tested = training.test(permit, assignment.test)
     if synced is not None and rank == 0:
         synced.upload_results()
-    ranks = str(tested.ranks) if synced is None else tested.ranks.name  # this machine's folder goes away
+    ranks = None
+    if tested.ranks is not None:
+        ranks = str(tested.ranks) if synced is None else tested.ranks.name  # this machine's folder goes away
     ask_once(
         {
             "kind": "tested", "key": key, "metrics": dict(tested.metrics), "ranks": ranks,

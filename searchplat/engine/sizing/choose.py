@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from searchplat.contract import ProgramMethod
 from searchplat.engine.plan import Plan, most_epochs
 from searchplat.engine.seeds import derive_seed
 from searchplat.engine.shutdown.shutdown import Shutdown
@@ -21,6 +22,7 @@ from searchplat.engine.sizing.arithmetic import Allocation, Choice, Machine, bes
 from searchplat.engine.sizing.cost_classes import CostClass, cost_classes
 from searchplat.engine.worker.order import Order
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.methods import load_method
 from searchplat.spec.model import CONTROLS, Resources, SearchSpec, StageSpec
 
 _META = "packing"
@@ -99,7 +101,8 @@ class Allocations:
         resources = self._spec.resources
         on_gpu = resources.gpu is None and self._usual.gpu > 0
         where = machine(on_gpu or bool(resources.gpu)) if on_gpu or resources.cpu_auto else None
-        if where is None:
+        # What a program takes, in a process of its own, is not seen from here.
+        if where is None or isinstance(load_method(self._spec.method), ProgramMethod):
             self._of = {}  # also where an earlier run had asked for measuring
             return
         keys: dict[str, list[StageSpec]] = {}

@@ -92,7 +92,8 @@ class Message:
     """What a trial's process says after each step.
 
     Args:
-        kind: `report`; or how the trial ended: `infeasible`, `timeout`, `bug`; or `later`: it cannot go on now,
+        kind: `report`; or how the trial ended: `infeasible`, `timeout`, `failed` (its own program, which others need
+            not), `bug`; or `later`: it cannot go on now,
             for its disk, its storage or its host, and has not ended; or `input`: what it was given is wrong, and
             whoever hears it decides whether for this trial alone.
         epoch: Epochs completed.

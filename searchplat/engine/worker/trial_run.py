@@ -12,11 +12,11 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from searchplat.contract import Training, WarmCache
+from searchplat.contract import ClosingTraining, Training, WarmCache
 from searchplat.engine.worker.memory import hold_to
 from searchplat.engine.worker.order import Message, Order
 from searchplat.engine.worker.watchdog import TIMEOUT_TRACE, Watchdog
-from searchplat.errors import InputError, TryAgainError, disk_full, out_of_memory
+from searchplat.errors import InputError, TrialFailedError, TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 from searchplat.redaction import redact
@@ -58,15 +58,21 @@ class TrialRun:
                 synced.upload(message.epoch)
             return message
         except Exception as error:  # every failure is sorted here, so that the worker stays warm
-            self._training = None
+            self._end()
             if out_of_memory(error):
                 self._warm.clear()
             return failure(error)
 
     def close(self) -> None:
-        """Remove what this process has of the trial on its machine, if its checkpoints are kept in a storage."""
+        """End what the trial started; remove what this machine has of it if its checkpoints are kept in a storage."""
+        self._end()
         if self._synced is not None:
             self._synced.close()
+
+    def _end(self) -> None:
+        if isinstance(self._training, ClosingTraining):
+            self._training.close()
+        self._training = None
 
     def _step(self) -> Message:
         if self._training is None:
@@ -102,6 +108,8 @@ def failure(error: Exception) -> Message:
         return Message("later", cause=str(error))
     if isinstance(error, InputError):
         return Message("input", cause=redact(str(error)), fields=error.fields)
+    if isinstance(error, TrialFailedError):
+        return Message("failed", cause=redact(str(error)))
     if disk_full(error):
         return Message("later", cause=f"{error}; free some space and run the same command again")
     return Message("bug", cause=redact("".join(traceback.format_exception(error))))

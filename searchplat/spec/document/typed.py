@@ -69,6 +69,8 @@ def add_error(
 
 def about(model: type[BaseModel], name: str, value: Any = None) -> str:
     """The remedy for a wrong value: what the model says of the field."""
+    if name not in model.model_fields:
+        return "give a single value: text, a number, true or false"
     annotation = model.model_fields[name].annotation
     if isinstance(value, int) and not isinstance(value, bool) and annotation is str:
         return "put it in quotes"

@@ -199,3 +199,23 @@ def test_an_objective_that_the_method_does_not_report_stops_the_search_and_names
         judge = judge_of(wrong, ledger, bugs)
         assert not goes_on(judge, suggest(ledger).number, 1, 0.5)
     assert bugs[0].cause == "objective valid/ndcg@5 is not reported; reported are: valid/mrr"
+
+
+def test_a_program_that_fails_ends_its_trial_and_one_that_never_worked_the_search(
+    tmp_path: Path, spec: SearchSpec
+) -> None:
+    with create(tmp_path / "never.sqlite", spec) as ledger:
+        bugs: list[TrialRecord] = []
+        judge = judge_of(spec, ledger, bugs)
+        for count in (0, 0, 1):
+            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "failed", "exit code 1")
+            assert len(bugs) == count
+        assert ledger.trial(0).cause == "exit code 1"
+    with create(tmp_path / "once.sqlite", spec) as ledger:
+        bugs = []
+        judge = judge_of(spec, ledger, bugs)
+        assert goes_on(judge, suggest(ledger).number, 1, 0.5)
+        for _ in range(4):
+            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "failed", "exit code 1")
+        assert bugs == []
+        assert ledger.trial(4).state is TrialState.FAILED

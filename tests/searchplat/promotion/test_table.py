@@ -192,3 +192,16 @@ def test_a_winner_behind_a_control_is_said_to_be(promoted: Make) -> None:
         for metric in table.metrics
     ]
     assert control_lines(make_table([promoted()], resamples=FEW)) == []
+
+
+def test_a_programs_own_figures_stand_by_themselves_without_places_and_tests(promoted: Make) -> None:
+    promotions = []
+    for name in ("first", "second"):
+        one = promoted(search=name)
+        runs = tuple(replace(run, ranks=None, parameters=None) for run in one.runs)
+        promotions.append(replace(one, search=name, runs=runs, num_users=0, data="none", data_fingerprint="none"))
+    table = make_table(promotions, resamples=FEW)
+    assert [section.title for section in table.sections] == ["none (first)", "none (second)"]
+    assert table.comparisons == 0
+    cells = [row.cells["mrr"] for section in table.sections for row in section.rows]
+    assert {cell.place for cell in cells} == {0}

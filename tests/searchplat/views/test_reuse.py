@@ -15,6 +15,7 @@ from searchplat.engine.run_one import run_one
 from searchplat.engine.seeds import shared_seed
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
+from searchplat.methods import imports
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load_text, to_document
 from searchplat.views.reuse import configuration, run_command
@@ -34,6 +35,17 @@ stages:
   - {name: late, over: [x, kind], searcher: {name: random}, trials: 2, data_fraction: 0.5, fixed: {epochs: 3}}
 scales:
   quick: {fixed: {layers: 1}}
+"""
+
+
+COMMAND = """\
+method: command
+data: {name: none}
+objective: {metric: valid/ndcg, direction: maximize}
+fixed: {command: [python, train.py, "{x}"]}
+search: {x: {type: float, low: 0.0, high: 1.0}}
+searcher: {name: random}
+trials: 2
 """
 
 
@@ -61,6 +73,25 @@ def test_config_seed_and_share_of_the_users_come_back(
     assert result.stderr.startswith(f"rehearsal on toy{share}: ")
     expected = [epoch["valid/mrr"] for epoch in run_one(spec, config, seed=5)]
     assert [epoch["valid/mrr"] for epoch in json.loads(result.stdout)["epochs"]] == expected
+
+
+def test_a_command_is_trained_again_with_leave(cli: Callable[..., Result], tmp_path: Path) -> None:
+    path = tmp_path / "space.yaml"
+    path.write_text(COMMAND)
+    (tmp_path / "train.py").write_text("import sys\nprint('{\"ndcg\": %s}' % sys.argv[1])")
+    with imports():
+        spec = load_text(COMMAND, path, name="s")
+        config = full_config("command", {**spec.fixed, "x": 0.25})
+    folder = SearchFolder(tmp_path / "runs", "s")
+    with Ledger.create(folder.ledger_path, to_document(spec), spec.objectives) as ledger:
+        trial = ledger.suggest(
+            stage="search", method="command", values={"x": 0.25}, config=config, data_fraction=1.0, seed=5
+        )
+        words = run_command(take("s", folder.path, ledger), trial)
+    assert words[3:] == ["--allow-import", "--set", "x=0.25", "--seed", "5"]
+    result = cli(*words[1:], "--json")
+    assert result.exit_code == 0, result.stderr
+    assert [epoch["valid/ndcg"] for epoch in json.loads(result.stdout)["epochs"]] == [0.25]
 
 
 def test_dotted_items_come_before_those_that_drop_stages() -> None:
