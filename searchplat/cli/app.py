@@ -27,6 +27,7 @@ from searchplat.cli import (
     run,
     search,
     status,
+    steer,
     streams,
     sync,
     trials,
@@ -116,6 +117,10 @@ def options(
 app.command("search")(search.search)
 app.command("check")(check.check)
 app.command("status")(status.status)
+app.command("stop")(steer.stop)
+app.command("pause")(steer.pause)
+app.command("resume")(steer.resume)
+app.command("set")(steer.set_)
 app.command("trials")(trials.trials)
 app.command("best")(best.best)
 app.command("run")(run.run)

@@ -140,7 +140,7 @@ def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
             what = f"control {trial.control}" + (f": {what}" if what else "")
         if (first := repeated(trial)) is not None:
             what = f"repeats trial {first}"
-        if trial.cause and not trial.state.scored:
+        if trial.cause:
             what += f"  ({trial.cause.strip().splitlines()[-1][:200]})"
         rows.append(
             (

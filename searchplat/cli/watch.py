@@ -6,6 +6,7 @@ import sys
 import time
 
 from searchplat.engine.monitor import RunInfo, SearchOutcome
+from searchplat.engine.steering.steering import concurrent_of
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
 from searchplat.views.monitors import watching
@@ -25,10 +26,13 @@ def watch(folder: SearchFolder) -> None:
         if not folder.running():
             return
         snapshot = take(folder.name, folder.path, ledger)
-        running = sum(trial.state is TrialState.RUNNING for trial in snapshot.trials)
-        # How many may run at once is known to the driver alone; as many as do is close, and serves the estimate.
-        concurrent = snapshot.spec.resources.concurrent
-        slots = max(1, running if concurrent is None else concurrent)
+
+        def slots() -> int:
+            # How many may run at once is known to the driver alone; as many as do is close, and serves the estimate.
+            running = sum(trial.state is TrialState.RUNNING for trial in ledger.open_trials())
+            concurrent = concurrent_of(snapshot.spec, ledger)
+            return max(1, running if concurrent is None else concurrent)
+
         monitor.start(
             RunInfo(
                 folder.name, folder.path, ledger, snapshot.spec, ledger.meta("dashboard"), "", slots,

@@ -25,6 +25,7 @@ from searchplat.engine.judge import Judge
 from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import RAY_ENDED
+from searchplat.engine.steering.steering import Steering
 from searchplat.engine.suggestions import Suggestions
 from searchplat.engine.worker.order import Message
 from searchplat.errors import RayEndedError
@@ -71,7 +72,8 @@ class Loop:
         pool: The processes.
         order_of: What to send to a trial's process.
         slots: Trials that may run at once now; asked anew each time, since nodes come and go.
-        on_end: Called with every trial that fails for the deaths of its workers.
+        on_end: Called with every trial that ends without a word: by the deaths of its workers, or by hand.
+        steering: What is asked of the search while it runs.
         on_round: Called once a round.
         shutdown: When to end.
         max_deaths: Times that a trial is taken up again after its worker died.
@@ -86,6 +88,7 @@ class Loop:
         order_of: Callable[[TrialRecord], Order],
         slots: Callable[[], int],
         on_end: Callable[[TrialRecord], None],
+        steering: Steering,
         on_round: Callable[[], None],
         shutdown: Shutdown,
         max_deaths: int,
@@ -93,8 +96,10 @@ class Loop:
         self._max_deaths = max_deaths
         self._plan, self._ledger, self._judge, self._pool, self._shutdown = plan, plan.ledger, judge, pool, shutdown
         self._order_of, self._slots, self._on_end, self._on_round = order_of, slots, on_end, on_round
+        self._steering = steering
         self._suggestions = Suggestions(plan, shutdown)
         self._running: dict[ObjectRef, _Running] = {}
+        self._dying: dict[ObjectRef, int] = {}  # trials that were ended by hand, whose processes may still write
         self._deaths: Counter[int] = Counter()
         self._room = 0  # slots that are free
 
@@ -113,9 +118,11 @@ class Loop:
                     self._drop(lambda one: not one.answered)
                 else:
                     with self._shutdown.guarding():
-                        turn = self._start()
+                        self._steering.apply(self._end_by_hand)
+                        turn = self._pause() if self._steering.paused else self._start()
                 if turn is Turn.DONE and not self._running:
                     return
+                self._bury()
                 losses = HostLosses()
                 for ref in self._answers():
                     with self._shutdown.guarding():
@@ -124,6 +131,7 @@ class Loop:
             if not gone():
                 self._drop(lambda one: True)
                 self._pool.end(0.0 if self._shutdown.asked else _GOOD_ORDER_S)
+                self._bury(within_s=_GOOD_ORDER_S)
             # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
             self._suggestions.wait(1.0 if self._shutdown.asked else 60.0)
 
@@ -185,6 +193,32 @@ class Loop:
             one.worker.kill()
             self._running[idle.greet()] = replace(one, worker=idle, new=False)
 
+    # ------------------------------------------------------------------ steering
+
+    def _pause(self) -> Turn | None:
+        """Begin nothing, and leave what is not needed to others on the cluster."""
+        self._room = 0
+        if self._steering.at_once:
+            for number in self._drop(lambda one: not one.answered):
+                self._ledger.requeue(number)
+        self._pool.keep(0)
+        return Turn.DONE if self._plan.done else None
+
+    def _end_by_hand(self, number: int) -> None:
+        """End the process of a trial that has ended, should it have one."""
+        ended = [ref for ref, one in self._running.items() if one.trial == number]
+        self._drop(lambda one: one.trial == number)
+        self._dying |= dict.fromkeys(ended, number)
+        self._on_end(self._ledger.trial(number))
+
+    def _bury(self, within_s: float = 0.0) -> None:
+        """Remove once more what processes wrote until they were ended."""
+        if not self._dying:
+            return
+        gone_, _ = ray.wait(list(self._dying), num_returns=len(self._dying), timeout=within_s)
+        for ref in gone_:
+            self._on_end(self._ledger.trial(self._dying.pop(ref)))
+
     # ------------------------------------------------------------------ hearing
 
     def _answers(self) -> list[ObjectRef]:
@@ -215,6 +249,8 @@ class Loop:
         """The process is there."""
         if self._shutdown.asked:
             self._free(one)
+        elif self._steering.at_once:
+            self._set_aside(one)
         else:
             one.answered = True
             self._running[one.worker.train(one.order)] = one
@@ -226,23 +262,32 @@ class Loop:
         if self._shutdown.error is None:
             with self._shutdown.guarding():
                 goes_on = self._judge.goes_on(one.trial, message)
-        if goes_on and not self._shutdown.asked:
-            self._running[one.worker.train(None)] = one
-        else:
+        if not goes_on or self._shutdown.asked:
             one.worker.close()  # a program of its own would go on
             self._free(one)
+        elif self._steering.at_once:
+            self._set_aside(one)
+        else:
+            self._running[one.worker.train(None)] = one
+
+    def _set_aside(self, one: _Running) -> None:
+        """Its trial waits; what it has trained is in its checkpoint."""
+        one.worker.close()
+        self._ledger.requeue(one.trial)
+        self._free(one)
 
     def _free(self, one: _Running) -> None:
         """A slot and a worker are free."""
         self._suggestions.pace.ended(time.monotonic() - one.since)
         self._pool.give_back(one.worker)
 
-    def _drop(self, which: Callable[[_Running], bool]) -> None:
-        """End processes under trials, which stay open in the ledger."""
-        for ref, one in list(self._running.items()):
-            if which(one):
-                del self._running[ref]
-                one.worker.kill()
+    def _drop(self, which: Callable[[_Running], bool]) -> list[int]:
+        """End processes under trials, whose numbers are returned; the ledger has these as before."""
+        dropped = [(ref, one) for ref, one in self._running.items() if which(one)]
+        for ref, one in dropped:
+            del self._running[ref]
+            one.worker.kill()
+        return [one.trial for _, one in dropped]
 
     # ------------------------------------------------------------------ losses
 
@@ -264,7 +309,7 @@ class Loop:
             self._on_end(self._ledger.trial(one.trial))
         else:
             self._ledger.retry(one.trial, "its host died" if lost_host else "worker died")
-            if len(self._running) < self._slots():
+            if len(self._running) < self._slots() and not self._steering.at_once:
                 self._place(one.trial, one.order)
-            else:  # there is less room than before
+            else:  # there is less room than before, or nothing is to run
                 self._ledger.requeue(one.trial)

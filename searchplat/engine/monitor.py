@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,7 +17,7 @@ class RunInfo:
 
     Args:
         ledger: The live ledger; reading it is safe from any thread.
-        slots: Trials that run at once.
+        slots: Trials that may run at once now.
         planned_trials: Trials of all stages and controls together.
         resumed: Whether an earlier run of the same search is taken up.
         watched_since: For somebody who only looks on: seconds that the run had been going when the looking began.
@@ -28,7 +29,7 @@ class RunInfo:
     spec: SearchSpec
     dashboard_url: str | None
     tracking_uri: str
-    slots: int
+    slots: Callable[[], int]
     planned_trials: int
     resumed: bool
     watched_since: float | None = None

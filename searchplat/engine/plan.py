@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from searchplat.contract import Values
-from searchplat.engine.budgets import share_out
+from searchplat.engine.budgets import budgets, recorded
 from searchplat.engine.first_points import no_point, whole_points
 from searchplat.engine.nothing_scored import nothing_scored
 from searchplat.engine.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
@@ -33,6 +33,8 @@ from searchplat.spec.model import CONTROLS, Control, SearchSpec, StageSpec
 from searchplat.spec.points import sample_with
 from searchplat.spec.space import Categorical, Constraint, Int, Space
 from searchplat.spec.stages import in_effect
+
+_HOURS = "its hours"
 
 RANK = "from"
 """The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
@@ -59,14 +61,14 @@ class Plan:
     Args:
         spec: The search.
         ledger: Its ledger.
-        total: Trials of all stages together; the file's own sum if None. Fewer are shared out in proportion,
-            more go to the last stage.
+        total: Trials of all stages together, see `budgets`; the file's own sum if None.
     """
 
     def __init__(self, spec: SearchSpec, ledger: Ledger, total: int | None = None) -> None:
         self.spec = spec
         self.ledger = ledger
-        self.budgets = share_out(spec, total)
+        self.budgets: Mapping[str, int] = budgets(spec, total)
+        """Trials of each stage; may be replaced while the search runs."""
         self._searchers: dict[str, Searcher] = {}
         self._chosen: dict[str, list[TrialRecord]] = {}
         self._points: dict[str, list[tuple[int, Values]]] = {}
@@ -76,6 +78,13 @@ class Plan:
         self.gpu_shares: Mapping[str, float] = {}
         """Of a GPU that a stage's trials take, once it is known: hours times these are `gpu_hours`."""
 
+    @classmethod
+    def of(cls, spec: SearchSpec, ledger: Ledger) -> Plan:
+        """With the numbers of trials that the ledger has."""
+        plan = cls(spec, ledger)
+        plan.budgets = recorded(spec, ledger)
+        return plan
+
     @property
     def planned_trials(self) -> int:
         """Trials of all stages and controls together."""
@@ -83,7 +92,7 @@ class Plan:
 
     def planned(self, stage: StageSpec) -> int:
         """Trials of a stage in all: its budget, or those that it has had if it gets no more."""
-        return self.ledger.count(stage.name) if self._closed(stage) else self.budgets[stage.name]
+        return self.ledger.count(stage.name) if self.closed(stage) is not None else self.budgets[stage.name]
 
     @property
     def done(self) -> bool:
@@ -333,10 +342,10 @@ class Plan:
 
     def _complete(self, stage: StageSpec) -> bool:
         """Whether a stage gets no more trials; that its hours ended it is recorded."""
-        if self.ledger.count(stage.name) >= self.budgets[stage.name] or self._closed(stage):
+        if self.ledger.count(stage.name) >= self.budgets[stage.name] or self.closed(stage) is not None:
             return True
         if spent := self._spent(stage):
-            self.ledger.set_meta(f"exhausted:{stage.name}", "its hours")
+            self.ledger.set_meta(f"exhausted:{stage.name}", _HOURS)
         return spent
 
     def _spent(self, stage: StageSpec) -> bool:
@@ -347,12 +356,12 @@ class Plan:
         used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_shares.get(stage.name, 0.0)))
         return any(bound is not None and spent >= bound for bound, spent in used)
 
-    def _closed(self, stage: StageSpec) -> bool:
-        """Whether no more trials may join: its points or hours are exhausted, or another stage already builds on it."""
-        if self.ledger.meta(f"exhausted:{stage.name}"):
-            return True
+    def closed(self, stage: StageSpec) -> str | None:
+        """Why no more trials may join, whatever their number: its points or hours are used up, or it is built upon."""
+        if exhausted := self.ledger.meta(f"exhausted:{stage.name}"):
+            return "its hours are used up" if exhausted == _HOURS else "its searcher has no new point"
         upon = (s.name for s in self.spec.stages if s.start_from is not None and s.start_from.stage == stage.name)
-        return any(map(self.ledger.count, upon))
+        return next((f"stage {name} builds on it" for name in upon if self.ledger.count(name)), None)
 
 
 def full_config(method: str, values: Mapping[str, Any]) -> Values:

@@ -20,19 +20,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchplat.assets import AssetStore
+from searchplat.engine.budgets import record_total
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import check_cluster, load_ray
-from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.nothing_scored import nothing_scored
+from searchplat.engine.opening import open_ledger, refuse_change
 from searchplat.engine.plan import Plan, epochs_of, most_epochs
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
 from searchplat.engine.sizing.arithmetic import Allocation
 from searchplat.engine.sizing.choose import Allocations
+from searchplat.engine.steering.post import Post
+from searchplat.engine.steering.requests import RequestFolder
+from searchplat.engine.steering.steering import Steering
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord, lineage
@@ -41,8 +45,7 @@ from searchplat.ledger.ranking import Ranking
 from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
 from searchplat.signals import Interrupted, exit_code
-from searchplat.spec import diff, to_document
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import Resources, SearchSpec
 from searchplat.tracking import MlflowSink
 from searchplat.tracking.sending.apart import SearchSink
 from searchplat.tracking.store.address import chosen_uri
@@ -56,7 +59,6 @@ _MANY_AT_ONCE = 16
 """Trials at once from which on MLflow's rows are sent by a process of their own."""
 _LAST_ROWS_S = 30.0
 _ROWS_A_SECOND = 20
-_GOES_ON = "interrupted; the same command goes on from here"
 
 
 def run_search(
@@ -103,15 +105,14 @@ def run_search(
     uri = chosen_uri(tracking_uri)
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
-            _refuse_change(folder, spec)
+            refuse_change(folder, spec)
         kept = of_search(folder, storage)
         prepare(spec, monitor)
         resumed = folder.exists()
-        ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
+        ledger = stack.enter_context(open_ledger(folder, spec, SearchFolder(root, name) if fork else None))
         if trials is not None:
-            ledger.set_meta("trials", str(trials))
-        total = ledger.meta("trials")
-        plan = Plan(spec, ledger, None if total is None else int(total))
+            record_total(ledger, trials)
+        plan = Plan.of(spec, ledger)
         if not plan.done:  # a search that is only looked at again gets no figures from this code
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
@@ -135,6 +136,9 @@ class _Run:
         self._bug: TrialRecord | None = None
         self._shutdown = Shutdown()
         self._supervisor = Supervisor(self._shutdown, self._say_stopping)
+        self._post = Post(RequestFolder(folder.requests), ledger, "search", self._shutdown, monitor.event)
+        self._steering = Steering(plan, self._post)
+        self._slots = 1
         self._sending = False
 
     def to_its_end(self, address: str | None, uri: str, resumed: bool) -> SearchOutcome:
@@ -144,7 +148,8 @@ class _Run:
         )
         with self._supervisor.hearing():
             self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed, "allow_import": imports_allowed()})
-            return self._supervised(partial(self._search, address, uri, resumed, sink), sink)
+            with self._post:
+                return self._supervised(partial(self._search, address, uri, resumed, sink), sink)
 
     def _supervised(self, search: Callable[[], None], sink: SearchSink) -> SearchOutcome:
         outcome = None
@@ -152,7 +157,7 @@ class _Run:
             self._supervisor.run(search)
             outcome = self._outcome()
         except Interrupted as left:
-            outcome = self._interrupted(left.exit_code, _GOES_ON)
+            outcome = self._interrupted(left.exit_code, self._goes_on())
         except TryAgainError as error:
             outcome = self._interrupted(error.exit_code, str(error))
             raise
@@ -186,7 +191,7 @@ class _Run:
             return replace(outcome, unsent_rows=self._supervisor.run(partial(sink.stop, patience_s), ray=False))
         except Interrupted as left:
             if outcome.exit_code == 0:
-                outcome = self._interrupted(left.exit_code, _GOES_ON)
+                outcome = self._interrupted(left.exit_code, self._goes_on())
             return replace(outcome, unsent_rows=sink.backlog())
 
     def _search(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
@@ -199,12 +204,14 @@ class _Run:
         self._requeue_running()
         shared = self._folder if self._storage is None else None
         hosts, resources = hosts_of(address, self._spec, shared, needs_of(self._spec)), self._spec.resources
-        wish = Wish(resources, self._plan.ready, lambda: self._shutdown.asked)
+        # How many at once is for the steering to say, which may be told otherwise.
+        takes = replace(resources, concurrent=None)
+        wish = Wish(takes, self._steering.ready, lambda: self._shutdown.asked)
         self._monitor.prepare("starting Ray" if address is None else f"connecting to Ray at {address}")
         with (
             hosts.code() as code,
             connected(address, hosts.environment, code, self._shutdown) as dashboard,
-            hosts.watched(resources, self._monitor.prepare, self._monitor.event, self._plan.ready, wish),
+            hosts.watched(takes, self._monitor.prepare, self._monitor.event, self._steering.ready, wish),
         ):
             # Not before: while Ray starts, the environment lacks what MLflow logs in with.
             sink.start(apart=at_once(resources) >= _MANY_AT_ONCE)
@@ -218,25 +225,34 @@ class _Run:
                 self._monitor.event,
             )  # fmt: skip
             allocations.measure()
-            hosts.grow_for(allocations.resources)
+
+            def now() -> Resources:
+                return self._steering.resources(allocations.resources())
+
+            def slots() -> int:
+                self._slots = hosts.slots(now())
+                return self._slots
+
+            slots()
+            hosts.grow_for(now)
             self._plan.gpu_shares = allocations.gpus
             for stage in self._spec.stages:
                 if stage.gpu_hours is not None and not allocations.gpus[stage.name]:
                     self._monitor.event(f"stage {stage.name}: gpu_hours bounds nothing, as its trials take no GPU")
             info = RunInfo(
                 self._folder.name, self._folder.path, self._ledger, self._spec, dashboard, tracking_uri,
-                hosts.slots(allocations.resources()), self._plan.planned_trials, resumed,
+                lambda: self._slots,  # who watches may ask when Ray has gone
+                self._plan.planned_trials, resumed,
             )  # fmt: skip
-            self._run_trials(hosts, allocations, sink, info)
+            self._run_trials(hosts, allocations, sink, info, slots)
 
-    def _run_trials(self, hosts: OwnRay, allocations: Allocations, sink: SearchSink, info: RunInfo) -> None:
+    def _run_trials(
+        self, hosts: OwnRay, allocations: Allocations, sink: SearchSink, info: RunInfo, slots: Callable[[], int]
+    ) -> None:
         """Run whatever the plan still holds, once Ray is there and the trials' allocations are known."""
         from searchplat.engine.cluster.pool import Pool
         from searchplat.engine.loop import Loop
         from searchplat.engine.telemetry import Telemetry, readings
-
-        def slots() -> int:
-            return hosts.slots(allocations.resources())
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
         judge = Judge(self._spec, self._ledger, epochs, self._ended, self._stop_for_bug, self._shutdown)
@@ -260,6 +276,7 @@ class _Run:
             order_of=lambda trial: self._order(trial, allocations.hand_out(trial)),
             slots=slots,
             on_end=self._ended,
+            steering=self._steering,
             on_round=hosts.tell_news,
             shutdown=self._shutdown,
             max_deaths=MAX_DEATHS,
@@ -331,11 +348,15 @@ class _Run:
         if self._bug is not None:
             return self._failed(f"trial {self._bug.number} raised, which is a bug:\n{self._bug.cause}")
         if self._shutdown.signal is not None:
-            return self._interrupted(exit_code(self._shutdown.signal), _GOES_ON)
+            return self._interrupted(exit_code(self._shutdown.signal), self._goes_on())
         if not Ranking.of(self._ledger).ranked:
             error = nothing_scored(self._ledger.trials(), "no trial ended with a value")
             return self._failed(str(error), error.exit_code)
         return SearchOutcome(self._folder.name, "done", 0, path, "done")
+
+    def _goes_on(self) -> str:
+        how = "interrupted" if self._shutdown.by is None else f"stopped by {self._shutdown.by}"
+        return f"{how}; the same command goes on from here"
 
     def _interrupted(self, exit_code: int, message: str) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "interrupted", exit_code, self._ledger.path, message)
@@ -366,30 +387,3 @@ def _room() -> Iterator[None]:
         if not disk_full(error):
             raise
         raise TryAgainError(f"{error}; free some space and run the same command again") from error
-
-
-def _refuse_change(folder: SearchFolder, spec: SearchSpec) -> None:
-    with folder.read() as ledger:
-        changes = diff(ledger.document(), to_document(spec))
-    if changes:
-        lines = "\n  ".join(changes)
-        raise InputError(
-            f"search {folder.name!r} was started with another space; since then changed:\n  {lines}\n"
-            "Undo the change, choose another --name, or start a new search from its trials with --fork NEWNAME."
-        )
-
-
-def _open(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | None) -> Ledger:
-    if folder.exists():
-        return Ledger.open(folder.ledger_path)
-    folder.space_path.write_text(spec.text, encoding="utf-8")
-    # Under another name first: a driver killed right here must not leave half a ledger.
-    half = folder.ledger_path.with_suffix(".new")
-    for path in folder.path.glob("ledger.new*"):
-        path.unlink()
-    with Ledger.create(half, to_document(spec), spec.objectives) as ledger:
-        if source is not None:
-            with source.read() as old:
-                copy_trials(old, source.name, ledger, spec)
-    half.rename(folder.ledger_path)
-    return Ledger.open(folder.ledger_path)

@@ -37,6 +37,8 @@ CREATE TABLE sink_runs (sink TEXT NOT NULL, key TEXT NOT NULL, run TEXT NOT NULL
 class Transaction:
     """Holds the lock, commits on success; on failure rolls back, and memory is read again from the file.
 
+    One within another is a part of it: the outer one commits, or not.
+
     Raises:
         TryAgainError: If the disk is full.
     """
@@ -45,9 +47,13 @@ class Transaction:
         self, path: Path, connection: sqlite3.Connection, lock: threading.RLock, reload: Callable[[], None]
     ) -> None:
         self._path, self._connection, self._lock, self._reload = path, connection, lock, reload
+        self._within = False
 
     def __enter__(self) -> None:
         self._lock.acquire()
+        self._within = self._connection.in_transaction
+        if self._within:
+            return
         try:
             with room(self._path):
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -57,6 +63,8 @@ class Transaction:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
+            if self._within:
+                return
             if error is None:
                 try:
                     with room(self._path):

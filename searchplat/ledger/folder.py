@@ -6,7 +6,7 @@ import fcntl
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -49,6 +49,7 @@ class SearchFolder:
         self.checkpoints = self.path / "checkpoints"
         self.space_path = self.path / "space.yaml"
         self.scratch = self.path / "scratch"
+        self.requests = self.path / "requests"
 
     def exists(self) -> bool:
         """Whether the search was started before."""
@@ -60,10 +61,14 @@ class SearchFolder:
         Raises:
             InputError: If there is no such search.
         """
+        self.check_exists()
+        return Ledger.read(self.ledger_path)
+
+    def check_exists(self) -> None:
+        """Raise `InputError` if there is no such search."""
         if not self.exists():
             known = ", ".join(list_searches(self.path.parent)) or "none"
             raise InputError(f"search {self.name!r} does not exist in {self.path.parent}; there are: {known}")
-        return Ledger.read(self.ledger_path)
 
     def running(self) -> bool:
         """Whether a driver holds the search now. Writes nothing, for who may only read."""
@@ -96,6 +101,9 @@ class SearchFolder:
                 f"search {self.name!r} is being run by another process; wait for it, or choose another --name"
             ) from error
         try:
+            # A driver that was killed could not say that it takes no more requests (`engine.steering`).
+            with suppress(OSError):
+                (self.requests / "driver").unlink()
             yield
         finally:
             lock.release()

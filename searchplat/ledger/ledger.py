@@ -244,7 +244,7 @@ class Ledger:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """For the tables of other parts, which own them: what is executed within is committed whole, or not at all."""
+        """What is written within is committed whole, or not at all; tables of other parts are written so by these."""
         with self._write():
             yield self._connection
 

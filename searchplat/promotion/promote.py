@@ -23,6 +23,8 @@ from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
 from searchplat.engine.sizing.choose import for_promotion
+from searchplat.engine.steering.post import Post
+from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, lineage
@@ -191,7 +193,8 @@ class _Promoting:
         drive.begin()
         if drive.waiting:
             self._prepare()
-        with self._supervisor.hearing():
+        post = Post(RequestFolder(self._folder.requests), self._ledger, "promotion", self._shutdown, self._say)
+        with self._supervisor.hearing(), post:
             try:
                 if drive.waiting:
                     self._supervisor.run(partial(self._train, drive, address, workers))
@@ -203,7 +206,8 @@ class _Promoting:
                     raise self._without_winner(promotion)
                 registered = self._supervisor.run(partial(register_winner, self._ledger, promotion, uri), ray=False)
             except Interrupted as left:
-                message = "interrupted; the same command goes on from here"
+                how = "interrupted" if self._shutdown.by is None else f"stopped by {self._shutdown.by}"
+                message = f"{how}; the same command goes on from here"
                 return PromotionOutcome(load(), "interrupted", left.exit_code, message, sink.backlog(load))
         return PromotionOutcome(promotion, "done", 0, "done", unsent, registered)
 

@@ -21,7 +21,7 @@ class TrialState(StrEnum):
     WAITING = "waiting"  # suggested, not started (or to be taken up again)
     RUNNING = "running"
     FINISHED = "finished"  # all its epochs
-    STOPPED = "stopped"  # early, by a rule of early stopping
+    STOPPED = "stopped"  # early, by a rule of early stopping or by hand, then perhaps before its first report
     DIVERGED = "diverged"  # a metric was NaN or infinite
     INFEASIBLE = "infeasible"  # out of memory also at the smallest micro-batch, or its values do not fit the data
     TIMEOUT = "timeout"  # silent for longer than allowed
@@ -34,7 +34,7 @@ class TrialState(StrEnum):
 
     @property
     def scored(self) -> bool:
-        """Whether the trial ended with an objective value."""
+        """Whether the trial ended with an objective value, if it reported one."""
         return self in (TrialState.FINISHED, TrialState.STOPPED)
 
 

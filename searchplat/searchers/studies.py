@@ -100,10 +100,12 @@ def _frozen(
             attributes[name] = value
     scored = trial.objectives is not None and state in (State.COMPLETE, State.PRUNED)
     several = len(spec.objectives) > 1
+    if several and state is State.PRUNED:  # Optuna prunes one objective only
+        state = State.COMPLETE if scored else State.FAIL
     return FrozenTrial(
         number=number,
         trial_id=-1,
-        state=State.COMPLETE if several and state is State.PRUNED else state,  # Optuna prunes one objective only
+        state=state,
         value=None,
         values=list(trial.objectives or ()) if scored else None,
         datetime_start=None if state is State.WAITING else begun.get(trial.number),

@@ -109,6 +109,7 @@ def _sections(snapshot: Snapshot, around: Surroundings, width: int, most_recent:
     return [
         _Section(header(snapshot, around), 0),
         *([_Section(line((around.notice, "yellow")), 2)] if around.notice else []),
+        *([_Section(line((snapshot.steered, "yellow")), 2)] if snapshot.steered else []),
         _Section(stages_table(snapshot, width), 1),
         _Section(states_line(snapshot), 2),
         *([_Section(_best_and_controls(snapshot, width), 3)] if snapshot.best or snapshot.controls else []),
@@ -126,6 +127,7 @@ def header(snapshot: Snapshot, around: Surroundings) -> RenderableType:
     goal = ", ".join(f"{'maximize' if o.maximize else 'minimize'} {o.metric}" for o in spec.objectives)
     first = line((snapshot.name, "bold"), f"  {spec.method} on {spec.data.shown}{scale}, {goal}")
     first.append("  resumed" if around.resumed else "", style="yellow")
+    first.append("  PAUSED" if snapshot.paused else "", style="bold yellow")
     left = "no estimate yet" if around.seconds_left is None else f"about {text.duration(around.seconds_left)} left"
     second = line(
         f"{snapshot.ended} of {text.plural(snapshot.planned, 'trial')}, {around.slots} at once  "

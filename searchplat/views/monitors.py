@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.steering.state import KINDS as STEERING
 from searchplat.ledger import Event
 from searchplat.ledger.ranking import Lead
 from searchplat.ledger.repeats import repeated
@@ -136,7 +137,7 @@ class PlainMonitor:
         done = f", {snapshot.ended} of them ended already" if info.resumed else ""
         self._say(
             f"{info.name}: {spec.method} on {spec.data.shown}{scale}; "
-            f"{text.plural(info.planned_trials, 'trial')}{done}, {info.slots} at once"
+            f"{text.plural(info.planned_trials, 'trial')}{done}, {info.slots()} at once"
         )
         places = [("folder", str(info.folder)), ("MLflow", redact(info.tracking_uri)), ("Ray", info.dashboard_url)]
         self._say("; ".join(f"{name} {where}" for name, where in places if where))
@@ -170,6 +171,8 @@ class PlainMonitor:
 
     def _write_event(self, event: Event) -> None:
         assert self._info is not None
+        if event.kind in STEERING:
+            self._say(str(event.payload["said"]))
         if event.trial is None or event.kind not in ("started", "ended"):
             return
         trial = self._info.ledger.trial(event.trial)
@@ -183,7 +186,7 @@ class PlainMonitor:
         if value is not None:
             line += f", {self._info.spec.objectives[0].metric} {text.metric(value)} at epoch {trial.best_epoch}"
         line += f", {text.duration(trial.seconds)}"
-        if trial.cause and not trial.state.scored:
+        if trial.cause:
             line += f" ({trial.cause.strip().splitlines()[-1][:160]})"
         snapshot = take(self._info.name, self._info.folder, self._info.ledger, self._info.spec)
         if (first := repeated(trial)) is not None:
@@ -191,7 +194,7 @@ class PlainMonitor:
         if self._lead.add(trial):
             line += "; on the Pareto front so far" if snapshot.ranking.several else "; the best so far"
         ended = sum(t.ended_at is not None and t.ended_at <= event.seq for t in snapshot.trials)
-        left = snapshot.seconds_left(self._info.slots)
+        left = snapshot.seconds_left(self._info.slots())
         line += f"  [{ended}/{snapshot.planned}"
         self._say(line + (f", about {text.duration(left)} left]" if left else "]"))
 
@@ -216,10 +219,11 @@ def watching(out: TextIO, *, quiet: bool) -> Iterator[Monitor]:
 
 
 def _around(info: RunInfo, snapshot: Snapshot, elapsed: float, notice: str) -> Surroundings:
+    slots = info.slots()
     return Surroundings(
-        info.slots,
+        slots,
         elapsed,
-        snapshot.seconds_left(info.slots),
+        snapshot.seconds_left(slots),
         info.dashboard_url,
         redact(info.tracking_uri),
         info.resumed,

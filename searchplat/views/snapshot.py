@@ -10,7 +10,8 @@ from pathlib import Path
 
 from searchplat import protocol
 from searchplat.engine.plan import Plan
-from searchplat.ledger import Ledger, TrialRecord
+from searchplat.engine.steering import state
+from searchplat.ledger import Event, Ledger, TrialRecord
 from searchplat.ledger.ranking import Ranking, improves
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import from_document
@@ -54,6 +55,8 @@ class Snapshot:
         trials: All trials, by number.
         ranking: Of them: which compare, and which are the best.
         stages: The controls, if there are any, then the stages in their order.
+        paused: The event by which its driver begins nothing new; None if it does.
+        steered: What came of the newest request of this run, a sentence; empty if there was none.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Snapshot:
     trials: Sequence[TrialRecord]
     ranking: Ranking
     stages: Sequence[StageProgress]
+    paused: Event | None = None
+    steered: str = ""
 
     @cached_property
     def best(self) -> TrialRecord | None:
@@ -156,8 +161,7 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
         spec: The search's; by default the one that the ledger remembers.
     """
     spec = spec or from_document(ledger.document())
-    total = ledger.meta("trials")
-    plan = Plan(spec, ledger, None if total is None else int(total))
+    plan = Plan.of(spec, ledger)
     trials = ledger.trials()
     ranking = Ranking(trials, spec.objectives, [stage.name for stage in spec.stages], spec.data.options)
     stages = []
@@ -168,7 +172,7 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
     for stage in spec.stages:
         best = next(iter(ranking.best(1, stage=stage.name)), None)
         stages.append(_progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction))
-    return Snapshot(name, folder, spec, trials, ranking, stages)
+    return Snapshot(name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger))
 
 
 def wall_seconds(ledger: Ledger) -> float:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from searchplat.engine.sizing.choose import said
+from searchplat.engine.steering.requests import Request, RequestFolder, words
+from searchplat.engine.steering.state import pending
 from searchplat.ledger import Event
 from searchplat.ledger.folder import SearchFolder
 from searchplat.views import text
@@ -30,6 +32,7 @@ class Standing:
         wall_seconds: Time that drivers worked on it.
         last: The newest event.
         share: What trials take of a machine, where that was measured.
+        requests: Those that no driver has taken yet; of one that cannot be read the id.
     """
 
     snapshot: Snapshot
@@ -37,12 +40,18 @@ class Standing:
     wall_seconds: float
     last: Event | None
     share: str | None = None
+    requests: Sequence[Request | str] = ()
+
+    @property
+    def paused(self) -> Event | None:
+        """The event by which the driver at work begins nothing new."""
+        return self.snapshot.paused if self.running else None
 
     @property
     def words(self) -> str:
         """In a word: running, done, or what there is to do."""
         if self.running:
-            return "running"
+            return "paused by hand" if self.paused else "running"
         return "done" if self.snapshot.done else "paused"
 
     @property
@@ -55,7 +64,7 @@ class Standing:
         snapshot, best = self.snapshot, self.snapshot.best
         return {
             "name": snapshot.name,
-            "state": self.words,
+            "state": "paused" if self.paused else self.words,
             "running": self.running,
             "folder": str(snapshot.folder),
             "method": snapshot.spec.method,
@@ -93,6 +102,15 @@ class Standing:
             "trials_per_hour": self.trials_per_hour,
             "share": self.share,
             "last_event_at": None if self.last is None else self.last.at,
+            "paused": None
+            if self.paused is None
+            else {"by": self.paused.payload["by"], "at": self.paused.at, "now": self.paused.payload["now"]},
+            "requests": [
+                {"request": one}
+                if isinstance(one, str)
+                else {"request": one.id, "action": words(one), "by": one.by, "at": one.at}
+                for one in self.requests
+            ],
         }
 
 
@@ -105,7 +123,10 @@ def standing(folder: SearchFolder) -> Standing:
     with folder.read() as ledger:
         snapshot = take(folder.name, folder.path, ledger)
         newest = ledger.events(ledger.seq - 1, 1)
-        return Standing(snapshot, folder.running(), wall_seconds(ledger), newest[-1] if newest else None, said(ledger))
+        return Standing(
+            snapshot, folder.running(), wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
+            pending(RequestFolder(folder.requests)),
+        )  # fmt: skip
 
 
 def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, str]) -> RenderableType:
@@ -146,9 +167,19 @@ def one_screen(one: Standing) -> RenderableType:
     for state, number in snapshot.states.items():
         states += [("trials  ", "dim") if not states else "  ", (f"{number} {state}", STATE_STYLES[state])]
     driver = "a driver is at work now" if one.running else "no driver is at work now"
+    steered: list[RenderableType] = []
+    if one.paused is not None:
+        resume = text.shell_words(["searchplat", "resume", snapshot.name])
+        steered.append(
+            line(("paused  ", "dim"), f"by {one.paused.payload['by']} {_ago(one.paused)}; goes on by: {resume}")
+        )
+    for request in one.requests:
+        asked = request if isinstance(request, str) else f"{words(request)} by {request.by}"
+        steered.append(line(("asked   ", "dim"), f"{asked}, not taken yet"))
     parts: list[RenderableType] = [
         line((snapshot.name, "bold"), f"  {one.words}  {spec.method} on {spec.data.shown}{scale}"),
         line(("driver  ", "dim"), f"{driver}; last event {_ago(one.last)}"),
+        *steered,
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),
         line(("folder  ", "dim"), str(snapshot.folder)),

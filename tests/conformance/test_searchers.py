@@ -270,7 +270,8 @@ def test_the_same_seed_gives_the_same_points_in_another_process(
 def test_all_trials_failed_or_open_is_no_obstacle(name: str) -> None:
     space = SPACES["mixed"]
     points = [s.values for s in searched("random", "mixed")[1] if s is not None]
-    for state in (TrialState.DIVERGED, TrialState.TIMEOUT, TrialState.RUNNING, TrialState.WAITING):
+    ended = (TrialState.DIVERGED, TrialState.TIMEOUT, TrialState.STOPPED)  # the last by hand, before its first report
+    for state in (*ended, TrialState.RUNNING, TrialState.WAITING):
         past = tuple(PastTrial(i, p, state, suggested_at=i + 1, based_on=i) for i, p in enumerate(points))
         suggestion = build(name, space).suggest(History(past, 100), 50)
         assert suggestion is not None

@@ -29,6 +29,8 @@ class Shutdown:
         self._heard = 0
         self.signal: int | None = None
         """The first signal that asked for the end."""
+        self.by: str | None = None
+        """Who asked in place of a signal, by a request."""
         self.under_way = False
         """Whether epochs may be under way, so that a grace time makes sense."""
         self.connecting = False

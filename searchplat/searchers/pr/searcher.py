@@ -82,7 +82,8 @@ class PRSearcher:
             encode([t.values for t in scored]),
             torch.tensor(values, dtype=torch.float64).reshape(len(scored), len(self._signs)) * self._signs,
             encode([t.values for t in history.trials if not t.state.final]),
-            encode([t.values for t in history.trials if t.state.final and not (t.state.scored and t.objectives)]),
+            # One that was stopped by hand before its first report says nothing of its point.
+            encode([t.values for t in history.trials if t.state.final and not t.state.scored]),
             # A trial that was stopped early took less because it was bad, not because its point is cheap.
             torch.tensor(
                 [t.seconds if t.state is TrialState.FINISHED else math.nan for t in scored], dtype=torch.float64

@@ -107,6 +107,23 @@ def test_a_failed_write_leaves_file_and_memory_as_they_were(ledger: Ledger) -> N
     assert suggest(ledger).number == 1
 
 
+def test_what_is_written_within_a_transaction_is_there_whole_or_not_at_all(ledger: Ledger) -> None:
+    trial = suggest(ledger)
+    with pytest.raises(TypeError), ledger.transaction():
+        _stopped_and_noted(ledger, trial.number, object())
+    assert ledger.trial(trial.number).state is TrialState.WAITING
+    with ledger.transaction():
+        _stopped_and_noted(ledger, trial.number, "this")
+    with Ledger.read(ledger.path) as reader:
+        assert reader.trial(trial.number).state is TrialState.STOPPED
+        assert [event.kind for event in reader.events()] == ["suggested", "ended", "both"]
+
+
+def _stopped_and_noted(ledger: Ledger, number: int, what: object) -> None:
+    ledger.end(number, TrialState.STOPPED)
+    ledger.note("both", {"key": what})
+
+
 def test_a_trial_ends_in_a_final_state_only(ledger: Ledger) -> None:
     trial = suggest(ledger)
     with pytest.raises(ValueError, match="final state, got running"):

@@ -248,7 +248,7 @@ def test_a_repeated_configuration_counts_with_its_mean(
     out = io.StringIO()
     monitor = PlainMonitor(out)
     spec = take(search, folder.path, ledger).spec
-    monitor.start(RunInfo(search, folder.path, ledger, spec, None, "", 1, 9, resumed=False))
+    monitor.start(RunInfo(search, folder.path, ledger, spec, None, "", lambda: 1, 9, resumed=False))
     monitor._seq = 0
     monitor.close()
     assert out.getvalue().count("it repeats trial 2") == 2
@@ -270,7 +270,7 @@ def test_lines_of_a_running_search_call_the_best_what_best_calls_so(put: Put) ->
     spec = take(search, folder.path, ledger).spec
     out = io.StringIO()
     monitor = PlainMonitor(out)
-    monitor.start(RunInfo(search, folder.path, ledger, spec, None, "", 1, 9, resumed=False))
+    monitor.start(RunInfo(search, folder.path, ledger, spec, None, "", lambda: 1, 9, resumed=False))
     monitor._seq = 0  # as if it had watched from the start
     monitor._lead = type(monitor._lead)(spec.objectives, [stage.name for stage in spec.stages])
     monitor.close()

@@ -14,7 +14,9 @@ from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SearchSpec
+from searchplat.views.live_picture import LiveView, Surroundings
 from searchplat.views.monitors import LiveMonitor, PlainMonitor, watching
+from searchplat.views.snapshot import take
 
 Search = tuple[SearchFolder, Ledger]
 
@@ -22,7 +24,7 @@ Search = tuple[SearchFolder, Ledger]
 def info(search: Search, spec: SearchSpec, resumed: bool = True) -> RunInfo:
     folder, ledger = search
     return RunInfo(
-        "first", folder.path, ledger, spec, "http://127.0.0.1:8265", "http://me:secret@host/", 2, 16, resumed
+        "first", folder.path, ledger, spec, "http://127.0.0.1:8265", "http://me:secret@host/", lambda: 2, 16, resumed
     )
 
 
@@ -104,3 +106,22 @@ def test_quiet_is_quiet(half_done: Search, spec: SearchSpec) -> None:
         monitor.event("x")
         monitor.stop(outcome(half_done))
     assert out.getvalue() == ""
+
+
+def test_what_is_asked_of_a_search_is_a_line_and_a_pause_stands_in_the_picture(
+    half_done: Search, spec: SearchSpec
+) -> None:
+    out = io.StringIO()
+    monitor = PlainMonitor(out)
+    monitor.start(info(half_done, spec))
+    half_done[1].note("paused", {"request": "1", "said": "paused by \x1b[2Jann@host", "by": "ann@host", "now": False})
+    monitor.stop(outcome(half_done))
+    assert out.getvalue().splitlines()[-1] == "paused by \\x1b[2Jann@host"
+    shown = LiveView(
+        take("first", half_done[0].path, half_done[1], spec), Surroundings(2, 1.0, None, None, None), height=40
+    )
+    console = Console(file=io.StringIO(), width=80)
+    console.print(shown)
+    assert "PAUSED" in console.file.getvalue()  # type: ignore[attr-defined]
+    half_done[1].note("opened", {})
+    assert take("first", half_done[0].path, half_done[1], spec).paused is None

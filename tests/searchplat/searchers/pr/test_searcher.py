@@ -6,7 +6,7 @@ import torch
 
 from searchplat.searchers import History, PastTrial, TrialState, make_searcher
 from searchplat.searchers.pr.encoding import Kind
-from searchplat.searchers.pr.searcher import Codec
+from searchplat.searchers.pr.searcher import Codec, PRSearcher
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Bool, Categorical, Condition, Float, Int, Layout, Space
 
@@ -113,3 +113,13 @@ def test_beats_random_search_on_most_of_ten_noisy_functions() -> None:
     random = np.array([searched("random", seed, 40) for seed in range(10)])
 
     assert (ours > random).sum() >= 9
+
+
+def test_a_trial_stopped_by_hand_before_its_first_report_says_nothing_of_its_point() -> None:
+    searcher = make_searcher(SearcherSpec("pr", {}), Space((Int("n", 0, 9),)), (True,), 0)
+    assert isinstance(searcher, PRSearcher)
+    states = (TrialState.FINISHED, TrialState.STOPPED, TrialState.STOPPED, TrialState.FAILED)
+    values = ((1.0,), (0.5,), None, None)
+    past = [PastTrial(n, {"n": n}, state, value) for n, (state, value) in enumerate(zip(states, values, strict=True))]
+    known = searcher._known(History(tuple(past), 9))
+    assert (len(known.scored_NA), len(known.failed_FA)) == (2, 1)
