@@ -7,6 +7,7 @@ SearchplatError
 │   └── DataError         a data file breaks its format
 ├── TestSplitError        code of a search reached for the test split       exit 1
 ├── SearchFailedError     the search ended without a usable result        exit 1
+├── ExhaustedError        a study's space has no point left to try        exit 1
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
     └── RayEndedError     Ray has ended under the command, or could not start
 """
@@ -57,6 +58,10 @@ class SearchFailedError(SearchplatError):
     """The search ended without a usable result."""
 
     exit_code = 1
+
+
+class ExhaustedError(SearchplatError):
+    """A study's space has no point left that was not tried."""
 
 
 class TryAgainError(SearchplatError):

@@ -50,41 +50,28 @@ def search(
       searchplat search darec --scale quick --name first --trials 40
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
     """
-    from searchplat.engine.search import run_search
-    from searchplat.ledger import Ledger
+    from searchplat.api.running import last_screen, watched
     from searchplat.spec import load
-    from searchplat.tracking.store.address import chosen_uri, redact
-    from searchplat.views.monitors import watching
     from searchplat.views.output import show
-    from searchplat.views.snapshot import take, wall_seconds
-    from searchplat.views.summary import summary
     from searchplat.views.text import visible_lines
 
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
-    with watching(sys.stdout, quiet=quiet) as monitor:
-        outcome = run_search(
-            spec,
-            name=name,
-            trials=trials,
-            fork=fork,
-            address=address,
-            insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri,
-            storage=storage,
-            runs=runs,
-            monitor=monitor,
-        )
+    outcome = watched(
+        spec,
+        sys.stdout,
+        quiet=quiet,
+        name=name,
+        trials=trials,
+        fork=fork,
+        address=address,
+        insecure_cluster=insecure_cluster,
+        tracking_uri=tracking_uri,
+        storage=storage,
+        runs=runs,
+    )
     with streams.outlived(outcome.exit_code):
         if not quiet:
-            with Ledger.read(outcome.ledger_path) as ledger:
-                snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
-                screen = summary(
-                    snapshot,
-                    wall_seconds=wall_seconds(ledger),
-                    tracking_uri=redact(chosen_uri(tracking_uri)),
-                    unsent_rows=outcome.unsent_rows,
-                )
-            show("", screen)
+            show("", last_screen(outcome, spec, tracking_uri))
         if outcome.state != "done":
             print(visible_lines(("error: " if outcome.state == "failed" else "") + outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)

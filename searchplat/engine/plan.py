@@ -25,7 +25,7 @@ from searchplat.ledger.ranking import Ranking, has_value
 from searchplat.methods import load_method
 from searchplat.searchers import make_searcher
 from searchplat.searchers.contract import BatchSearcher, Searcher, Suggestion, TrialState
-from searchplat.spec.model import CONTROLS, Control, SearchSpec, StageSpec
+from searchplat.spec.model import CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Int, Space
 from searchplat.spec.stages import in_effect
 
@@ -343,6 +343,8 @@ def full_config(method: str, values: Mapping[str, Any]) -> Values:
     Raises:
         InputError: If these values together are refused, as a rare point of a space that was checked by samples may be.
     """
+    if method == OWN_LOOP:
+        return dict(values)
     try:
         config: Values = load_method(method).Config(**values).model_dump(mode="json")
     except ValidationError as error:

@@ -26,6 +26,7 @@ from searchplat.engine.cluster.auth import check_cluster, load_ray
 from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.opening import open_ledger, refuse_change
 from searchplat.engine.plan import Plan, most_epochs, nothing_scored
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
@@ -40,7 +41,6 @@ from searchplat.ledger.ranking import Ranking
 from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
 from searchplat.signals import Interrupted, exit_code
-from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking import MlflowSink
 from searchplat.tracking.sending.apart import SearchSink
@@ -102,11 +102,12 @@ def run_search(
     uri = chosen_uri(tracking_uri)
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
-            _refuse_change(folder, spec)
+            refuse_change(folder, spec)
         kept = of_search(folder, storage)
         prepare(spec, monitor)
         resumed = folder.exists()
-        ledger = stack.enter_context(_open(folder, spec, SearchFolder(root, name) if fork else None))
+        copied = partial(_copied, SearchFolder(root, name), spec) if fork else None
+        ledger = stack.enter_context(open_ledger(folder, spec, copied))
         if trials is not None:
             ledger.set_meta("trials", str(trials))
         total = ledger.meta("trials")
@@ -367,28 +368,6 @@ def _room() -> Iterator[None]:
         raise TryAgainError(f"{error}; free some space and run the same command again") from error
 
 
-def _refuse_change(folder: SearchFolder, spec: SearchSpec) -> None:
-    with folder.read() as ledger:
-        changes = diff(ledger.document(), to_document(spec))
-    if changes:
-        lines = "\n  ".join(changes)
-        raise InputError(
-            f"search {folder.name!r} was started with another space; since then changed:\n  {lines}\n"
-            "Undo the change, choose another --name, or start a new search from its trials with --fork NEWNAME."
-        )
-
-
-def _open(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | None) -> Ledger:
-    if folder.exists():
-        return Ledger.open(folder.ledger_path)
-    folder.space_path.write_text(spec.text, encoding="utf-8")
-    # Under another name first: a driver killed right here must not leave half a ledger.
-    half = folder.ledger_path.with_suffix(".new")
-    for path in folder.path.glob("ledger.new*"):
-        path.unlink()
-    with Ledger.create(half, to_document(spec), spec.objectives) as ledger:
-        if source is not None:
-            with source.read() as old:
-                copy_trials(old, source.name, ledger, spec)
-    half.rename(folder.ledger_path)
-    return Ledger.open(folder.ledger_path)
+def _copied(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:
+    with source.read() as old:
+        copy_trials(old, source.name, ledger, spec)

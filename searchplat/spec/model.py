@@ -15,6 +15,9 @@ from searchplat.spec.space import Layout, Space
 CONTROLS = "controls"
 """What stands for a stage's name at a control's trials; no stage may have it."""
 
+OWN_LOOP = "own-loop"
+"""What stands for the method where somebody's own loop trains what no method here knows."""
+
 
 @dataclass(frozen=True)
 class Objective:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from searchplat import protocol
+from searchplat.engine.opening import is_study
 from searchplat.engine.plan import Plan
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.ledger.ranking import Ranking, improves
@@ -54,6 +55,7 @@ class Snapshot:
         trials: All trials, by number.
         ranking: Of them: which compare, and which are the best.
         stages: The controls, if there are any, then the stages in their order.
+        study: Whether somebody's own loop runs the trials: no command goes on with it.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Snapshot:
     trials: Sequence[TrialRecord]
     ranking: Ranking
     stages: Sequence[StageProgress]
+    study: bool = False
 
     @cached_property
     def best(self) -> TrialRecord | None:
@@ -168,7 +171,7 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
     for stage in spec.stages:
         best = next(iter(ranking.best(1, stage=stage.name)), None)
         stages.append(_progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction))
-    return Snapshot(name, folder, spec, trials, ranking, stages)
+    return Snapshot(name, folder, spec, trials, ranking, stages, is_study(ledger))
 
 
 def wall_seconds(ledger: Ledger) -> float:
