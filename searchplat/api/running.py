@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 from searchplat import methods, paths
 from searchplat.api.search import Search
 from searchplat.api.settings import set_items
-from searchplat.engine.monitor import SearchOutcome
-from searchplat.engine.search import run_search
+from searchplat.engine.monitor import SearchOutcome, Several
+from searchplat.engine.search import run_search, search_name
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.notify.notifier import Notifier
+from searchplat.notify.receivers import receivers
 from searchplat.signals import exit_code
 from searchplat.spec import load
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import NotifySpec, SearchSpec
+from searchplat.spec.notify import notify_option
 from searchplat.spec.values import load_values
 from searchplat.tracking.store.address import chosen_uri, redact
 from searchplat.views.monitors import watching
@@ -46,6 +49,8 @@ def search(
     insecure_cluster: bool = False,
     fork: str | None = None,
     allow_import: bool = False,
+    notify: str | Sequence[str] = (),
+    allow_command: bool = False,
     quiet: bool = False,
 ) -> Search:
     """Run a search, or go on with it where it was, as `searchplat search` does; returns when it has ended.
@@ -68,6 +73,9 @@ def search(
         insecure_cluster: Connect also to a cluster on other machines that lets anybody in.
         fork: Start a new search of this name from the trials of `name`, under a changed space.
         allow_import: Let a method be named `module:attribute`, which runs that module's code.
+        notify: Who is told how the search stands, beside those of the space: the name of an environment variable or a
+            file that holds a webhook's URL, or a text `{command: [...], on: [end]}`; or several.
+        allow_command: Let a command that the space names tell somebody.
         quiet: Print nothing.
 
     Raises:
@@ -83,6 +91,8 @@ def search(
             outcome = watched(
                 spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, address=address,
                 insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=root,
+                notify=tuple(map(notify_option, [notify] if isinstance(notify, str) else notify)),
+                allow_command=allow_command,
             )  # fmt: skip
         except KeyboardInterrupt:
             # Before the search was under way, or at once: what there is, is in the ledger.
@@ -114,17 +124,23 @@ def watched(
     tracking_uri: str | None = None,
     storage: str | None = None,
     runs: Path | None = None,
+    notify: Sequence[NotifySpec] = (),
+    allow_command: bool = False,
 ) -> SearchOutcome:
     """Run a search and show it: what `searchplat search` and `search` both do.
 
     Args:
         out: Where it is shown.
+        notify: Who is told, beside those of the space.
+        allow_command: Whether a command that the space names may tell somebody.
 
     Raises:
         SearchplatError: As `engine.search.run_search`; InputError also if this process is connected to Ray already.
     """
     refuse_connected()
-    with watching(out, quiet=quiet) as monitor:
+    told = receivers([*spec.notify, *notify], commands=allow_command)
+    with watching(out, quiet=quiet) as shown:
+        monitor = Several([shown, Notifier(told, shown.event)]) if told else shown
         return run_search(
             spec, name=name, trials=trials, fork=fork, address=address, insecure_cluster=insecure_cluster,
             tracking_uri=tracking_uri, storage=storage, runs=runs, monitor=monitor,
@@ -140,11 +156,6 @@ def last_screen(outcome: SearchOutcome, spec: SearchSpec, tracking_uri: str | No
             tracking_uri=redact(chosen_uri(tracking_uri)),
             unsent_rows=outcome.unsent_rows,
         )
-
-
-def search_name(spec: SearchSpec, name: str | None) -> str:
-    """A search's name where none was given: the space's and its scale."""
-    return name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
 
 
 def refuse_connected() -> None:

@@ -36,6 +36,18 @@ def search(
     ] = None,
     insecure_cluster: options.InsecureCluster = False,
     allow_import: options.AllowImport = False,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="WHO",
+            help="Who is told of the end, a failure, a new best: a variable or a file with a webhook's URL, or a "
+            "mapping {command: [...]}; repeatable.",
+        ),
+    ] = None,
+    allow_command: Annotated[
+        bool, typer.Option("--allow-command", help="Let a command that the space's notify names be run.")
+    ] = False,
     runs: options.Runs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -52,6 +64,7 @@ def search(
     """
     from searchplat.api.running import last_screen, watched
     from searchplat.spec import load
+    from searchplat.spec.notify import notify_option
     from searchplat.views.output import show
     from searchplat.views.text import visible_lines
 
@@ -68,6 +81,8 @@ def search(
         tracking_uri=tracking_uri,
         storage=storage,
         runs=runs,
+        notify=tuple(map(notify_option, notify or ())),
+        allow_command=allow_command,
     )
     with streams.outlived(outcome.exit_code):
         if not quiet:

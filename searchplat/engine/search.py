@@ -94,7 +94,7 @@ def run_search(
     """
     monitor = monitor or Silent()
     root = runs or runs_root()
-    name = name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
+    name = search_name(spec, name)
     folder = SearchFolder(root, fork or name)
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
@@ -116,6 +116,11 @@ def run_search(
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, uri, resumed)
+
+
+def search_name(spec: SearchSpec, name: str | None = None) -> str:
+    """A search's name: the one that was given, else the space's and its scale, e.g. `darec-quick`."""
+    return name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
 
 
 class _Run:

@@ -20,6 +20,7 @@ from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
 from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
+from searchplat.spec.notify import build_notify
 from searchplat.spec.searcher import check_searchers
 from searchplat.spec.space import Domain, Space
 from searchplat.spec.stages import build_stages
@@ -70,6 +71,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     _check_scheduling(root, stages, len(objectives), problems)
     controls = build_controls(root, read, axes, stages, problems)
     promotion = _promotion(root, read, binding, problems)
+    notify = build_notify(root, read, problems)
     if binding is not None:
         binding.check_stage_values(root.fields["stages"].items if "stages" in root.fields else [])
         if not problems.found:  # sampling needs a space without holes
@@ -99,6 +101,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         overrides=origin.overrides,
         source=origin.source,
         text=origin.text,
+        notify=notify,
     )
 
 

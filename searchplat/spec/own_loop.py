@@ -91,7 +91,7 @@ def study_spec(
     stage = Stage(STAGE, spec.space.names, found, 0, last.data_fraction, last.fixed, seeds=last.seeds)
     if broken := breaks(stage, {axis.name: axis for axis in spec.space.domains}, len(objectives)):
         raise InputError(f"searcher: {broken}; choose another searcher")
-    return dataclasses.replace(spec, stages=(stage,), objectives=objectives, controls=(), seed=seed)
+    return dataclasses.replace(spec, stages=(stage,), objectives=objectives, controls=(), seed=seed, notify=())
 
 
 def _read(
