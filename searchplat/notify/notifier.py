@@ -16,7 +16,7 @@ from searchplat.notify.notices import BEST, Notice, best_notice, end_notice
 from searchplat.notify.receivers import TIMEOUT_S, NotDeliveredError, Receiver
 from searchplat.redaction import redact
 from searchplat.signals import exit_code
-from searchplat.views.snapshot import take
+from searchplat.views.snapshot import Snapshot, take
 
 _LOOK_S = 0.5
 _RETRY_S = 1.0
@@ -60,15 +60,21 @@ class Notifier:
         self._stop.set()
         if self._follower.is_alive():
             self._follower.join(_LOOK_S * 4)
-        info = self._info
-        snapshot = None if info is None else take(info.name, info.folder, info.ledger, info.spec)
-        notice = end_notice(outcome, snapshot)
+        notice = end_notice(outcome, self._now())
         signalled = outcome.exit_code in (exit_code(2), exit_code(15))
         until = time.monotonic() + (LAST_AFTER_SIGNAL_S if signalled else LAST_S)
         for line in self._lines:
             line.last(notice)
         for line in self._lines:
             line.wait(until)
+
+    def _now(self) -> Snapshot | None:
+        """As the search is; None if it was never under way, or its ledger cannot be read any more."""
+        info = self._info
+        try:
+            return None if info is None else take(info.name, info.folder, info.ledger, info.spec)
+        except Exception:  # of a damaged disk, say: that it ended is told all the same
+            return None
 
     def _look_on(self) -> None:
         try:

@@ -121,7 +121,7 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
         (lambda s: sp.search("space.yaml", trials=1, quiet=True), "--trials: at least one"),
     ],
 )
-def test_wrong_input_is_an_error_of_the_project(half_done: Half, call: Any, message: str) -> None:
+def test_wrong_input_is_an_error_of_the_project(half_done: Half, space: Path, call: Any, message: str) -> None:
     folder, _ = half_done
     search = sp.Search("first", runs=folder.path.parent)
     with pytest.raises(InputError) as caught:
