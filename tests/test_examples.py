@@ -33,7 +33,7 @@ for cell in json.load(open(sys.argv[1], encoding="utf-8"))["cells"]:
 def run(name: str) -> None:
     path = next(path for path in EXAMPLES if path.stem == name)
     done = subprocess.run(
-        [sys.executable, "-c", RUNNER, str(path)], capture_output=True, text=True, timeout=280, env=dict(os.environ)
+        [sys.executable, "-c", RUNNER, str(path)], capture_output=True, text=True, timeout=800, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -53,6 +53,7 @@ def test_the_loop_of_ones_own_runs() -> None:
 
 
 @pytest.mark.slow  # each starts Ray
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["first_search", "reading_results"])
 def test_searches_in_notebooks_run(name: str) -> None:
     run(name)

@@ -31,10 +31,15 @@ class NotDeliveredError(Exception):
 class Receiver(Protocol):
     """Somebody who is told."""
 
-    name: str
-    """For warnings."""
-    on: tuple[str, ...]
-    """The events that it is told of."""
+    @property
+    def name(self) -> str:
+        """For warnings."""
+        ...
+
+    @property
+    def on(self) -> tuple[str, ...]:
+        """The events that it is told of."""
+        ...
 
     def send(self, notice: Notice) -> None:
         """Send one notice, once; takes `TIMEOUT_S` or a little more.

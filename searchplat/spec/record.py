@@ -173,8 +173,8 @@ def _stage_from(document: Mapping[str, Any]) -> StageSpec:
 
 
 def _notify_from(document: Mapping[str, Any]) -> NotifySpec:
-    tuples = {key: tuple(item) if isinstance(item, list) else item for key, item in document.items()}
-    return NotifySpec(**tuples)
+    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in document.items()}
+    return NotifySpec(**fields)
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

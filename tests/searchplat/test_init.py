@@ -38,6 +38,7 @@ study.tell(study.ask(), "good")
 
 
 @pytest.mark.slow  # mypy reads the whole platform
+@pytest.mark.timeout(900)
 def test_type_checkers_see_the_names(tmp_path: object) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "-c", TYPED]
     done = subprocess.run(command, capture_output=True, text=True)

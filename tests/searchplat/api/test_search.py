@@ -160,8 +160,9 @@ except sp.SearchplatError as error:
 
 
 @pytest.mark.slow  # starts Ray three times
+@pytest.mark.timeout(900)
 def test_two_searches_in_one_process_then_a_ray_of_its_own(space: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", TWO], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([sys.executable, "-c", TWO], capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, done.stderr
     assert "one: rehearsal on toy; 5 trials" in done.stdout
     assert "BEST" in done.stdout
@@ -178,6 +179,7 @@ print("STATE", search.status()["state"], len(search.trials()) > 0, flush=True)
 
 
 @pytest.mark.slow  # starts Ray
+@pytest.mark.timeout(600)
 def test_ctrl_c_ends_it_orderly_and_returns_what_there_is(space: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
