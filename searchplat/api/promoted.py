@@ -108,7 +108,7 @@ def promoted(
             raise InputError(f"{name}: must be {least} or more, got {value}")
     if workers < 1:
         raise InputError(f"workers: must be 1 or more, got {workers}")
-    refuse_connected()
+    refuse_connected(address)
 
     def say(line: str) -> None:
         if not quiet:

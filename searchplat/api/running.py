@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from searchplat import methods, paths
 from searchplat.api.search import Search
 from searchplat.api.settings import set_items
+from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.monitor import SearchOutcome, Several
 from searchplat.engine.search import run_search, search_name
 from searchplat.errors import InputError, SearchFailedError
@@ -137,7 +138,7 @@ def watched(
     Raises:
         SearchplatError: As `engine.search.run_search`; InputError also if this process is connected to Ray already.
     """
-    refuse_connected()
+    refuse_connected(address)
     told = receivers([*spec.notify, *notify], commands=allow_command)
     with watching(out, quiet=quiet) as shown:
         monitor = Several([shown, Notifier(told, shown.event)]) if told else shown
@@ -158,14 +159,17 @@ def last_screen(outcome: SearchOutcome, spec: SearchSpec, tracking_uri: str | No
         )
 
 
-def refuse_connected() -> None:
+def refuse_connected(address: str | None = None) -> None:
     """See that this process is not connected to Ray yet.
 
     A process has one connection. To take the caller's would mean to end it with the search, and to run trials in an
     environment and with an access that nobody checked.
 
+    Args:
+        address: The cluster that is going to be used; None for a Ray on this machine.
+
     Raises:
-        InputError: If it is.
+        InputError: If it is; or if Ray was imported in a way in which no Ray on this machine can be started.
     """
     ray = sys.modules.get("ray")
     if ray is not None and getattr(ray, "is_initialized", bool)():
@@ -173,6 +177,8 @@ def refuse_connected() -> None:
             "this process is connected to Ray already, and a search makes and ends a connection of its own; call "
             "ray.shutdown() first, and give address to use the same cluster"
         )
+    if ray is not None and address is None:
+        load_ray(None)  # said now rather than once the search has a folder
 
 
 def _spec(

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 
 import searchplat as sp
-from searchplat.api.running import refuse_connected
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
@@ -129,15 +128,24 @@ def test_wrong_input_is_an_error_of_the_project(half_done: Half, space: Path, ca
     assert message in str(caught.value)
 
 
-def test_a_ray_of_the_callers_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    import types
+CONNECTED = """\
+import os, sys
+import ray
+import searchplat as sp
+try:
+    sp.search("space.yaml", name="early")
+except sp.SearchplatError as error:
+    print("IMPORTED", error)
+print(os.path.exists("runs"))
+"""
 
-    ray = types.SimpleNamespace(is_initialized=lambda: True)  # what is asked is one name of the module
-    monkeypatch.setitem(sys.modules, "ray", ray)
-    with pytest.raises(InputError, match=r"ray.shutdown\(\) first"):
-        refuse_connected()
-    ray.is_initialized = lambda: False
-    refuse_connected()
+
+def test_a_ray_that_was_imported_otherwise_is_said_before_anything_starts(space: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    done = subprocess.run([sys.executable, "-c", CONNECTED], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "before ray is imported" in done.stdout
+    assert done.stdout.endswith("False\n")
 
 
 TWO = """\
