@@ -12,6 +12,7 @@ from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.repeats import repeated
 from searchplat.spec.model import SearchSpec
+from searchplat.spec.space import Bool, Categorical, Domain, Float, Int
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,8 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
 
     Columns: `trial`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`, `repeats`
     (the trial whose configuration it trained again), `retries`, `cause`, then `value.<metric>` of each objective,
-    `param.<name>` of each searched value, `config.<name>` of the whole configuration.
+    `param.<name>` of each searched value, `config.<name>` of the whole configuration. Types of all but the last are
+    those of the space, whatever the trials have.
     """
     import pandas as pd
 
@@ -43,7 +45,36 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
                 **{f"config.{name}": _cell(value) for name, value in trial.config.items()},
             }
         )  # fmt: skip
-    return pd.DataFrame(rows)
+    types = {**_TYPES, **{f"value.{o.metric}": "float64" for o in spec.objectives}}
+    known = {f"param.{axis.name}": _type_of(axis) for axis in spec.space.domains}
+    columns = dict.fromkeys([*types, *(key for row in rows for key in row)])
+    table = pd.DataFrame(rows, columns=list(columns))
+    return table.astype({**types, **{key: kind for key, kind in known.items() if key in columns and kind}})
+
+
+_TYPES = {
+    "trial": "int64", "stage": "string", "control": "string", "method": "string", "state": "string", "epochs": "int64",
+    "seconds": "float64", "seed": "int64", "data_fraction": "float64", "repeats": "Int64", "retries": "int64",
+    "cause": "string",
+}  # fmt: skip
+"""Of the columns that every table has; a value may be missing in those with a capital letter, and in text."""
+
+
+def _type_of(axis: Domain) -> str:
+    """Of a parameter's column, in which a value may be missing: a condition did not hold, or another stage searched."""
+    match axis:
+        case Float():
+            return "float64"
+        case Int():
+            return "Int64"
+        case Bool():
+            return "boolean"
+        case Categorical(choices=choices):
+            kinds: dict[type, str] = {str: "string", int: "Int64", float: "float64", bool: "boolean"}
+            found = {kinds.get(type(choice), "") for choice in choices}
+            return found.pop() if len(found) == 1 else ""
+        case _:
+            return "string"
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

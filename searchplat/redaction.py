@@ -45,6 +45,8 @@ _TOKEN = re.compile(
       | AIza[\w-]{35}                                        # Google
       | dapi[0-9a-f]{32}                                     # Databricks
       | eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}             # JSON web tokens
+      | hooks\.slack\.com/[a-z]+/[\w/-]{10,}                 # webhooks: who has the URL may write
+      | discord(?:app)?\.com/api/webhooks/\d+/[\w-]{10,}
     )""",
     re.VERBOSE,
 )

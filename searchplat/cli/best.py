@@ -43,11 +43,11 @@ def best(
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """
-    from searchplat.cli.trials import document
-    from searchplat.errors import InputError, SearchFailedError
+    from searchplat.errors import InputError
     from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.ledger.ranking import place_of
     from searchplat.views import text
+    from searchplat.views.choice import best_trials, document, no_best
     from searchplat.views.output import print_json, show
     from searchplat.views.reuse import fixed_yaml, run_command
     from searchplat.views.snapshot import take
@@ -55,26 +55,23 @@ def best(
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
-    known = [s.name for s in snapshot.spec.stages]
-    if stage is not None and stage not in known:
-        raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
-    place = place_of(snapshot.spec.objectives, by)
-    ranked = snapshot.ranking.best(top, stage=stage, by=place)
+    ranked = best_trials(snapshot, top, stage=stage, by=by)
     if json_:
         marks = snapshot.ranking.on_front(stage)
         print_json([document(snapshot, trial, marks) for trial in ranked])
         return
     if not ranked:
-        where = f"stage {stage!r} of search" if stage else "search"
-        raise SearchFailedError(
-            f"{where} {search!r} has no trial that ended with a value yet; see why with: searchplat trials {search}"
-        )
+        raise no_best(search, stage)
     if yaml:
         print(fixed_yaml(ranked[0]))
     elif set_:
-        print(text.shell_words(run_command(snapshot, ranked[0])))
+        if not (words := run_command(snapshot, ranked[0])):
+            raise InputError(
+                f"--set: {search!r} was trained by a loop of its own, and no command trains it; use --yaml"
+            )
+        print(text.shell_words(words))
     else:
-        show(screen(snapshot, ranked, stage, place))
+        show(screen(snapshot, ranked, stage, place_of(snapshot.spec.objectives, by)))
 
 
 def _seed(snapshot: Snapshot, trial: TrialRecord) -> str:
@@ -134,5 +131,6 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
     if layout is not None and isinstance(first.config.get(layout.name), str):
         value = first.config[layout.name]
         parts += ["", Fitted(lambda width: Group(*layout_grid(layout, value, min(width, 80))))]
-    parts += ["", line(("to train it again", "bold")), command(text.shell_words(run_command(snapshot, first)))]
+    if words := run_command(snapshot, first):
+        parts += ["", line(("to train it again", "bold")), command(text.shell_words(words))]
     return Group(*parts)

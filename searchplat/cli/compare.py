@@ -10,7 +10,6 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from searchplat.contract import Published
     from searchplat.promotion.table import Cell, Section, Table
 
 
@@ -59,28 +58,14 @@ def compare(
       searchplat compare darec-quick --against popularity --test wilcoxon
       searchplat compare darec-quick sasrec-quick --format latex > table.tex
     """
-    from searchplat.errors import InputError
-    from searchplat.ledger.folder import SearchFolder, runs_root
+    from searchplat.ledger.folder import runs_root
     from searchplat.promotion import formats
-    from searchplat.promotion.record import load_promotion
-    from searchplat.promotion.table import make_table
+    from searchplat.promotion.compared import compared
     from searchplat.views import text
     from searchplat.views.output import print_json, show
 
-    if not 0 < alpha < 1:
-        raise InputError(f"--alpha: must lie in (0, 1), got {alpha:g}; 0.05 is usual")
-    promotions = []
-    for name in dict.fromkeys(searches):
-        folder = SearchFolder(runs or runs_root(), name)
-        folder.read().close()  # says which searches there are
-        promotions.append(load_promotion(folder.path))
-    table = make_table(
-        promotions,
-        against=against or [],
-        published=_published({run.method for promotion in promotions for run in promotion.runs}),
-        all_candidates=all_,
-        test=test.value,
-        alpha=alpha,
+    table = compared(
+        runs or runs_root(), searches, against=against or [], test=test.value, alpha=alpha, all_candidates=all_
     )
     beside: formats.Shown = "interval" if interval else "sd"
     if json_:
@@ -175,17 +160,3 @@ def _tests(table: Table) -> list[Any]:
 
 def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.0e}"
-
-
-def _published(methods: set[str]) -> list[Published]:
-    """What the papers of these methods print; a method that is no longer installed has nothing to say."""
-    from searchplat.errors import InputError
-    from searchplat.methods import load_method
-
-    found: list[Published] = []
-    for name in sorted(methods):
-        try:
-            found += getattr(load_method(name), "published", ())
-        except InputError:
-            continue
-    return list({(p.method, p.data, p.source): p for p in found}.values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import sys
 import time
 from contextlib import suppress
@@ -15,7 +14,6 @@ from searchplat.cli import options, streams
 
 if TYPE_CHECKING:
     from searchplat.promotion.promote import PromotionOutcome
-    from searchplat.promotion.record import Promotion
 
 
 def promote(
@@ -73,6 +71,7 @@ def promote(
       searchplat promote darec-quick --top 3 --seeds 3
       searchplat promote darec-paper --address auto --workers 4
     """
+    from searchplat.promotion.outcome import document
     from searchplat.promotion.promote import run_promotion
     from searchplat.views.output import print_json, show
     from searchplat.views.text import visible_lines
@@ -111,83 +110,12 @@ def promote(
     raise typer.Exit(outcome.exit_code)
 
 
-def rows(promotion: Promotion) -> list[dict[str, Any]]:
-    """What became of every candidate, in the order of the plan; NaN where there is no figure."""
-    found = []
-    for name in promotion.candidates:
-        own = [run for run in promotion.runs if run.candidate == name]
-        finals = promotion.finals(name)
-        states = {run.state for run in own}
-        found.append(
-            {
-                "candidate": name,
-                "method": own[0].method,
-                "control": own[0].control,
-                "search": promotion.search_scores.get(name, math.nan),
-                "race": promotion.mean_valid(name, "race"),
-                "valid": promotion.mean_valid(name),
-                "values": {
-                    one.metric: promotion.mean_valid(name, objective=one.metric) for one in promotion.objectives
-                },
-                "seeds": len(finals),
-                "seconds": sum(run.seconds for run in own),
-                "note": _note(states, finals),
-                "test": {
-                    metric: _spread([run.test.get(metric, math.nan) for run in finals]) for metric in promotion.metrics
-                },
-            }
-        )
-    return found
-
-
-def _note(states: set[str], finals: list[Any]) -> str:
-    if "stopped" in states and not finals:
-        return "lost the race"
-    if "failed" in states:
-        return "some runs failed" if finals else "failed"
-    return ""
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    known = [value for value in values if math.isfinite(value)]
-    return {
-        "mean": statistics.fmean(known) if known else math.nan,
-        "sd": statistics.stdev(known) if len(known) > 1 else math.nan,
-    }
-
-
-def document(outcome: PromotionOutcome) -> dict[str, Any]:
-    """For scripts."""
-    promotion = outcome.promotion
-    winner = promotion.winner()
-    return {
-        "search": promotion.search,
-        "promotion": promotion.number,
-        "state": outcome.state,
-        "objective": promotion.objective,
-        "objectives": [one.metric for one in promotion.objectives],
-        "test_openings": promotion.test_openings,
-        "users": promotion.num_users,
-        "lineage": promotion.lineage,
-        "winner": None
-        if winner is None
-        else {
-            "candidate": winner.candidate,
-            "seed": winner.seed,
-            "folder": str(winner.folder),
-            "config": winner.config,
-        },
-        "candidates": rows(promotion),
-        "unsent_runs": outcome.unsent_runs,
-        "model": None if outcome.registered is None else outcome.registered.uri,
-    }
-
-
 def screen(outcome: PromotionOutcome) -> Any:
     """A line for each candidate, who won, how often the test split was opened, what to type next."""
     from rich.console import Group
 
     from searchplat import protocol
+    from searchplat.promotion.outcome import rows
     from searchplat.report.promoted import result_line
     from searchplat.views import text
     from searchplat.views.output import command, line, table

@@ -9,8 +9,6 @@ import typer
 
 from searchplat.cli import options
 
-NAME = "report.html"
-
 
 def report(
     search: options.Search,
@@ -40,22 +38,19 @@ def report(
       searchplat report darec-quick --attach
     """
     import sys
-    import time
 
     from searchplat.errors import InputError
     from searchplat.ledger.folder import SearchFolder, runs_root
-    from searchplat.report.facts import gather
-    from searchplat.report.page import render
+    from searchplat.report.file import NAME, page_of, write
 
     folder = SearchFolder(runs or runs_root(), search)
     path = folder.path / NAME if out is None else out
-    with folder.read() as ledger:  # says which searches there are
-        if path.is_dir():
-            raise InputError(f"--out: must be a file, got the folder {path}; add a name such as {path / NAME}")
-        if not path.absolute().parent.is_dir():
-            raise InputError(f"--out: the folder {path.parent} does not exist; make it, or choose another file")
-        facts = gather(search, folder.path, ledger, folder.running())
-    write(path, render(facts, time.time()))
+    folder.read().close()  # says which searches there are
+    if path.is_dir():
+        raise InputError(f"--out: must be a file, got the folder {path}; add a name such as {path / NAME}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"--out: the folder {path.parent} does not exist; make it, or choose another file")
+    write(path, page_of(folder))
     print(path)
     if attach:
         from searchplat.tracking.pages.attachments import attach as keep
@@ -63,36 +58,3 @@ def report(
 
         run = keep(chosen_uri(tracking_uri), search, path)
         print(f"attached to run {run}", file=sys.stderr)
-
-
-def write(path: Path, content: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        InputError: If the place may not be written.
-        TryAgainError: If the disk is full.
-    """
-    import errno
-    import os
-    import tempfile
-
-    from searchplat.errors import InputError, TryAgainError
-
-    half = None
-    try:
-        descriptor, half = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)  # mkstemp makes files for one user alone
-        os.umask(umask)
-        os.chmod(half, 0o666 & ~umask)
-        os.replace(half, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise TryAgainError(f"{path}: the disk is full ({error.strerror}); free some space, then repeat") from error
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another file with --out") from error
-    finally:
-        if half is not None and os.path.exists(half):
-            os.unlink(half)

@@ -36,6 +36,18 @@ def search(
     ] = None,
     insecure_cluster: options.InsecureCluster = False,
     allow_import: options.AllowImport = False,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="WHO",
+            help="Who is told of the end, a failure, a new best: a variable or a file with a webhook's URL, or a "
+            "mapping {command: [...]}; repeatable.",
+        ),
+    ] = None,
+    allow_command: Annotated[
+        bool, typer.Option("--allow-command", help="Let a command that the space's notify names be run.")
+    ] = False,
     runs: options.Runs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
 ) -> None:
@@ -50,41 +62,31 @@ def search(
       searchplat search darec --scale quick --name first --trials 40
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
     """
-    from searchplat.engine.search import run_search
-    from searchplat.ledger import Ledger
+    from searchplat.api.running import last_screen, watched
     from searchplat.spec import load
-    from searchplat.tracking.store.address import chosen_uri, redact
-    from searchplat.views.monitors import watching
+    from searchplat.spec.notify import notify_option
     from searchplat.views.output import show
-    from searchplat.views.snapshot import take, wall_seconds
-    from searchplat.views.summary import summary
     from searchplat.views.text import visible_lines
 
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
-    with watching(sys.stdout, quiet=quiet) as monitor:
-        outcome = run_search(
-            spec,
-            name=name,
-            trials=trials,
-            fork=fork,
-            address=address,
-            insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri,
-            storage=storage,
-            runs=runs,
-            monitor=monitor,
-        )
+    outcome = watched(
+        spec,
+        sys.stdout,
+        quiet=quiet,
+        name=name,
+        trials=trials,
+        fork=fork,
+        address=address,
+        insecure_cluster=insecure_cluster,
+        tracking_uri=tracking_uri,
+        storage=storage,
+        runs=runs,
+        notify=tuple(map(notify_option, notify or ())),
+        allow_command=allow_command,
+    )
     with streams.outlived(outcome.exit_code):
         if not quiet:
-            with Ledger.read(outcome.ledger_path) as ledger:
-                snapshot = take(outcome.name, outcome.ledger_path.parent, ledger, spec)
-                screen = summary(
-                    snapshot,
-                    wall_seconds=wall_seconds(ledger),
-                    tracking_uri=redact(chosen_uri(tracking_uri)),
-                    unsent_rows=outcome.unsent_rows,
-                )
-            show("", screen)
+            show("", last_screen(outcome, spec, tracking_uri))
         if outcome.state != "done":
             print(visible_lines(("error: " if outcome.state == "failed" else "") + outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)

@@ -10,8 +10,6 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from searchplat.ledger import TrialRecord
     from searchplat.views.snapshot import Snapshot
 
@@ -50,6 +48,7 @@ def trials(
       searchplat trials darec-quick --stage layout --state diverged --causes
     """
     from searchplat.ledger.folder import SearchFolder, runs_root
+    from searchplat.views.choice import document
     from searchplat.views.output import print_json, show
     from searchplat.views.snapshot import take
 
@@ -65,33 +64,6 @@ def trials(
     show(_table(snapshot, chosen))
     if causes:
         _print_causes(chosen)
-
-
-def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) -> dict[str, Any]:
-    """A trial for scripts.
-
-    `front` says whether it is on the Pareto front of the trials that compare; null for one objective, and for a trial
-    that does not compare. `repeats` is the number of the trial whose configuration it trained again, null if of none.
-    Of one that `best` ranks, `trainings` are the numbers of itself and its repeats, `deviation` their spread.
-
-    Args:
-        marks: Of `Ranking.on_front`.
-    """
-    from dataclasses import asdict
-
-    from searchplat.ledger.repeats import repeated
-
-    record = asdict(trial)
-    record["state"] = trial.state.value
-    objectives = trial.objectives
-    record["objectives"] = None if objectives is None else dict(zip(snapshot.metrics, objectives, strict=True))
-    record["front"] = marks.get(trial.number)
-    record["repeats"] = repeated(trial)
-    found = snapshot.ranking.trainings.get(trial.number)
-    several = found is not None and len(found.numbers) > 1
-    record["trainings"] = list(found.numbers) if found is not None else [trial.number]
-    record["deviation"] = dict(zip(snapshot.metrics, found.deviation, strict=True)) if found and several else None
-    return record
 
 
 def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | None) -> list[TrialRecord]:

@@ -69,8 +69,8 @@ def _views(client: Any, server: str, search: str) -> list[str]:
 
 
 def _places(folder: object) -> list[str]:
-    from searchplat.cli.report import NAME
     from searchplat.ledger.folder import SearchFolder
+    from searchplat.report.file import NAME
 
     assert isinstance(folder, SearchFolder)
     lines = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -81,3 +81,34 @@ class Silent:
 
     def stop(self, outcome: SearchOutcome) -> None:
         """Show nothing."""
+
+
+class Several:
+    """Several monitors, told one after the other; of the end the last first, so that a picture is taken away last.
+
+    Args:
+        monitors: The first is told first.
+    """
+
+    def __init__(self, monitors: Sequence[Monitor]) -> None:
+        self._monitors = monitors
+
+    def prepare(self, message: str) -> None:
+        """Tell all."""
+        for monitor in self._monitors:
+            monitor.prepare(message)
+
+    def start(self, info: RunInfo) -> None:
+        """Tell all."""
+        for monitor in self._monitors:
+            monitor.start(info)
+
+    def event(self, message: str) -> None:
+        """Tell all."""
+        for monitor in self._monitors:
+            monitor.event(message)
+
+    def stop(self, outcome: SearchOutcome) -> None:
+        """Tell all."""
+        for monitor in reversed(self._monitors):
+            monitor.stop(outcome)

@@ -1,32 +1,67 @@
-"""Opens the ledger of a search in its folder, or begins it; the search's lock must be held."""
+"""Opening the ledger of a search for writing: made whole or not at all, and never under another space.
+
+A *study* is a search whose trials somebody's own loop runs (`searchplat.api.study`): its ledger says so, as neither may
+be taken for the other.
+"""
 
 from __future__ import annotations
 
-from searchplat.engine.fork import copy_trials
+from collections.abc import Callable
+
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 
+_KIND, _STUDY = "kind", "study"
+_ELSE = "choose another --name, or start a new search from its trials with --fork NEWNAME"
 
-def refuse_change(folder: SearchFolder, spec: SearchSpec) -> None:
-    """Raise `InputError` if a search that is there was started with another space; the text shows the difference."""
+
+def is_study(ledger: Ledger) -> bool:
+    """Whether its trials are run by somebody's own loop."""
+    return ledger.meta(_KIND) == _STUDY
+
+
+def mark_study(ledger: Ledger) -> None:
+    """Say so."""
+    ledger.set_meta(_KIND, _STUDY)
+
+
+def refuse_change(folder: SearchFolder, spec: SearchSpec, *, study: bool = False, otherwise: str = _ELSE) -> None:
+    """See that a search is still what it was.
+
+    Args:
+        study: Whether a loop of somebody's own asks.
+        otherwise: What else can be done than to undo a change.
+
+    Raises:
+        InputError: If it was started with another space, or is run by somebody else's loop.
+    """
     with folder.read() as ledger:
+        if is_study(ledger) and not study:
+            raise InputError(
+                f"{folder.name!r} in {folder.path.parent} is a study: a loop of its own runs its trials, by "
+                "searchplat.Study(..., folder=...); choose another --name"
+            )
+        if study and not is_study(ledger):
+            raise InputError(
+                f"{folder.path} is a search, whose trials `searchplat search` runs; choose another folder for the study"
+            )
         changes = diff(ledger.document(), to_document(spec))
     if changes:
         lines = "\n  ".join(changes)
         raise InputError(
             f"search {folder.name!r} was started with another space; since then changed:\n  {lines}\n"
-            "Undo the change, choose another --name, or start a new search from its trials with --fork NEWNAME."
+            f"Undo the change, {otherwise}."
         )
 
 
-def open_ledger(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | None) -> Ledger:
-    """A search's ledger, which is made if it is not there.
+def open_ledger(folder: SearchFolder, spec: SearchSpec, fill: Callable[[Ledger], None] | None = None) -> Ledger:
+    """Open a search's ledger for writing; the caller holds the search's lock.
 
     Args:
-        source: Whose trials a new one begins with.
+        fill: What a new one begins with.
     """
     if folder.exists():
         return Ledger.open(folder.ledger_path)
@@ -36,8 +71,7 @@ def open_ledger(folder: SearchFolder, spec: SearchSpec, source: SearchFolder | N
     for path in folder.path.glob("ledger.new*"):
         path.unlink()
     with Ledger.create(half, to_document(spec), spec.objectives) as ledger:
-        if source is not None:
-            with source.read() as old:
-                copy_trials(old, source.name, ledger, spec)
+        if fill is not None:
+            fill(ledger)
     half.rename(folder.ledger_path)
     return Ledger.open(folder.ledger_path)

@@ -29,7 +29,7 @@ from searchplat.searchers import make_searcher
 from searchplat.searchers.contract import BatchSearcher, History, Searcher, Suggestion, TrialState
 from searchplat.searchers.points import key, tried
 from searchplat.spec.constraints import named_outside
-from searchplat.spec.model import CONTROLS, Control, SearchSpec, StageSpec
+from searchplat.spec.model import CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
 from searchplat.spec.points import sample_with
 from searchplat.spec.space import Categorical, Constraint, Int, Space
 from searchplat.spec.stages import in_effect
@@ -370,6 +370,8 @@ def full_config(method: str, values: Mapping[str, Any]) -> Values:
     Raises:
         InputError: If these values together are refused, as a rare point of a space that was checked by samples may be.
     """
+    if method == OWN_LOOP:
+        return dict(values)
     try:
         config: Values = load_method(method).Config(**values).model_dump(mode="json")
     except ValidationError as error:

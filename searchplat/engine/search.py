@@ -97,7 +97,7 @@ def run_search(
     """
     monitor = monitor or Silent()
     root = runs or runs_root()
-    name = name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
+    name = search_name(spec, name)
     folder = SearchFolder(root, fork or name)
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
@@ -109,7 +109,8 @@ def run_search(
         kept = of_search(folder, storage)
         prepare(spec, monitor)
         resumed = folder.exists()
-        ledger = stack.enter_context(open_ledger(folder, spec, SearchFolder(root, name) if fork else None))
+        copied = partial(_copied, SearchFolder(root, name), spec) if fork else None
+        ledger = stack.enter_context(open_ledger(folder, spec, copied))
         if trials is not None:
             record_total(ledger, trials)
         plan = Plan.of(spec, ledger)
@@ -117,6 +118,11 @@ def run_search(
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, uri, resumed)
+
+
+def search_name(spec: SearchSpec, name: str | None = None) -> str:
+    """A search's name: the one that was given, else the space's and its scale, e.g. `darec-quick`."""
+    return name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
 
 
 class _Run:
@@ -387,3 +393,8 @@ def _room() -> Iterator[None]:
         if not disk_full(error):
             raise
         raise TryAgainError(f"{error}; free some space and run the same command again") from error
+
+
+def _copied(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:
+    with source.read() as old:
+        copy_trials(old, source.name, ledger, spec)

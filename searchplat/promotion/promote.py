@@ -19,6 +19,7 @@ from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import check_cluster, load_ray
+from searchplat.engine.opening import is_study
 from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
@@ -108,6 +109,11 @@ def run_promotion(
     uri = chosen_uri(tracking_uri)
     address = check_cluster(address, insecure_cluster)
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
+        if is_study(ledger):
+            raise InputError(
+                f"{search!r} is a study: a loop of its own ran its trials, how is not known, and so it cannot be "
+                "promoted; search the same space by `searchplat search`, then promote that"
+            )
         spec = from_document(ledger.document())
         spec = replace(spec, resources=for_promotion(ledger, spec))
         block = spec.promotion

@@ -23,6 +23,7 @@ from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
 from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
+from searchplat.spec.notify import build_notify
 from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
 from searchplat.spec.space import Constraint, Domain, Space
@@ -78,6 +79,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
     check_points(root, stages, axes, fixed, problems)
     space = Space(_axes(axes), constraints)
+    notify = build_notify(root, read, problems)
     if binding is not None:
         binding.check_stage_values(root.fields["stages"].items if "stages" in root.fields else [])
         if not problems.found:  # sampling needs a space without holes
@@ -115,6 +117,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         overrides=origin.overrides,
         source=origin.source,
         text=origin.text,
+        notify=notify,
     )
 
 

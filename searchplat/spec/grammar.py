@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from searchplat.contract import FILE as OWN_FILE
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
+from searchplat.spec.model import NOTICES
 
 MOST_CONSTRAINTS = 50
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
@@ -226,6 +227,25 @@ PROMOTION = Fields(
     what="promotion",
 )
 
+NOTIFY = Fields(
+    {
+        "url_env": Field(
+            Text(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable", remedy="the URL goes into it"),
+            "the environment variable that holds a webhook's URL; it gets JSON, which Slack shows",
+        ),
+        "url_file": Field(Text(), "the file that holds a webhook's URL"),
+        "command": Field(
+            ListOf(Text(), distinct=False),
+            "the words of a command, without a shell; {message} and others are filled in",
+        ),
+        "on": Field(
+            ListOf(Text(words=NOTICES), or_one=True),
+            "of what is told: end, failure, best (a new best value); default all three",
+        ),
+    },
+    what="notify",
+)
+
 _BODY = {
     "method": Field(
         Text(), "an installed method; see `searchplat methods`; or module:attribute, with --allow-import", required=True
@@ -254,6 +274,7 @@ _BODY = {
     "promotion": Field(PROMOTION, "how winners are trained and tested"),
     "controls": Field(ListOf(CONTROL), "configurations that run beside the search, for comparison"),
     "seed": Field(Number(integer=True, low=0, high=2**32 - 1), "seeds searchers and trials; default 0"),
+    "notify": Field(ListOf(NOTIFY, or_one=True), "who is told how the search stands, or a list of such"),
 }
 BODY = Fields(_BODY, what="a space file", elsewhere=("scales", "default_scale"))
 """A document at one scale: the keys `scales` and `default_scale` are gone."""

@@ -73,7 +73,7 @@ def load_text(
     Raises:
         SpecError: If something breaks a rule; all problems at once.
     """
-    _refuse_secrets(text, str(source), overrides)
+    refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
     methods.look_in(Path(source).absolute().parent, _methods(root))
     problems = Problems()
@@ -99,7 +99,7 @@ def load_text(
     return spec
 
 
-def _refuse_secrets(text: str, source: str, overrides: Sequence[str]) -> None:
+def refuse_secrets(text: str, source: str, overrides: Sequence[str]) -> None:
     """Whatever a space says is copied to the ledger, to MLflow and to reports; errors after this one quote it."""
     problems, remedy = Problems(), "take it out, and change it if the file went anywhere"
     for offset, what in secrets_in(text):

@@ -16,6 +16,9 @@ from searchplat.spec.space import Layout, Space
 CONTROLS = "controls"
 """What stands for a stage's name at a control's trials; no stage may have it."""
 
+OWN_LOOP = "own-loop"
+"""What stands for the method where somebody's own loop trains what no method here knows."""
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -174,6 +177,29 @@ class PromotionSpec:
     patience: int = 5
 
 
+NOTICES = ("end", "failure", "best")
+"""What somebody may be told of."""
+
+
+@dataclass(frozen=True)
+class NotifySpec:
+    """`notify:` — who is told how the search stands, by one of three ways. No secret is in it.
+
+    Args:
+        url_env: The environment variable that holds a webhook's URL.
+        url_file: The file that does.
+        command: Words of a command.
+        on: Of `NOTICES`.
+        of_space: Whether the space says so, rather than who starts the search.
+    """
+
+    url_env: str | None = None
+    url_file: str | None = None
+    command: tuple[str, ...] | None = None
+    on: tuple[str, ...] = NOTICES
+    of_space: bool = False
+
+
 @dataclass(frozen=True)
 class SearchSpec:
     """A whole, valid search: a space file at one scale with overrides applied.
@@ -201,6 +227,7 @@ class SearchSpec:
     overrides: tuple[str, ...]
     source: Path
     text: str
+    notify: tuple[NotifySpec, ...] = ()
 
     @property
     def layout(self) -> Layout | None:

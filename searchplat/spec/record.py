@@ -13,6 +13,7 @@ from searchplat.spec.errors import join, show
 from searchplat.spec.model import (
     Control,
     DataSpec,
+    NotifySpec,
     Objective,
     PromotionSpec,
     RepeatsSpec,
@@ -28,7 +29,7 @@ from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Doma
 VERSION = 1
 """Of the document; a reader of a newer one refuses it."""
 
-NO_EFFECT = frozenset({"version", "name", "scale", "overrides", "source", "text", "resources", "promotion"})
+NO_EFFECT = frozenset({"version", "name", "scale", "overrides", "source", "text", "resources", "promotion", "notify"})
 """Keys of a document that change no trial: where and how fast it runs, and what happens afterwards."""
 
 _AXES: dict[str, type[Domain]] = {
@@ -64,6 +65,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
         "overrides": list(spec.overrides),
         "source": str(spec.source),
         "text": spec.text,
+        "notify": [_plain(one) for one in spec.notify],
     }
 
 
@@ -94,6 +96,7 @@ def from_document(document: Mapping[str, Any]) -> SearchSpec:
         overrides=tuple(document["overrides"]),
         source=Path(document["source"]),
         text=document["text"],
+        notify=tuple(map(_notify_from, document.get("notify", ()))),
     )
 
 
@@ -180,6 +183,11 @@ def _stage_from(document: Mapping[str, Any]) -> StageSpec:
             "start_from": None if document["from"] is None else StageFrom(**document["from"]),
         }
     )
+
+
+def _notify_from(document: Mapping[str, Any]) -> NotifySpec:
+    fields: dict[str, Any] = {key: tuple(item) if isinstance(item, list) else item for key, item in document.items()}
+    return NotifySpec(**fields)
 
 
 def _flat(value: Any, key: str = "") -> dict[str, Any]:

@@ -33,7 +33,7 @@ def check_searchers(
         if not _known(searcher, searcher.name, key, problems):
             continue
         stage = stages[index] if index < len(stages) else None
-        if stage is not None and (rule := _breaks(stage, axes, objectives)):
+        if stage is not None and (rule := breaks(stage, axes, objectives)):
             remedy = "use random, grid, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
             problems.add(searcher.fields["name"], f"{key}.name", rule, remedy=remedy)
         if stage is not None and stage.repeats is not None and (broken := _no_repeats(stage)):
@@ -83,7 +83,7 @@ def _grid_points() -> int:
     return GridOptions().points
 
 
-def _breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int) -> str:
+def breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int) -> str:
     """The first rule of its searcher that a stage breaks; empty if none."""
     name = stage.searcher.name
     own = [axis for axis in (axes.get(parameter) for parameter in stage.over) if axis is not None]

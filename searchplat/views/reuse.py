@@ -11,7 +11,7 @@ from searchplat.errors import InputError
 from searchplat.ledger import TrialRecord
 from searchplat.methods import ALLOW_IMPORT, asks_for_leave, load_method
 from searchplat.spec import shipped_spaces
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import OWN_LOOP, SearchSpec
 from searchplat.views import text
 from searchplat.views.snapshot import Snapshot
 
@@ -41,8 +41,13 @@ def configuration(
 
 
 def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
-    """Words of the command that trains a trial's configuration once more, in one process, with the trial's seed."""
+    """Words of the command that trains a trial's configuration once more, in one process, with the trial's seed.
+
+    None of them where nothing here can train it: it was trained by somebody's own loop.
+    """
     spec = snapshot.spec
+    if spec.method == OWN_LOOP:
+        return []
     words = ["searchplat", "run", space_word(spec)]
     words += ["--scale", spec.scale] if spec.scale else []
     leave = asks_for_leave(spec.method)

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from searchplat import protocol
+from searchplat.engine.opening import is_study
 from searchplat.engine.plan import Plan
 from searchplat.engine.steering import state
 from searchplat.ledger import Event, Ledger, TrialRecord
@@ -57,6 +58,7 @@ class Snapshot:
         stages: The controls, if there are any, then the stages in their order.
         paused: The event by which its driver begins nothing new; None if it does.
         steered: What came of the newest request of this run, a sentence; empty if there was none.
+        study: Whether somebody's own loop runs the trials: no command goes on with it.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Snapshot:
     stages: Sequence[StageProgress]
     paused: Event | None = None
     steered: str = ""
+    study: bool = False
 
     @cached_property
     def best(self) -> TrialRecord | None:
@@ -172,7 +175,9 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
     for stage in spec.stages:
         best = next(iter(ranking.best(1, stage=stage.name)), None)
         stages.append(_progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction))
-    return Snapshot(name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger))
+    return Snapshot(
+        name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger)
+    )
 
 
 def wall_seconds(ledger: Ledger) -> float:

@@ -116,11 +116,12 @@ def next_commands(snapshot: Snapshot) -> list[str]:
     """What a person is likely to want now."""
     commands = []
     where = runs_words(snapshot.folder.parent)
-    if not snapshot.done:
+    if not snapshot.done and not snapshot.study:
         commands.append(text.shell_words([*search_words(snapshot), *where]))
     if snapshot.best is not None:
         commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", str(TOP), *where]))
-        commands.append(text.shell_words(run_command(snapshot, snapshot.best)))
+        if words := run_command(snapshot, snapshot.best):
+            commands.append(text.shell_words(words))
     else:
         commands.append(text.shell_words(["searchplat", "trials", snapshot.name, *where]))
     return commands

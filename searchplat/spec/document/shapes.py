@@ -168,12 +168,13 @@ class Anything:
 
 @dataclass(frozen=True)
 class ListOf:
-    """A list of distinct values; `or_one` also takes a single value, as a list of it."""
+    """A list, of distinct values unless it is said; `or_one` also takes a single value, as a list of it."""
 
     item: Shape
     least: int = 1
     most: int | None = None
     or_one: bool = False
+    distinct: bool = True
 
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """Return the list."""
@@ -192,7 +193,7 @@ class ListOf:
         seen: set[tuple[type, str]] = set()  # by text, as values may be unhashable; by type, as 1 and true are equal
         for item, value in zip(node.content, values, strict=True):
             identity = (type(value), repr(value))
-            if identity in seen and whole(value):
+            if self.distinct and identity in seen and whole(value):
                 problems.add(item, key, "elements must differ", value=item.plain(), remedy="remove one of the two")
                 return BROKEN
             seen.add(identity)
@@ -203,7 +204,9 @@ class ListOf:
         items = self.item.schema(partial=partial)
         if partial and isinstance(self.item, Fields) and "name" in self.item.fields:
             items["required"] = ["name"]  # a scale's elements are merged by name
-        schema: dict[str, Any] = {"type": "array", "items": items, "minItems": self.least, "uniqueItems": True}
+        schema: dict[str, Any] = {"type": "array", "items": items, "minItems": self.least}
+        if self.distinct:
+            schema["uniqueItems"] = True
         if self.most is not None:
             schema["maxItems"] = self.most
         return {"anyOf": [items, schema]} if self.or_one else schema

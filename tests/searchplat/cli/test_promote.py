@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from searchplat.cli import promote as command
 from searchplat.cli.app import app
 from searchplat.errors import InputError
+from searchplat.promotion.outcome import document
 from searchplat.promotion.promote import PromotionOutcome
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, STOPPED, FinalRun, Promotion, load_promotion
 from searchplat.views.output import show
@@ -123,7 +124,7 @@ def test_a_second_promotion_and_unsent_runs_are_shown(capsys: pytest.CaptureFixt
 def test_the_document_is_json_without_nan(capsys: pytest.CaptureFixture[str]) -> None:
     from searchplat.views.output import print_json
 
-    print_json(command.document(PromotionOutcome(PROMOTION, "done", 0, "done")))
+    print_json(document(PromotionOutcome(PROMOTION, "done", 0, "done")))
     found = json.loads(capsys.readouterr().out)
     assert found["winner"]["candidate"] == "trial-4"
     assert [row["candidate"] for row in found["candidates"]] == ["trial-4", "trial-2", "default"]

@@ -1,0 +1,102 @@
+"""What is said of a search: an event, its figures, and a sentence for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from searchplat.engine.monitor import SearchOutcome
+from searchplat.errors import TryAgainError
+from searchplat.redaction import redact
+from searchplat.spec.model import NOTICES
+from searchplat.views import text
+from searchplat.views.snapshot import Snapshot
+
+END, FAILURE, BEST = NOTICES
+
+_LONGEST = 600
+"""Characters of a sentence; the cause of a failure may be a traceback."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing to be told.
+
+    Args:
+        payload: JSON values. `text` is what Slack, Mattermost and others show; `search`, `event`, `state`, `message`,
+            `metric`, `value`, `values`, `trial`, `ended`, `planned` are for programs; null where there is none yet.
+    """
+
+    payload: dict[str, Any]
+
+    @property
+    def event(self) -> str:
+        """`end`, `failure` or `best`."""
+        return str(self.payload["event"])
+
+    def filled(self, word: str) -> str:
+        """A command's word with its placeholders filled in; what is filled in has none.
+
+        >>> Notice({"search": "a", "message": "is {value}", "value": None}).filled("{search}: {message} {x}")
+        'a: is {value} {x}'
+        """
+        parts = word.split("{")
+        for place, part in enumerate(parts[1:], start=1):
+            name, closed, rest = part.partition("}")
+            known = bool(closed) and name in self.payload and name not in ("text", "values")
+            value = self.payload.get(name)
+            parts[place] = ("" if value is None else str(value)) + rest if known else "{" + part
+        return "".join(parts)
+
+
+def best_notice(snapshot: Snapshot) -> Notice:
+    """A new best; of several objectives a new front."""
+    best = snapshot.best
+    assert best is not None
+    what = "new on the Pareto front" if snapshot.ranking.several else "new best"
+    return _notice(BEST, "running", snapshot.name, snapshot, f"{what}: {_best(snapshot)}")
+
+
+def end_notice(outcome: SearchOutcome, snapshot: Snapshot | None) -> Notice:
+    """How a run of a search ended.
+
+    Args:
+        snapshot: As it is now, if the search was under way.
+    """
+    failed = outcome.state == "failed" or outcome.exit_code == TryAgainError.exit_code
+    said = {"done": "done", "interrupted": "interrupted", "failed": "FAILED"}[outcome.state]
+    if failed:
+        said = f"{'FAILED' if outcome.state == 'failed' else 'stopped'}: {outcome.message}"
+    found = "" if snapshot is None or snapshot.best is None else f"; best {_best(snapshot)}"
+    return _notice(FAILURE if failed else END, outcome.state, outcome.name, snapshot, f"{said[:_LONGEST]}{found}")
+
+
+def _best(snapshot: Snapshot) -> str:
+    best = snapshot.best
+    assert best is not None
+    values = zip(snapshot.metrics, best.objectives or (), strict=False)
+    return ", ".join(f"{metric} {text.metric(value)}" for metric, value in values) + f" (trial {best.number})"
+
+
+def _notice(event: str, state: str, name: str, snapshot: Snapshot | None, said: str) -> Notice:
+    best = None if snapshot is None else snapshot.best
+    values = (
+        {} if snapshot is None or best is None else dict(zip(snapshot.metrics, best.objectives or (), strict=False))
+    )
+    message = redact(text.visible(f"{name}: {said}"))
+    return Notice(
+        {
+            "event": event,
+            "search": name,
+            "state": state,
+            "metric": None if snapshot is None else snapshot.metric,
+            "value": next(iter(values.values()), None),
+            "values": values,
+            "trial": None if best is None else best.number,
+            "ended": None if snapshot is None else snapshot.ended,
+            "planned": None if snapshot is None else snapshot.planned,
+            "message": message,
+            # Slack's own escapes: else a trial's words could call a whole channel.
+            "text": message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+        }
+    )

@@ -1,0 +1,63 @@
+"""Which trials are shown as the best, and what is said of one outside a screen: for commands and for Python alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from searchplat.errors import InputError, SearchFailedError
+from searchplat.ledger import TrialRecord
+from searchplat.ledger.ranking import place_of
+from searchplat.ledger.repeats import repeated
+from searchplat.views.snapshot import Snapshot
+
+
+def best_trials(
+    snapshot: Snapshot, most: int | None = None, *, stage: str | None = None, by: str | None = None
+) -> list[TrialRecord]:
+    """The best trials that compare, best first; none before the first value. See `ledger.ranking`.
+
+    Args:
+        most: How many at most, >= 1; all by default.
+        stage: Of this stage alone.
+        by: The only objective that counts; by default all do, and the Pareto front comes first.
+
+    Raises:
+        InputError: If there is no such stage or objective.
+    """
+    known = [one.name for one in snapshot.spec.stages]
+    if stage is not None and stage not in known:
+        raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
+    return snapshot.ranking.best(most, stage=stage, by=place_of(snapshot.spec.objectives, by))
+
+
+def no_best(search: str, stage: str | None = None) -> SearchFailedError:
+    """The error where a best trial is asked for, and none ended with a value."""
+    where = f"stage {stage!r} of search" if stage else "search"
+    return SearchFailedError(
+        f"{where} {search!r} has no trial that ended with a value yet; see why with: searchplat trials {search}"
+    )
+
+
+def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) -> dict[str, Any]:
+    """A trial for scripts.
+
+    `front` says whether it is on the Pareto front of the trials that compare; null for one objective, and for a trial
+    that does not compare. `repeats` is the number of the trial whose configuration it trained again, null if of none.
+    Of one that `best` ranks, `trainings` are the numbers of itself and its repeats, `deviation` their spread.
+
+    Args:
+        marks: Of `Ranking.on_front`.
+    """
+    record = asdict(trial)
+    record["state"] = trial.state.value
+    objectives = trial.objectives
+    record["objectives"] = None if objectives is None else dict(zip(snapshot.metrics, objectives, strict=True))
+    record["front"] = marks.get(trial.number)
+    record["repeats"] = repeated(trial)
+    found = snapshot.ranking.trainings.get(trial.number)
+    several = found is not None and len(found.numbers) > 1
+    record["trainings"] = list(found.numbers) if found is not None else [trial.number]
+    record["deviation"] = dict(zip(snapshot.metrics, found.deviation, strict=True)) if found and several else None
+    return record
