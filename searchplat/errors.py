@@ -64,8 +64,6 @@ class SearchFailedError(SearchplatError):
 class TrialFailedError(SearchplatError):
     """A trial's own program failed, which says nothing of the other trials."""
 
-    exit_code = 1
-
 
 class ExhaustedError(SearchplatError):
     """A study's space has no point left that was not tried."""

@@ -24,6 +24,7 @@ from searchplat.engine.budgets import record_total
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import check_cluster, load_ray
+from searchplat.engine.fork import copy_trials
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.nothing_scored import nothing_scored
