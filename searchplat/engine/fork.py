@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from searchplat.engine.seeds import OWN, SHARED, shared_seed
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.repeats import REPEATS, TRAINING, repeated
 from searchplat.spec.model import SearchSpec
+
+
+def copy_search(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:
+    """As `copy_trials`, of the search in a folder."""
+    with source.read() as old:
+        copy_trials(old, source.name, ledger, spec)
 
 
 def copy_trials(old: Ledger, name: str, ledger: Ledger, spec: SearchSpec) -> None:

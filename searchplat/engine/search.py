@@ -24,7 +24,7 @@ from searchplat.engine.budgets import record_total
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import check_cluster, load_ray
-from searchplat.engine.fork import copy_trials
+from searchplat.engine.fork import copy_search
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.nothing_scored import nothing_scored
@@ -110,7 +110,7 @@ def run_search(
         kept = of_search(folder, storage)
         prepare(spec, monitor)
         resumed = folder.exists()
-        copied = partial(_copied, SearchFolder(root, name), spec) if fork else None
+        copied = partial(copy_search, SearchFolder(root, name), spec) if fork else None
         ledger = stack.enter_context(open_ledger(folder, spec, copied))
         if trials is not None:
             record_total(ledger, trials)
@@ -394,8 +394,3 @@ def _room() -> Iterator[None]:
         if not disk_full(error):
             raise
         raise TryAgainError(f"{error}; free some space and run the same command again") from error
-
-
-def _copied(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:
-    with source.read() as old:
-        copy_trials(old, source.name, ledger, spec)
