@@ -320,7 +320,11 @@ class Binding:
         fields = self.config.model_fields
         defaults = {name: fields[name].get_default(call_default_factory=True) for name in space.names if name in fields}
         seen = {**defaults, **outside, **base, **control.values}
-        there = {d.name: seen[d.name] for d in space.domains if d.name in control.values or space.active(d, seen)}
+        there = {
+            d.name: seen[d.name]
+            for d in space.domains
+            if d.name in seen and (d.name in control.values or space.active(d, seen))
+        }
         return space.broken(there, seen)
 
     def check_field(self, name: str, node: Node, key: str, why: str) -> None:

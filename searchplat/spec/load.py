@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def load_text(
     """
     refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
-    methods.look_in(Path(source).absolute().parent, _methods(root))
+    methods.look_in(Path(os.path.abspath(source)).parent, _methods(root))
     problems = Problems()
     chosen, scales = _scales(root, str(source), scale, problems)
     base = root
