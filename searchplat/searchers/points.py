@@ -21,6 +21,7 @@ Key = tuple[str, ...]
 """Identity of a point: the text of each axis's value in the space's order, empty where inactive."""
 
 _RANDOM_TRIES = 64  # in a space that is mostly untried one try is enough; after these we enumerate
+_SMALL = 10_000  # points of a space whose enumeration is quicker than thousands of draws
 _MOST_WALKED = 200_000  # values on the way through a space with constraints, of which few may be left: a second
 
 
@@ -180,7 +181,9 @@ def untried(space: Space, rng: np.random.Generator, given: Mapping[str, Any], kn
     `len(known) + 1` points of it, or with constraints as far as that takes a second or so.
     """
     endless = math.isinf(space.size())
-    tries = DRAWS if space.constraints else _RANDOM_TRIES * (100 if endless else 1)
+    tries = _RANDOM_TRIES * (100 if endless else 1)
+    if space.constraints and space.size() > _SMALL:
+        tries = DRAWS
     for _ in range(tries):
         point = space.draw(rng, given)
         if key(space, point) not in known and not space.broken(point, given):

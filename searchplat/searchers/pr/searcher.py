@@ -19,7 +19,7 @@ from searchplat.searchers.pr.proposal import Known, propose_many
 from searchplat.spec.scale import at_share, share_of
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
-_MOST_VERDICTS = 100_000  # points of which is remembered whether they keep the constraints
+_MOST_VERDICTS = 20_000  # points of which is remembered whether they keep the constraints
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
 
 

@@ -16,7 +16,7 @@ from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers import SEARCHERS
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import to_document
-from searchplat.spec.model import Control, RepeatsSpec, SearcherSpec, SearchSpec, StageFrom
+from searchplat.spec.model import Control, Objective, RepeatsSpec, SearcherSpec, SearchSpec, StageFrom
 from searchplat.spec.space import Categorical, Constraint, Float, Space
 
 POINTS = ({"x": 0.25}, {"x": 0.75})
@@ -86,14 +86,14 @@ def test_a_search_interrupted_anywhere_goes_on_the_same(tmp_path: Path, searcher
 )
 def test_the_searcher_hears_what_points_came_to(tmp_path: Path, searcher: str, options: dict[str, object]) -> None:
     found = []
-    for points in (POINTS, ({"x": 0.1}, {"x": 0.9})):
-        (folder := tmp_path / str(len(found))).mkdir()
-        spec = one_stage(rehearsal_spec(), 3)
-        stage = replace(spec.stages[0], searcher=SearcherSpec(searcher, options), points=points)
+    for maximize in (True, False):
+        (folder := tmp_path / str(maximize)).mkdir()
+        spec = replace(one_stage(rehearsal_spec(), 3), objectives=(Objective("valid/mrr", maximize),))
+        stage = replace(spec.stages[0], searcher=SearcherSpec(searcher, options), points=POINTS)
         spec = replace(spec, stages=(stage,))
         with open_ledger(folder, spec) as ledger:
-            found.append(run(Plan(spec, ledger))[2].values)
-    assert found[0] != found[1]
+            found.append(run(Plan(spec, ledger))[2].values["x"])
+    assert found[0] > 0.5 > found[1]  # of the two points the one with the larger x has the larger value
 
 
 def test_what_a_point_leaves_out_has_its_default_or_is_drawn(tmp_path: Path) -> None:
