@@ -101,6 +101,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_starts(cli: Any, tm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_csv_of_a_data_set_gives_its_figures_to_the_digit(tmp_path: Path) -> None:
     source = Path(os.environ.get("SEARCHPLAT_DATA_DIR", "")) / "ml-latest-small"
     if not (source / "ratings.csv").is_file():
@@ -117,7 +118,7 @@ def test_a_csv_of_a_data_set_gives_its_figures_to_the_digit(tmp_path: Path) -> N
     for name, data in (("own", own), ("builtin", "{name: ml-latest-small}")):
         space = _space(tmp_path, data, name)
         command = [sys.executable, "-m", "searchplat"]
-        subprocess.run([*command, "search", str(space)], cwd=tmp_path, check=True, timeout=280)
+        subprocess.run([*command, "search", str(space)], cwd=tmp_path, check=True, timeout=1200)
         told = subprocess.run([*command, "trials", name, "--json"], cwd=tmp_path, check=True, capture_output=True)
         found.append(json.loads(told.stdout))
     ours, theirs = ([_figures(trial) for trial in trials] for trials in found)
