@@ -75,7 +75,7 @@ def load_text(
     """
     _refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
-    methods.look_in(Path(source).absolute().parent, _methods(root))
+    methods.look_in(Path(source).parent, _methods(root))
     problems = Problems()
     chosen, scales = _scales(root, str(source), scale, problems)
     base = root
