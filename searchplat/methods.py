@@ -96,7 +96,7 @@ def look_in(folder: Path, names: Iterable[str]) -> None:
     Does nothing for modules that are found without it, nor without the leave to load them.
     """
     tops = {name.partition(":")[0].partition(".")[0] for name in names if is_reference(name)}
-    place = str(folder.absolute())
+    place = os.path.abspath(folder)
     if not imports_allowed() or all(top in sys.modules or PathFinder.find_spec(top) for top in tops):
         return
     if place not in sys.path:

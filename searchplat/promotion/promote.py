@@ -130,7 +130,7 @@ def run_promotion(
             None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
         )
         candidates = choose(ledger, search, sizes.top, place)
-        look_in(spec.source.absolute().parent, [candidate.method for candidate in candidates])
+        look_in(spec.source.parent, [candidate.method for candidate in candidates])
         check_methods(candidates)
         check_metrics(spec.promotion.test, candidates)
         store = PromotionStore(ledger, folder.path)

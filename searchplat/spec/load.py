@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def load_text(
     """
     refuse_secrets(text, str(source), overrides)
     root = read_file(text, str(source))
-    methods.look_in(Path(os.path.abspath(source)).parent, _methods(root))
+    methods.look_in(Path(source).parent, _methods(root))
     problems = Problems()
     chosen, scales = _scales(root, str(source), scale, problems)
     base = root
