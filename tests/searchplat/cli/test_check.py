@@ -44,12 +44,12 @@ def test_overrides_change_the_plan(cli: Run, space: Path) -> None:
 
 
 def test_constraints_are_shown_with_the_share_of_the_space_that_they_leave(cli: Run, space: Path) -> None:
-    space.write_text(space.read_text() + "constraints: [x < 0.25, epochs > 1]\n")
+    space.write_text(space.read_text() + "constraints: [x < 0.75, epochs > 1]\n")
     shown = " ".join(cli("check", str(space)).stdout.split())
     document = json.loads(cli("check", str(space), "--json").stdout)
-    assert "constraint x < 0.25 constraint epochs > 1 feasible about 2" in shown
-    assert 0.2 < document["feasible"] < 0.3
-    assert document["space"]["constraints"] == ["x < 0.25", "epochs > 1"]
+    assert "constraint x < 0.75 constraint epochs > 1 feasible about 7" in shown
+    assert 0.7 < document["feasible"] < 0.8
+    assert document["space"]["constraints"] == ["x < 0.75", "epochs > 1"]
 
 
 def test_what_is_measured_is_said(cli: Run, space: Path) -> None:
