@@ -322,7 +322,7 @@ class Plan:
         given = {**self.base_config(stage), **inherited}
         # An axis of this stage has the value that is suggested, or none; never its default.
         given = {name: value for name, value in given.items() if name not in stage.over}
-        if self.spec.space.constraints:  # nor has one that was not there in the trial that is built on
+        if self.spec.space.constraints and self.spec.method != OWN_LOOP:  # nor has one that the earlier trial had not
             absent = in_effect(stage, self.spec.stages) - inherited.keys()
             given = {name: value for name, value in given.items() if name not in absent}
             space = self.spec.space.only(stage.over)

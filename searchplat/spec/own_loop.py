@@ -1,7 +1,7 @@
 """The space of a study: axes for somebody's own loop, of a space file or without any method of this platform.
 
 Where there is a method, its space file is read as ever and all its axes are searched together, as in `searchplat.tune`.
-Without one a file or dictionary says `search`, and may say `objective` and `fixed`, by the same grammar.
+Without one a file or dictionary says `search`, and may say `objective`, `fixed` and `constraints`, by the same grammar.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Any
 from searchplat.errors import InputError
 from searchplat.searchers import check_options
 from searchplat.spec.axes import build_axes
+from searchplat.spec.constraints import check_stage, read_constraints
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, Anything, Field, Fields, ListOf, MapOf, Text
 from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, read_file
 from searchplat.spec.errors import Problems
 from searchplat.spec.find import find_space
-from searchplat.spec.grammar import AXIS
+from searchplat.spec.grammar import AXIS, BODY
 from searchplat.spec.load import load_text, refuse_secrets
 from searchplat.spec.model import OWN_LOOP, DataSpec, Objective, PromotionSpec, Resources, SearcherSpec, SearchSpec
 from searchplat.spec.model import StageSpec as Stage
 from searchplat.spec.searcher import breaks
-from searchplat.spec.space import Space
+from searchplat.spec.space import Constraint, Space
 from searchplat.spec.values import SOURCE, text_of, without_lines
 
 STAGE = "study"
@@ -48,6 +49,7 @@ _STUDY = Fields(
         "search": Field(_AXES, "the axes: parameter to domain", required=True),
         "objective": Field(ListOf(_OBJECTIVE, or_one=True), "what is told, and whether more of it is better"),
         "fixed": Field(MapOf(Anything()), "values that are not searched"),
+        "constraints": BODY.fields["constraints"],
     },
     what="the space of a study without a method",
 )
@@ -144,7 +146,10 @@ def _of_text(text: str, source: Path, name: str, scale: str | None, overrides: S
         objectives = tuple(Objective(o["metric"], o["direction"] == "maximize") for o in read.get("objective", ()))
         if len({one.metric for one in objectives}) < len(objectives):
             raise InputError(f"{source}: objective: every objective has its own metric; remove one of the two")
-        made = Space(tuple(axis for axis in axes.values() if axis is not None))
+        texts = read_constraints(root, read, (*axes, *fixed), problems)
+        made = Space(tuple(axis for axis in axes.values() if axis is not None), tuple(map(Constraint, texts)))
+        check_stage(made, fixed, "the study", root, problems)
+        problems.raise_if_any()
         return _bare(made, fixed, objectives, name, source, text)
     problems.raise_if_any()
     raise AssertionError("a broken space without problems")

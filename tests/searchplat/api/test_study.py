@@ -314,3 +314,20 @@ def test_not_by_the_searcher_with_a_model_either() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("searcher", ["random", "tpe", "pr"])
+def test_constraints_are_kept(searcher: str) -> None:
+    axes = {"width": {"type": "int", "low": 4, "high": 32, "step": 4}, "heads": {"type": "int", "low": 1, "high": 8}}
+    study = sp.Study({"search": axes, "fixed": {"most": 6}, "constraints": ["width % heads == 0", "heads <= most"]},
+                  searcher=searcher, seed=1)  # fmt: skip
+    for _ in range(10):
+        trial = study.ask()
+        assert trial.params["width"] % trial.params["heads"] == 0
+        assert trial.params["heads"] <= 6
+        study.tell(trial, float(trial.params["width"]))
+
+
+def test_a_constraint_on_nothing_known_is_refused() -> None:
+    with pytest.raises(InputError, match=r"constraints\[0\]: hed is neither"):
+        sp.Study({"search": {"heads": {"type": "int", "low": 1, "high": 8}}, "constraints": ["hed > 1"]}, seed=1)
