@@ -152,7 +152,10 @@ def check_stage(space: Space, given: Mapping[str, Any], what: str, root: Node, p
     if found.share >= LEAST_SHARE:
         return True
     tightest = min(range(len(found.each)), key=lambda index: found.each[index])
-    alone = f"{show(space.constraints[tightest].text)} alone is kept by {found.each[tightest]:,} of them"
+    constraint = space.constraints[tightest]
+    alone = f"{show(constraint.text)} alone is kept by {found.each[tightest]:,} of them"
+    if outside := {name: given[name] for name in constraint.names if name not in space and name in given}:
+        alone += f", where {show(outside)}"
     problems.add(
         node.items[tightest],
         "constraints",
