@@ -300,6 +300,6 @@ def test_a_search_tells_and_keeps_the_url_to_itself(
     again = search("--trials", "4", "--set", "epochs=1", "--set", "notify.on=end")
     assert again.returncode == 0, again.stderr
     assert "the webhook of MY_HOOK could not be told" in again.stdout
-    without = search("--trials", "5", "--set", "epochs=1", "--set", "notify=null", "--notify", "{command: [false]}")
+    without = search("--trials", "5", "--set", "epochs=1", "--set", "notify=null", "--notify", "{command: ['false']}")
     assert without.returncode == 0, without.stderr
     assert "false ended with 1" in without.stdout
