@@ -100,6 +100,7 @@ def test_a_search_is_paused_changed_resumed_and_stopped_from_outside(tmp_path: P
     check_mlflow(tmp_path, "space", after)
 
 
+@pytest.mark.by_hand
 def test_requests_to_a_driver_that_is_killed_first_are_carried_out_once_by_the_next(tmp_path: Path) -> None:
     driver = begin(tmp_path, 1.0)
     driver.send_signal(signal.SIGSTOP)  # it hears nothing any more
@@ -128,6 +129,7 @@ def test_requests_to_a_driver_that_is_killed_first_are_carried_out_once_by_the_n
     assert steer("status", "space")["requests"] == []
 
 
+@pytest.mark.by_hand
 def test_a_search_paused_at_once_and_killed_goes_on_unpaused_and_redoes_nothing(tmp_path: Path) -> None:
     driver = begin(tmp_path, 1.0)
     assert steer("pause", "space", "--now")["outcome"] == "done"
