@@ -15,7 +15,7 @@ from searchplat.views.snapshot import Snapshot
 END, FAILURE, BEST = NOTICES
 
 _LONGEST = 600
-"""Characters of a sentence; the cause of a failure may be a traceback."""
+"""Characters of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,9 @@ def end_notice(outcome: SearchOutcome, snapshot: Snapshot | None) -> Notice:
     failed = outcome.state == "failed" or outcome.exit_code == TryAgainError.exit_code
     said = {"done": "done", "interrupted": "interrupted", "failed": "FAILED"}[outcome.state]
     if failed:
-        said = f"{'FAILED' if outcome.state == 'failed' else 'stopped'}: {outcome.message}"
+        lines = outcome.message.strip().splitlines() or [""]
+        why = " ".join(dict.fromkeys((lines[0], lines[-1])))  # between them stands a traceback, or somebody's log
+        said = f"{'FAILED' if outcome.state == 'failed' else 'stopped'}: {why}"
     found = "" if snapshot is None or snapshot.best is None else f"; best {_best(snapshot)}"
     return _notice(FAILURE if failed else END, outcome.state, outcome.name, snapshot, f"{said[:_LONGEST]}{found}")
 
