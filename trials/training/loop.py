@@ -11,7 +11,7 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from trials.training.evaluation import Progress, rankings
 from trials.training.recommender import Recommender
 from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
+from trials.training.serving import persistent_buffers
 
 
 class Loop:
@@ -330,7 +331,7 @@ class Loop:
 
     def _model_tensors(self) -> dict[str, Tensor]:
         """Trained parameters and persistent buffers: what training changes."""
-        return {**self._trained, **dict(_persistent_buffers(self.model))}
+        return {**self._trained, **persistent_buffers(self.model)}
 
     def _optimizer_tensors(self) -> dict[str, Tensor]:
         """The optimiser's tensors, named `<parameter>/<key>`. Its settings follow from the config."""
@@ -354,13 +355,6 @@ class Loop:
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in self._model_tensors().values()), torch.device("cpu"))
-
-
-def _persistent_buffers(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for prefix, module in model.named_modules():
-        for name, buffer in module.named_buffers(prefix, recurse=False):
-            if name.rpartition(".")[2] not in module._non_persistent_buffers_set:
-                yield name, buffer
 
 
 def _peak_bytes(device: torch.device) -> int:

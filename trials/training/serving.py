@@ -189,15 +189,19 @@ def load(method: RecommenderMethod, folder: Path, assets: AssetSource) -> Served
     return ServedModel(model, items, config.eval_batch_size)
 
 
+def persistent_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers that belong to a model's state, by name; others are made anew with the model."""
+    kept = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in kept}
+
+
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], place: Path) -> None:
     """Copy trained parameters and persistent buffers into a model of the same make.
 
     Raises:
         InputError: If names or shapes differ.
     """
-    from trials.training.loop import _persistent_buffers
-
-    own = {name: p for name, p in model.named_parameters() if p.requires_grad} | dict(_persistent_buffers(model))
+    own = {name: p for name, p in model.named_parameters() if p.requires_grad} | persistent_buffers(model)
     ours = {name: tuple(tensor.shape) for name, tensor in own.items()}
     theirs = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if ours != theirs:
