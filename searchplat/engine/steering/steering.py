@@ -1,7 +1,8 @@
 """How requests steer a running search: what the loop asks at every turn, and what it lets be done to it.
 
 A pause holds for this run alone: the command that goes on with a search means to. Numbers of trials hold for good; how
-many run at once holds as long as the space says what it said then.
+many run at once holds as long as the space says what it said then. What is asked for holds before it is answered, as
+whoever hears the answer may look at once.
 """
 
 from __future__ import annotations
@@ -81,15 +82,15 @@ class Steering:
             self._post.settle(request, state.UNCHANGED, "it is paused already")
             return
         how = "running trials go on once it is resumed" if request.now else "running trials go on to their ends"
-        self._post.settle(request, state.PAUSED, f"paused by {request.by}; {how}", now=request.now)
         self.paused, self.at_once = True, request.now
+        self._post.settle(request, state.PAUSED, f"paused by {request.by}; {how}", now=request.now)
 
     def _resume(self, request: Request) -> None:
         if not self.paused:
             self._post.settle(request, state.UNCHANGED, "it is not paused")
             return
-        self._post.settle(request, state.RESUMED, f"resumed by {request.by}")
         self.paused = self.at_once = False
+        self._post.settle(request, state.RESUMED, f"resumed by {request.by}")
 
     def _stop(self, request: Request, end_trial: Callable[[int], None]) -> None:
         assert request.trial is not None
@@ -140,5 +141,5 @@ class Steering:
         parts = [f"stage {name}: trials={after[name]}" for name in after if after[name] != plan.budgets[name]]
         if concurrent != self._concurrent:
             parts.append("as many trials at once as fit" if concurrent is None else f"concurrent={concurrent}")
-        self._post.settle(request, state.SET, f"{'; '.join(parts)}, as {request.by} asks", record)
         plan.budgets, self._concurrent = after, concurrent
+        self._post.settle(request, state.SET, f"{'; '.join(parts)}, as {request.by} asks", record)
