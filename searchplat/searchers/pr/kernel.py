@@ -72,6 +72,8 @@ class Kernel:
 
     def __init__(self, encoding: Encoding, parts: Sequence[str], relevance_sd: float = FREE) -> None:
         self.parts = tuple(parts)
+        self.identity = (self.parts, relevance_sd, *((a.kind, a.levels, a.layer) for a in encoding.axes))
+        """Equal for kernels that are the same function of features and hyperparameters."""
         self.axes = encoding.width
         self.axis_of_column = encoding.axis_of_column
         self._relevance_sd = relevance_sd

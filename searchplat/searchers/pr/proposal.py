@@ -44,6 +44,8 @@ class Known:
         pending_QA: Points under evaluation.
         failed_FA: Points whose trials ended without a value.
         seconds_N: What the scored points' trials took, NaN where that says nothing; only `cost_aware` looks at it.
+        known_at_N: Numbers by whose order the scored points' values became known; by default the rows' order.
+        failed_at_F: Of the failed points, in the same count; given if the other is.
     """
 
     scored_NA: Tensor
@@ -51,6 +53,8 @@ class Known:
     pending_QA: Tensor
     failed_FA: Tensor
     seconds_N: Tensor | None = None
+    known_at_N: Tensor | None = None
+    failed_at_F: Tensor | None = None
 
     @property
     def tried(self) -> Tensor:
@@ -167,7 +171,8 @@ def _by_model(
     route = "pr"
     models_J: list[list[Model]] = []
     for values_N in known.values_NJ.T:
-        models, fitted = _models(encoding, features_ND, standardised(values_N), _families(encoding, options))
+        target_N, families = standardised(values_N), _families(encoding, options)
+        models, fitted = _models(encoding, features_ND, target_N, families, known.known_at_N)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
@@ -250,11 +255,11 @@ def _families(encoding: Encoding, options: PROptions) -> list[str]:
 
 
 def _models(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str]
+    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None
 ) -> tuple[list[Model], bool]:
     """Models, and whether they were fitted; without a fit, one with the priors' medians."""
     try:
-        return fit(encoding, features_ND, target_N, families), True
+        return fit(encoding, features_ND, target_N, families, known_at_N), True
     except FitError as error:
         _log.warning("pr: %s; using the priors' medians for this suggestion", error)
         return [unfitted(encoding, features_ND, target_N)], False
@@ -298,7 +303,10 @@ def _success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogA
     both = torch.cat([features_ND, encoding.features(known.failed_FA)])
     # One success counts in advance: a few first failures must not condemn the whole space.
     mean = float((labels.sum() + 1) / (len(labels) + 1))
-    models, _ = _models(encoding, both, labels - mean, ["general"])
+    at = None
+    if known.known_at_N is not None and known.failed_at_F is not None:
+        at = torch.cat([known.known_at_N, known.failed_at_F])
+    models, _ = _models(encoding, both, labels - mean, ["general"], at)
     return [Success(models[0], mean)]
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from searchplat.contract import Values
-from searchplat.searchers.contract import History, Suggestion, TrialState
+from searchplat.searchers.contract import History, PastTrial, Suggestion, TrialState
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
@@ -77,18 +77,25 @@ class PRSearcher:
     def _known(self, history: History) -> Known:
         scored = [t for t in history.trials if t.state.scored and t.objectives is not None]
         values = [t.objectives for t in scored]
+        # One that was stopped by hand before its first report says nothing of its point.
+        failed = [t for t in history.trials if t.state.final and not t.state.scored]
         encode = self._codec.encode
         return Known(
             encode([t.values for t in scored]),
             torch.tensor(values, dtype=torch.float64).reshape(len(scored), len(self._signs)) * self._signs,
             encode([t.values for t in history.trials if not t.state.final]),
-            # One that was stopped by hand before its first report says nothing of its point.
-            encode([t.values for t in history.trials if t.state.final and not t.state.scored]),
+            encode([t.values for t in failed]),
             # A trial that was stopped early took less because it was bad, not because its point is cheap.
             torch.tensor(
                 [t.seconds if t.state is TrialState.FINISHED else math.nan for t in scored], dtype=torch.float64
             ),
+            _ended(scored),
+            _ended(failed),
         )
+
+
+def _ended(trials: Sequence[PastTrial]) -> Tensor:
+    return torch.tensor([t.number if t.ended_at is None else t.ended_at for t in trials], dtype=torch.int64)
 
 
 class Codec:

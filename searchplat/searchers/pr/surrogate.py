@@ -5,12 +5,16 @@ so the data choose between main effects, pairs and a general kernel. It is fitte
 the axes and with free ones: where points are few free relevances fit the noise, where they are many they find the axes
 that matter. The posteriors are averaged by evidence. Noise is learned; repeats of a point are separate rows and so
 enter with their variance.
+
+What a suggestion takes must not grow with the cube of the trials. Beyond 300 of them hyperparameters are fitted anew
+for every 50th only, to 300 points; beyond 500 the posterior knows 500 points. Below 300 nothing is approximated.
 Shapes: `N` observed points, `M` asked points, `D` feature columns. Next: `acquisition`.
 """
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,7 +28,10 @@ from torch import Tensor
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.kernel import EVEN, FAMILIES, FREE, Covariance, Differentiated, Hyper, Kernel
 
-_MOST_FITTED = 300  # points that hyperparameters are fitted to; the posterior uses all
+_MOST_FITTED = 300  # points that hyperparameters are fitted to
+_REFITTED = 50  # points after which they are fitted anew, once there are more
+_MOST_KNOWN = 500  # points that the posterior knows
+_KEPT_FITS = 16  # fits of one process that are remembered: of each objective, failures and seconds, two or more
 _ITERATIONS = 60
 _LEAST_SHARE = 0.05  # models below it are not worth their time
 _TEMPER = 0.5  # power of the evidence in the weights: its value at the best fit overstates what the freer fit gained
@@ -94,20 +101,27 @@ class Model:
         return cross_MN @ self.alpha_N, covariance
 
 
-def fit(encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str]) -> list[Model]:
+def fit(
+    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+) -> list[Model]:
     """Fit the families with both freedoms of the relevances, and weigh them; see `weighed`.
 
     Args:
         features_ND: Features of the observed points.
         target_N: Standardised objective, larger is better.
+        known_at_N: Numbers by whose order the values became known; by default the rows' order.
 
     Raises:
         FitError: If no family has a finite fit.
     """
     models = []
+    arrival = torch.arange(len(target_N)) if known_at_N is None else known_at_N.argsort(stable=True)
+    known = _known(target_N, arrival)
     for family in families:
         for relevance_sd in (EVEN, FREE):
-            model = _fitted(family, Kernel(encoding, FAMILIES[family], relevance_sd), features_ND, target_N)
+            kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
+            fitted = _hyperparameters(kernel, features_ND, target_N, arrival)
+            model = None if fitted is None else _posterior(family, kernel, *fitted, features_ND[known], target_N[known])
             if model is not None:
                 models.append(model)
     if not models:
@@ -125,17 +139,56 @@ def weighed(models: Sequence[Model]) -> list[Model]:
     return [replace(m, weight=s / total) for s, m in ordered]
 
 
-def _fitted(family: str, kernel: Kernel, features_ND: Tensor, target_N: Tensor) -> Model | None:
+def _known(target_N: Tensor, arrival_N: Tensor) -> Tensor:
+    """Rows that the posterior knows, in order: all, or the best, the newest, and of the others one in so many."""
     count = len(target_N)
-    # The best and the newest points say most about where to look next.
-    chosen = torch.arange(count)
-    if count > _MOST_FITTED:
-        half = _MOST_FITTED // 2
-        best = target_N.argsort(descending=True)[:half]
-        newest = torch.arange(count - half, count)
-        chosen = torch.unique(torch.cat([best, newest]))
-    x, y = features_ND[chosen], target_N[chosen]
+    if count <= _MOST_KNOWN:
+        return torch.arange(count)
+    some = _best_and_newest(target_N, arrival_N, _MOST_KNOWN // 2)
+    others = torch.ones(count, dtype=torch.bool)
+    others[some] = False
+    rest = others.nonzero()[:, 0]
+    spread = torch.linspace(0, len(rest) - 1, _MOST_KNOWN - len(some)).round().long()
+    return torch.cat([some, rest[spread]]).sort().values
 
+
+def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
+    """Rows, in order, of which half are the best and half the newest: these say most about where to look next.
+
+    Args:
+        arrival_N: Rows that are chosen among, the earliest first.
+    """
+    best = arrival_N[target_N[arrival_N].argsort(descending=True, stable=True)[: most // 2]]
+    return torch.unique(torch.cat([best, arrival_N[-(most // 2) :]]))
+
+
+_fits: OrderedDict[tuple[Any, ...], tuple[Hyper, float] | None] = OrderedDict()
+"""Of this process, the latest used last; what is in it depends on the points alone."""
+
+
+def _hyperparameters(
+    kernel: Kernel, features_ND: Tensor, target_N: Tensor, arrival_N: Tensor
+) -> tuple[Hyper, float] | None:
+    """The best hyperparameters and their evidence; None if no finite fit could be found.
+
+    With many points the last so many to arrive are not looked at, and the answer is that for the suggestion before.
+    """
+    if len(target_N) <= _MOST_FITTED:
+        return _fitted(kernel, features_ND, target_N)
+    count = len(target_N) - len(target_N) % _REFITTED
+    chosen = _best_and_newest(target_N, arrival_N[:count], _MOST_FITTED)
+    x, y = features_ND[chosen], target_N[chosen]
+    y = (y - y.mean()) / y.std(correction=0).clamp(min=1e-12)  # later points must not move it
+    key = (kernel.identity, x.numpy().tobytes(), y.numpy().round(9).tobytes())
+    if key not in _fits:
+        _fits[key] = _fitted(kernel, x, y)
+    _fits.move_to_end(key)
+    while len(_fits) > _KEPT_FITS:
+        _fits.popitem(last=False)
+    return _fits[key]
+
+
+def _fitted(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Hyper, float] | None:
     differentiated = Differentiated(kernel, x)
     start, sd = kernel.start(), kernel.prior_sd()
 
@@ -162,12 +215,14 @@ def _fitted(family: str, kernel: Kernel, features_ND: Tensor, target_N: Tensor) 
     )
     if not math.isfinite(result.fun) or result.fun >= 1e10:
         return None
-    raw = torch.tensor(result.x, dtype=torch.float64)
-    hyper = kernel.unpack(raw)
+    return kernel.unpack(torch.tensor(result.x, dtype=torch.float64)), -float(result.fun)
+
+
+def _posterior(
+    family: str, kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor
+) -> Model | None:
     root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
-    if root is None:
-        return None
-    return Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), -float(result.fun))
+    return None if root is None else Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
 
 
 def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """How long a suggestion takes: median seconds, one thread, ours and Optuna's GP side by side on the same history.
 
     python tests/benchmarks/searchers/speed.py                  36 bits, 100 trials and 96 bits, 300 trials
-    python tests/benchmarks/searchers/speed.py --growth         ours with up to 1,000 trials
+    python tests/benchmarks/searchers/speed.py --growth         ours with up to 5,000 trials
     python tests/benchmarks/searchers/speed.py --only pr        without the slow one
 
 The histories are of random points and noisy values of the layout problem; each repeat asks for another trial number,
@@ -33,7 +33,7 @@ BOUNDS = {("layers-96", 300): 3.0}
 RATIOS = {("layers-36", 100): 0.5}
 """Most median seconds that PR may take, over those of Optuna's GP."""
 CASES = (("layers-36", 100), ("layers-96", 300), ("ackley-13", 100))
-GROWTH = tuple(("layers-36", trials) for trials in (30, 100, 200, 300, 500, 1000))
+GROWTH = tuple(("layers-36", trials) for trials in (30, 100, 200, 300, 500, 1000, 5000))
 
 
 def history(name: str, trials: int) -> tuple[Any, History]:

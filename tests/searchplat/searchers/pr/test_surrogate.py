@@ -226,3 +226,56 @@ def test_large_histories_are_fitted_on_a_part_and_used_whole(monkeypatch: pytest
     model = fit(LAYOUT, f, f[:, 0] + 0.1 * normal(100), ["general"])[0]
 
     assert len(model.alpha_N) == 100
+
+
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Approximations that begin early."""
+    for name, value in (("_MOST_FITTED", 40), ("_REFITTED", 10), ("_MOST_KNOWN", 60)):
+        monkeypatch.setattr(surrogate, name, value)
+
+
+def test_hyperparameters_are_fitted_anew_after_so_many_points_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    x, y = points(LAYOUT, 80), normal(80)
+    hypers = [fit(LAYOUT, x[:count], y[:count], ["full"])[0].hyper for count in (50, 59, 60)]
+    assert torch.equal(hypers[0].relevance_A, hypers[1].relevance_A)
+    assert not torch.equal(hypers[0].relevance_A, hypers[2].relevance_A)
+
+
+def test_what_is_remembered_of_fits_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    x, y = points(LAYOUT, 75), normal(75)
+    fit(LAYOUT, x[:70], y[:70], ["full"])
+    warm = fit(LAYOUT, x, y, ["full"])
+    surrogate._fits.clear()
+    cold = fit(LAYOUT, x, y, ["full"])
+    for one, other in zip(warm, cold, strict=True):
+        assert torch.equal(one.mean(x), other.mean(x))
+        assert one.weight == other.weight
+
+
+def test_the_order_of_arrival_counts_and_not_that_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that began early and ended last is among the newest: the fit of before stays."""
+    small(monkeypatch)
+    x, y = points(LAYOUT, 56), normal(56)
+    before = fit(LAYOUT, x[1:56], y[1:56], ["full"])[0].hyper
+    arrival = torch.arange(56)
+    arrival[0] = 99
+    after = fit(LAYOUT, x, y, ["full"], arrival)[0].hyper
+    assert torch.equal(before.relevance_A, after.relevance_A)
+
+
+def test_the_posterior_knows_the_best_the_newest_and_some_of_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    small(monkeypatch)
+    y = normal(200)
+    arrival = torch.arange(200).flip(0)
+    known = surrogate._known(y, arrival)
+    assert len(known) == 60
+    assert len(set(known.tolist())) == 60
+    assert set(y.argsort(descending=True)[:15].tolist()) <= set(known.tolist())
+    assert set(range(15)) <= set(known.tolist())
+    gaps = known.diff().max()
+    assert gaps < 20
+    assert surrogate._known(y[:60], torch.arange(60)).tolist() == list(range(60))
+    model = fit(LAYOUT, points(LAYOUT, 200), y, ["full"])[0]
+    assert len(model.alpha_N) == 60
