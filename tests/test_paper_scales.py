@@ -257,6 +257,26 @@ PAPERS: dict[str, Rows] = {
         "temperature": (0.07, "UniSRec's code: temperature"),
         "lambda_seq": (1e-3, "UniSRec's code: lambda"),
     },
+    "zesrec": {
+        **RECBOLE,
+        "data": ("scientific", "Laser, 5.1"),
+        "text_encoder": ("google-bert/bert-base-uncased", "ZESRec, 3.2"),
+        "embedding_size": (64, "RecBole: embedding_size"),
+        "hidden_size": (128, "RecBole: hidden_size"),
+    },
+    "llmesr": {
+        **TRANSFORMER,
+        "data": ("redial-full", "CRAMER, 4.1"),
+        "data rank_met": (False, "CRAMER, 4.1: among items that the user has not met"),
+        "dropout": (0.5, "RecBole: hidden_dropout_prob"),
+        "similar_users": (10, "LLM-ESR's code: sim_user_num"),
+        "lambda_distill": (0.1, "LLM-ESR's code: alpha"),
+        "sampled_negatives": (100, "CRAMER, 4.1"),
+        "promotion test": (
+            ("mrr", "recall@10", "ndcg@10", "sampled/recall@10", "sampled/ndcg@10"),
+            "CRAMER, Table 1, besides ours",
+        ),
+    },
     "gru4rec": {
         **RECBOLE,
         "embedding_size": (64, "RecBole: embedding_size"),

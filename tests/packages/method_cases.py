@@ -159,6 +159,16 @@ CASES: dict[str, Case] = {
         | {"pretrain_epochs": 1, "batch_size": 16},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0},
     ),
+    "zesrec": Case(
+        "zesrec",
+        {"embedding_size": 16, "hidden_size": 16, "text_encoder": "random-bert"},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "item_precision": 0.01},
+    ),
+    "llmesr": Case(
+        "llmesr",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
+    ),
     "gru4rec": Case(
         "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
