@@ -89,6 +89,18 @@ TRANSFORMER: Rows = {
 
 PAPERS: dict[str, Rows] = {
     "darec": {**DUAL, "variant": ("darec", "2.3")},
+    "llmrec": {
+        **{
+            key: DUAL[key]
+            for key in (
+                *("data", "backbone", "num_layers", "epochs", "promotion patience", "promotion data_fraction"),
+                *("learning_rate", "schedule", "warmup_fraction", "batch_size", "max_sentence_tokens", "objective"),
+            )
+        },
+        "head_dropout": (0.0, "none is told"),
+        "condition_states": ("none", "2.2.2"),
+        "windows": ("last", "none is told"),
+    },
     "mixrec": {**DUAL, "variant": ("mixrec", "2.3"), "cf_training": ("joint", "3.4")},
     "cramer": {
         "data": ("redial", "4.1, of which this is a part"),

@@ -156,8 +156,8 @@ CASES: dict[str, Case] = {
     "unisrec, pre-trained": Case(
         "unisrec",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "epochs": 2}
-        | {"pretrain_epochs": 1, "batch_size": 16},
-        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0},
+        | {"pretrain_epochs": 1, "batch_size": 16, "item_ids": False},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0, "item_ids": True},
     ),
     "zesrec": Case(
         "zesrec",

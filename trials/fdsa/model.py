@@ -73,7 +73,7 @@ class FDSAModel(NextItemModel):
     """
 
     def __init__(self, config: FDSAConfig, data: SearchData) -> None:
-        columns = [data.attributes[name] for name in config.attributes or data.attributes]
+        columns = [data.attributes[name] for name in config.attributes or sorted(data.attributes)]
         words_NKT, count = number_words(columns, config.max_words, config.min_items)
         features = ItemFeatures(words_NKT, count, config.hidden_size)
         super().__init__(FDSAEncoder(features, data.num_items, config), data, config)

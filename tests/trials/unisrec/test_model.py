@@ -88,7 +88,7 @@ def test_an_augmentation_never_shows_the_target_and_always_something() -> None:
 
 
 def test_ids_count_from_fine_tuning_on() -> None:
-    made = make(**PRETRAINED)
+    made = make(**PRETRAINED).eval()
     (*_, first) = made.batches(0, np.random.default_rng(0))
     assert isinstance(first, Contrast)
     before = made.scores(as_queries([[1, 2]]))

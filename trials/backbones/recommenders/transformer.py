@@ -124,7 +124,7 @@ class TransformerEncoder(nn.Module):
     def padded(self, items: IntArray, offsets: IntArray) -> tuple[Tensor, Tensor]:
         """`pad_right`, on the device of the weights."""
         items_BL, lengths_B = pad_right(items, offsets)
-        device = self.item_embedding.weight.device
+        device = self.position_embedding.weight.device
         return items_BL.to(device), lengths_B.to(device)
 
 
