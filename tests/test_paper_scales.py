@@ -89,6 +89,18 @@ TRANSFORMER: Rows = {
 
 PAPERS: dict[str, Rows] = {
     "darec": {**DUAL, "variant": ("darec", "2.3")},
+    "llmrec": {
+        **{
+            key: DUAL[key]
+            for key in (
+                *("data", "backbone", "num_layers", "epochs", "promotion patience", "promotion data_fraction"),
+                *("learning_rate", "schedule", "warmup_fraction", "batch_size", "max_sentence_tokens", "objective"),
+            )
+        },
+        "head_dropout": (0.0, "none is told"),
+        "condition_states": ("none", "2.2.2"),
+        "windows": ("last", "none is told"),
+    },
     "mixrec": {**DUAL, "variant": ("mixrec", "2.3"), "cf_training": ("joint", "3.4")},
     "cramer": {
         "data": ("redial", "4.1, of which this is a part"),
@@ -232,6 +244,50 @@ PAPERS: dict[str, Rows] = {
         "dropout": (0.2, "RecBole: hidden_dropout_prob"),
         "mask_ratio": (0.2, "RecBole: mask_ratio"),
         "last_only": (0.5, "RecBole: ft_ratio"),
+    },
+    "cl4srec": {
+        **TRANSFORMER,
+        "data": ("ml-1m", "Prompt-BERT, 4.1"),
+        "data rank_met": (False, "Prompt-BERT, 4.3: among items that the user never met"),
+        "dropout": (0.5, "RecBole: hidden_dropout_prob"),
+        "sampled_negatives": (100, "Prompt-BERT, 4.3"),
+        "sampled_by": ("popularity", "Prompt-BERT, 4.3"),
+        "lambda_cl": (0.1, "IV.A"),
+        "promotion test": (
+            ("mrr", "recall@10", "ndcg@10", "sampled/recall@5", "sampled/ndcg@5"),
+            "Prompt-BERT, 4.3, besides ours",
+        ),
+    },
+    "fdsa": {**TRANSFORMER, "dropout": (0.5, "RecBole: hidden_dropout_prob")},
+    "unisrec": {
+        **TRANSFORMER,
+        "hidden_size": (300, "UniSRec's code: hidden_size"),
+        "dropout": (0.5, "UniSRec's code: hidden_dropout_prob"),
+        "text_encoder": ("google-bert/bert-base-uncased", "UniSRec, 2.1.1"),
+        "experts": (8, "UniSRec's code: n_exps"),
+        "adaptor_dropout": (0.2, "UniSRec's code: adaptor_dropout_prob"),
+        "temperature": (0.07, "UniSRec's code: temperature"),
+        "lambda_seq": (1e-3, "UniSRec's code: lambda"),
+    },
+    "zesrec": {
+        **RECBOLE,
+        "data": ("scientific", "Laser, 5.1"),
+        "text_encoder": ("google-bert/bert-base-uncased", "ZESRec, 3.2"),
+        "embedding_size": (64, "RecBole: embedding_size"),
+        "hidden_size": (128, "RecBole: hidden_size"),
+    },
+    "llmesr": {
+        **TRANSFORMER,
+        "data": ("redial-full", "CRAMER, 4.1"),
+        "data rank_met": (False, "CRAMER, 4.1: among items that the user has not met"),
+        "dropout": (0.5, "RecBole: hidden_dropout_prob"),
+        "similar_users": (10, "LLM-ESR's code: sim_user_num"),
+        "lambda_distill": (0.1, "LLM-ESR's code: alpha"),
+        "sampled_negatives": (100, "CRAMER, 4.1"),
+        "promotion test": (
+            ("mrr", "recall@10", "ndcg@10", "sampled/recall@10", "sampled/ndcg@10"),
+            "CRAMER, Table 1, besides ours",
+        ),
     },
     "gru4rec": {
         **RECBOLE,

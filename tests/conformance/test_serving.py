@@ -57,7 +57,7 @@ def test_the_top_of_a_loaded_model_is_that_of_the_trained_one(trained: tuple[Ben
             np.testing.assert_allclose([one.score for one in answer], scores_N[best], rtol=1e-4, atol=1e-5)
             assert [one.item for one in answer] == [f"toy-{n}" for n in best]
     made = {path.name for path in (tmp_path / "empty" / "prepared").glob("*")}
-    assert made <= {"item-states"}  # the frozen layers' own reading of the items, which no package holds
+    assert made <= {"item-states", "embeddings"}  # frozen models' own reading of the items, which no package holds
 
 
 def test_a_package_is_safetensors_and_json_and_holds_no_history(

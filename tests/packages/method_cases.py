@@ -140,6 +140,35 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "copies": 2, "batch_size": 32},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.0, "copies": 20},
     ),
+    "cl4srec": Case(
+        "cl4srec",
+        {"hidden_size": 16, "inner_size": 32, "batch_size": 16},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_cl": 0.01},
+    ),
+    "fdsa": Case(
+        "fdsa", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
+    ),
+    "unisrec": Case(
+        "unisrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0},
+    ),
+    "unisrec, pre-trained": Case(
+        "unisrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "epochs": 2}
+        | {"pretrain_epochs": 1, "batch_size": 16, "item_ids": False},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0, "item_ids": True},
+    ),
+    "zesrec": Case(
+        "zesrec",
+        {"embedding_size": 16, "hidden_size": 16, "text_encoder": "random-bert"},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "item_precision": 0.01},
+    ),
+    "llmesr": Case(
+        "llmesr",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
+    ),
     "gru4rec": Case(
         "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),

@@ -84,7 +84,7 @@ class TransformerEncoder(nn.Module):
     A model adds what is its own, then starts all weights by `initialise`.
 
     Args:
-        num_items: `N`.
+        num_items: `N`; 0 for vectors that come from elsewhere, which need no table.
         causal: As of the layers.
         sizes: `max_length`, the longest history; `num_layers`, >= 0; `num_heads`, which divides `hidden_size`, `D`;
             `inner_size`, the width within the feed-forward part; `dropout` of embeddings, attention weights and each
@@ -95,7 +95,8 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         width, dropout = sizes["hidden_size"], sizes["dropout"]
         self.max_length = sizes["max_length"]
-        self.item_embedding = nn.Embedding(num_items, width)
+        if num_items:
+            self.item_embedding = nn.Embedding(num_items, width)
         self.position_embedding = nn.Embedding(self.max_length, width)
         self.norm = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.dropout = nn.Dropout(dropout)
@@ -123,7 +124,7 @@ class TransformerEncoder(nn.Module):
     def padded(self, items: IntArray, offsets: IntArray) -> tuple[Tensor, Tensor]:
         """`pad_right`, on the device of the weights."""
         items_BL, lengths_B = pad_right(items, offsets)
-        device = self.item_embedding.weight.device
+        device = self.position_embedding.weight.device
         return items_BL.to(device), lengths_B.to(device)
 
 
