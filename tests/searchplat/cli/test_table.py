@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 TABLE = """\
 title: Three systems
@@ -37,7 +37,7 @@ scales: {smoke: {}}
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "searchplat", "table", "three.yaml", *words]
-    return subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True, timeout=900)
 
 
 def test_a_table_is_filled_in_sittings_and_one_failure_leaves_the_others_their_rows(tmp_path: Path) -> None:
