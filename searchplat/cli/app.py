@@ -30,6 +30,7 @@ from searchplat.cli import (
     steer,
     streams,
     sync,
+    table,
     trials,
     ui,
 )
@@ -126,6 +127,7 @@ app.command("best")(best.best)
 app.command("run")(run.run)
 app.command("promote")(promote.promote)
 app.command("compare")(compare.compare)
+app.command("table")(table.table)
 app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)

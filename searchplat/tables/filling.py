@@ -1,0 +1,127 @@
+"""Runs what a table lacks: each system's search, then its promotion; what is done already is not begun again.
+
+A table of hours is filled in several sittings: whatever ends one, the same command goes on from there, as a search and a
+promotion by themselves do.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchplat.api.running import watched
+from searchplat.errors import InputError, SearchFailedError
+from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
+from searchplat.promotion.promote import run_promotion
+from searchplat.promotion.record import load_promotion, numbers
+from searchplat.spec.record import digest, from_document
+from searchplat.tables.plan import Entry, TablePlan
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """How a sitting ended.
+
+    Args:
+        complete: Whether every row is there.
+        exit_code: 0, or that of what ended the sitting.
+        failed: Systems without a row, and why.
+    """
+
+    complete: bool
+    exit_code: int
+    failed: tuple[str, ...] = ()
+
+
+def fill(
+    table: TablePlan,
+    root: Path,
+    say: Say,
+    *,
+    within_s: float | None = None,
+    address: str | None = None,
+    insecure_cluster: bool = False,
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+    quiet: bool = False,
+) -> Filled:
+    """Search and promote what is missing, in the order of the file.
+
+    Args:
+        root: The folder of all searches.
+        say: Told a line for every step.
+        within_s: Seconds after which nothing more is begun; what is under way goes on to its end.
+        quiet: Do not show the searches.
+
+    Raises:
+        InputError: If there is a search of the name of a system's with another space. Nothing of it is started.
+        TryAgainError: As searches and promotions raise it.
+    """
+    began, failed = time.monotonic(), []
+    for place, entry in enumerate(table.entries, start=1):
+        folder = SearchFolder(root, entry.search)
+        where = f"{place} of {len(table.entries)}: {entry.name}"
+        for step, done in (("search", searched), ("promotion", promoted)):
+            if done(folder, entry):
+                continue
+            if within_s is not None and time.monotonic() - began > within_s:
+                say(f"{where}: its {step} is left for the next sitting")
+                return Filled(False, 0, tuple(failed))
+            say(f"{where}, {step}")
+            try:
+                if step == "search":
+                    outcome = watched(
+                        entry.spec, sys.stdout, quiet=quiet, name=entry.search, address=address,
+                        insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=root,
+                    )  # fmt: skip
+                    state, code, message = outcome.state, outcome.exit_code, outcome.message
+                else:
+                    promoting = run_promotion(
+                        entry.search, address=address, insecure_cluster=insecure_cluster, tracking_uri=tracking_uri,
+                        storage=storage, runs=root, say=say,
+                    )  # fmt: skip
+                    state, code, message = promoting.state, promoting.exit_code, promoting.message
+            except SearchFailedError as error:
+                state, code, message = "failed", error.exit_code, str(error)
+            if state == "interrupted":
+                say(message)
+                return Filled(False, code, tuple(failed))
+            if state == "failed":
+                if code == InputError.exit_code:
+                    raise InputError(message)
+                # One system's failure must not keep the others from their rows.
+                say(f"{where}: {message}")
+                failed.append(f"{entry.name}: {message}")
+                break
+    return Filled(not failed, 1 if failed else 0, tuple(failed))
+
+
+def searched(folder: SearchFolder, entry: Entry) -> bool:
+    """Whether a system's search, under this budget, has ended."""
+    if not folder.exists():
+        return False
+    with folder.read() as ledger:
+        return digest(from_document(ledger.document())) == digest(entry.spec) and _ended(ledger)
+
+
+def promoted(folder: SearchFolder, entry: Entry) -> bool:
+    """Whether a system has all its final trainings."""
+    if not folder.exists():
+        return False
+    with folder.read() as ledger:
+        if not numbers(ledger):
+            return False
+    promotion = load_promotion(folder.path)
+    winner = promotion.winner()
+    return winner is not None and len(promotion.finals(winner.candidate)) >= entry.spec.promotion.seeds
+
+
+def _ended(ledger: Ledger) -> bool:
+    newest = ledger.newest("closed", "opened")
+    return newest is not None and newest.kind == "closed" and newest.payload.get("state") == "done"
