@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from searchplat.contract import Values
+from searchplat.engine import closing
 from searchplat.engine.budgets import budgets, recorded
 from searchplat.engine.first_points import no_point, whole_points
 from searchplat.engine.nothing_scored import nothing_scored
@@ -31,10 +32,8 @@ from searchplat.searchers.points import key, tried
 from searchplat.spec.constraints import named_outside
 from searchplat.spec.model import CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
 from searchplat.spec.points import sample_with
-from searchplat.spec.space import Categorical, Constraint, Int, Space
+from searchplat.spec.space import Categorical, Constraint, Space
 from searchplat.spec.stages import in_effect
-
-_HOURS = "its hours"
 
 RANK = "from"
 """The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
@@ -155,7 +154,7 @@ class Plan:
             count: At most so many, if the stage's searcher makes several in the time of one; else one.
 
         Returns:
-            The first new trial; None if the stage's searcher has no new point, which is recorded too.
+            The first new trial; None if its searcher has no new point or too little is left to gain, which is recorded.
 
         Raises:
             SearchFailedError: If the stage builds on one without a single scored trial.
@@ -165,24 +164,24 @@ class Plan:
         number = self.ledger.next_number
         if (point := self._next_point(stage, history)) is not None:
             return self._record(stage, point, history.seq, number)
+        if self._enough(stage, heard := self._heard(stage, history)):
+            return None
         if (again := self._repeat(stage, len(history.trials), history.seq, number)) is not None:
             return again
         count = min(count, self.budgets[stage.name] - len(history.trials))
         if stage.repeats is not None:
             count = 1  # a batch could run past the next repeat
-            valued = [t for t in self.ledger.trials() if t.control is None and has_value(t, self.spec.objectives)]
-            history = repeats.heard(history, valued)
         began = time.perf_counter()
         searcher = self._searcher(stage)
         if count > 1 and isinstance(searcher, BatchSearcher):
-            suggestions = searcher.suggest_many(history, number, count)
+            suggestions = searcher.suggest_many(heard, number, count)
         else:
-            one = searcher.suggest(history, number)
+            one = searcher.suggest(heard, number)
             suggestions = [] if one is None else [one]
         if not suggestions:
             if not history.trials and self.spec.space.constraints:
                 raise no_point(self.stage_space(stage), stage)
-            self.ledger.set_meta(f"exhausted:{stage.name}", "1")
+            closing.close_for_points(self.ledger, stage.name)
             return None
         seconds = round((time.perf_counter() - began) / len(suggestions), 4)
         trials = []
@@ -305,13 +304,32 @@ class Plan:
         index, values = next(left, (0, None))
         return None if values is None else Suggestion(values, {"route": "points", "point": index})
 
+    def _heard(self, stage: StageSpec, history: History) -> History:
+        """The history as a searcher is told it."""
+        if stage.repeats is None:
+            return history
+        valued = [t for t in self.ledger.trials() if t.control is None and has_value(t, self.spec.objectives)]
+        return repeats.heard(history, valued)
+
+    def _enough(self, stage: StageSpec, heard: History) -> bool:
+        """Whether the stage ends here, as its `stop` says."""
+        if stage.stop is None:
+            return False
+        return closing.enough(
+            self.ledger, stage, heard, self.stage_space(stage), self._given(stage),
+            maximize=self.spec.objectives[0].maximize, seed=self._seed(stage), of=self.budgets[stage.name],
+        )  # fmt: skip
+
+    def _seed(self, stage: StageSpec) -> int:
+        return derive_seed(self.spec.seed, "stage", stage.name)
+
     def _searcher(self, stage: StageSpec) -> Searcher:
         if stage.name not in self._searchers:
             self._searchers[stage.name] = make_searcher(
                 stage.searcher,
                 self.stage_space(stage),
                 tuple(objective.maximize for objective in self.spec.objectives),
-                derive_seed(self.spec.seed, "stage", stage.name),
+                self._seed(stage),
                 self._given(stage),
             )
         return self._searchers[stage.name]
@@ -344,22 +362,18 @@ class Plan:
         """Whether a stage gets no more trials; that its hours ended it is recorded."""
         if self.ledger.count(stage.name) >= self.budgets[stage.name] or self.closed(stage) is not None:
             return True
-        if spent := self._spent(stage):
-            self.ledger.set_meta(f"exhausted:{stage.name}", _HOURS)
-        return spent
-
-    def _spent(self, stage: StageSpec) -> bool:
-        """Whether the stage's trials took the hours that they may take; what is reported counts."""
-        if stage.hours is None and stage.gpu_hours is None:
-            return False
-        hours = sum(trial.seconds for trial in self.ledger.history(stage.name).trials) / 3600
-        used = ((stage.hours, hours), (stage.gpu_hours, hours * self.gpu_shares.get(stage.name, 0.0)))
-        return any(bound is not None and spent >= bound for bound, spent in used)
+        return closing.spent(self.ledger, stage, self.gpu_shares.get(stage.name, 0.0))
 
     def closed(self, stage: StageSpec) -> str | None:
-        """Why no more trials may join, whatever their number: its points or hours are used up, or it is built upon."""
-        if exhausted := self.ledger.meta(f"exhausted:{stage.name}"):
-            return "its hours are used up" if exhausted == _HOURS else "its searcher has no new point"
+        """Why no more trials may join, whatever their number; see `closing`. Or it is built upon."""
+        return closing.reason(self.ledger, stage.name) or self._built_upon(stage)
+
+    def settled(self, stage: StageSpec) -> str | None:
+        """Why no more may be asked for either: a stage that ended by its gain may be told to go on."""
+        built_upon = self._built_upon(stage)
+        return built_upon if closing.by_gain(self.ledger, stage.name) else self.closed(stage)
+
+    def _built_upon(self, stage: StageSpec) -> str | None:
         upon = (s.name for s in self.spec.stages if s.start_from is not None and s.start_from.stage == stage.name)
         return next((f"stage {name} builds on it" for name in upon if self.ledger.count(name)), None)
 
@@ -380,20 +394,3 @@ def full_config(method: str, values: Mapping[str, Any]) -> Values:
         )
         raise InputError(f"method {method!r} refuses the values {dict(values)}: {wrong}; narrow the space") from error
     return config
-
-
-def most_epochs(spec: SearchSpec, stage: StageSpec) -> int:
-    """Epochs of a full trial of a stage; the most that one may have, where they are searched."""
-    if "epochs" in in_effect(stage, spec.stages):
-        match spec.space["epochs"]:
-            case Int(high=high):
-                return high
-            case Categorical(choices=choices):
-                return max(choice for choice in choices if isinstance(choice, int))
-    return epochs_of(full_config(spec.method, {**spec.fixed, **stage.fixed})) or 1
-
-
-def epochs_of(config: Mapping[str, Any]) -> int | None:
-    """Epochs of a full training of a configuration; None where they are the program's to decide."""
-    epochs = config.get("epochs", 1)
-    return None if epochs is None else int(epochs)

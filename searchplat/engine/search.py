@@ -20,16 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchplat.assets import AssetStore
-from searchplat.engine.budgets import record_total
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
+from searchplat.engine.closing import extend
 from searchplat.engine.cluster.auth import check_cluster, load_ray
+from searchplat.engine.epochs import epochs_of, most_epochs
 from searchplat.engine.fork import copy_search
 from searchplat.engine.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.nothing_scored import nothing_scored
 from searchplat.engine.opening import open_ledger, refuse_change
-from searchplat.engine.plan import Plan, epochs_of, most_epochs
+from searchplat.engine.plan import Plan
 from searchplat.engine.prepare import needs_of, prepare
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
@@ -113,7 +114,7 @@ def run_search(
         copied = partial(copy_search, SearchFolder(root, name), spec) if fork else None
         ledger = stack.enter_context(open_ledger(folder, spec, copied))
         if trials is not None:
-            record_total(ledger, trials)
+            extend(spec, ledger, trials)
         plan = Plan.of(spec, ledger)
         if not plan.done:  # a search that is only looked at again gets no figures from this code
             lineage.record(ledger, lineage.now(spec, AssetStore()))

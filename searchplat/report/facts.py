@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from searchplat.engine import closing
+from searchplat.engine.closing import Estimate
 from searchplat.engine.sizing.choose import said
 from searchplat.ledger import Event, Ledger, lineage
 from searchplat.promotion import record
@@ -60,6 +62,7 @@ class Facts:
         promotion: The newest, if there is one.
         running: Whether a driver is at work.
         share: What trials take of a machine, where that was measured.
+        estimates: What the next trials of stages with `stop` were expected to gain, in order.
     """
 
     snapshot: Snapshot
@@ -69,6 +72,7 @@ class Facts:
     promotion: Promotion | None
     running: bool
     share: str | None = None
+    estimates: Sequence[Estimate] = ()
 
 
 def gather(name: str, folder: Path, ledger: Ledger, running: bool = False) -> Facts:
@@ -86,7 +90,10 @@ def gather(name: str, folder: Path, ledger: Ledger, running: bool = False) -> Fa
         if math.isfinite(value):
             curves.setdefault(report.trial, []).append((report.epoch, value))
     promoted = record.load_promotion(folder) if record.numbers(ledger) else None
-    return Facts(snapshot, times(_events(ledger)), curves, lineage.recorded(ledger), promoted, running, said(ledger))
+    return Facts(
+        snapshot, times(_events(ledger)), curves, lineage.recorded(ledger), promoted, running, said(ledger),
+        closing.estimates(ledger),
+    )  # fmt: skip
 
 
 def times(events: Iterator[Event]) -> Times:

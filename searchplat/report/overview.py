@@ -70,6 +70,7 @@ def header(facts: Facts) -> list[tuple[str, str]]:
         ("objective", goals),
         ("space", f"{', '.join(spec.space.names)}{points}"),
         ("trials", f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none yet'}"),
+        *(("ended early", said) for stage in snapshot.stages if (said := stage.ended_early)),
         ("state", standing(facts)),
         ("time", f"{text.duration(times.worked)} at work, {text.duration(spent)} of training over all trials"),
     ]

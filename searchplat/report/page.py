@@ -25,6 +25,7 @@ from searchplat.ledger.lineage import changes
 from searchplat.report import overview
 from searchplat.report.facts import Facts
 from searchplat.report.figure import Figure
+from searchplat.report.gain import gain_figures
 from searchplat.report.layout import LayoutView, layout_view
 from searchplat.report.parameters import parameter_figures, trade_off
 from searchplat.report.progress import best_so_far, learning_curves, timeline
@@ -64,7 +65,7 @@ def render(facts: Facts, now: float) -> str:
         "failures": overview.failures(facts),
         "retried": overview.retried(facts),
         "promotion": _promotion(facts, placed),
-        "progress": placed([*best_so_far(facts), *trade_off(facts)]),
+        "progress": placed([*best_so_far(facts), *gain_figures(facts), *trade_off(facts)]),
         "curves": placed(learning_curves(facts)),
         "reported": bool(facts.curves),
         "layout": _layout(layout_view(facts), facts),

@@ -187,15 +187,19 @@ def _objectives(root: Node, read: Mapping[str, Any], problems: Problems) -> list
 
 
 def _check_scheduling(root: Node, stages: Sequence[StageSpec | None], objectives: int, problems: Problems) -> None:
-    """Schedulers compare trials by one number."""
-    if objectives < 2 or all(stage is None or stage.scheduler.name == "none" for stage in stages):
+    """Schedulers and `stop` compare trials by one number."""
+    if objectives < 2:
         return
+    scheduled = any(stage is not None and stage.scheduler.name != "none" for stage in stages)
     nodes = [root, *(root.fields["stages"].items if "stages" in root.fields else [])]
     for node in nodes:
         found = node.fields.get("scheduler")
-        if found is not None and found.at(["name"]).content in ("asha", "median"):
+        if scheduled and found is not None and found.at(["name"]).content in ("asha", "median"):
             rule = f"stopping early needs one objective, not {objectives}"
             problems.add(found, "scheduler", rule, remedy="use {name: none}")
+        if (stop := node.fields.get("stop")) is not None:
+            rule = f"the expected gain is that of one objective, not {objectives}"
+            problems.add(stop.key_place, "stop", rule, remedy="remove stop")
 
 
 def _promotion(root: Node, read: Mapping[str, Any], binding: Binding | None, problems: Problems) -> PromotionSpec:

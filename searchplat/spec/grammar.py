@@ -141,6 +141,17 @@ _POINTS = Field(
     ListOf(_VALUES),
     "values of some or all of its parameters, each tried first; what is missing has its default, else is drawn",
 )
+_STOP = Field(
+    Fields(
+        {
+            "gain": Field(Number(above=0), "of the best, in the objective's units", required=True),
+            "trials": Field(_COUNT, "over how many trials; default 10"),
+            "after": Field(_COUNT, "trials with a value before which it never ends; default 20"),
+        },
+        what="stop",
+    ),
+    "begin no more trials once the next ones can be expected to gain less; by default all trials are run",
+)
 STAGE = Fields(
     {
         "name": Field(_NAME, "the stage's name", required=True),
@@ -158,6 +169,7 @@ STAGE = Fields(
         "seeds": _SEEDS,
         "repeats": _REPEATS,
         "points": _POINTS,
+        "stop": _STOP,
         "fixed": Field(_VALUES, "values of this stage only, over the file's fixed"),
         "from": Field(
             Fields(
@@ -269,6 +281,7 @@ _BODY = {
     "seeds": Field(_SEEDS.shape, "own or shared seeds of the trials, if there are no stages; default own"),
     "repeats": Field(_REPEATS.shape, "repeats of the best configurations, if there are no stages"),
     "points": Field(_POINTS.shape, "values to try first, if there are no stages"),
+    "stop": Field(_STOP.shape, "when to end before all trials were run, if there are no stages"),
     "scheduler": Field(SCHEDULER, "what may stop a trial early; by default nothing"),
     "resources": Field(RESOURCES, "what a trial takes"),
     "promotion": Field(PROMOTION, "how winners are trained and tested"),

@@ -84,6 +84,21 @@ class RepeatsSpec:
 
 
 @dataclass(frozen=True)
+class StopSpec:
+    """`stop:` — a stage ends once its next `trials` trials can be expected to gain less than `gain`.
+
+    Args:
+        gain: In the objective's units, > 0.
+        trials: How far to look ahead, >= 1.
+        after: Trials with a value before which it never ends.
+    """
+
+    gain: float
+    trials: int = 10
+    after: int = 20
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """One stage: which axes, by which searcher, how many trials, on which share of the users.
 
@@ -94,6 +109,7 @@ class StageSpec:
         seeds: `own`: every trial has a seed of its own; `shared`: all have the same; see `engine.seeds`.
         repeats: None for no repeats.
         points: Values of some or all of its axes, each to be tried before the searcher is asked.
+        stop: When to end before all trials were run; None for never.
     """
 
     name: str
@@ -110,6 +126,7 @@ class StageSpec:
     seeds: str = "own"
     repeats: RepeatsSpec | None = None
     points: tuple[Mapping[str, Any], ...] = ()
+    stop: StopSpec | None = None
 
 
 @dataclass(frozen=True)

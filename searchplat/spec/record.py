@@ -23,6 +23,7 @@ from searchplat.spec.model import (
     SearchSpec,
     StageFrom,
     StageSpec,
+    StopSpec,
 )
 from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Domain, Float, Int, Layout, Space
 
@@ -166,6 +167,7 @@ def _stage_to(stage: StageSpec) -> dict[str, Any]:
         "seeds": "own",
         "repeats": None,
         "points": [],
+        "stop": None,
     }
     return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 
@@ -180,6 +182,7 @@ def _stage_from(document: Mapping[str, Any]) -> StageSpec:
             "scheduler": SchedulerSpec(**document["scheduler"]),
             "repeats": RepeatsSpec(**document["repeats"]) if document.get("repeats") else None,
             "points": tuple(document.get("points", ())),
+            "stop": StopSpec(**document["stop"]) if document.get("stop") else None,
             "start_from": None if document["from"] is None else StageFrom(**document["from"]),
         }
     )

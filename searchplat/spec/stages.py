@@ -8,10 +8,10 @@ from typing import Any
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
-from searchplat.spec.model import CONTROLS, RepeatsSpec, SchedulerSpec, SearcherSpec, StageFrom, StageSpec
+from searchplat.spec.model import CONTROLS, RepeatsSpec, SchedulerSpec, SearcherSpec, StageFrom, StageSpec, StopSpec
 from searchplat.spec.space import Domain
 
-SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction", "seeds", "repeats", "points")
+SHORTHAND = ("searcher", "trials", "hours", "gpu_hours", "data_fraction", "seeds", "repeats", "points", "stop")
 """Keys of a file without stages: those of its only stage."""
 
 
@@ -61,8 +61,9 @@ def _implicit(
                 problems.add(root, "", rule, remedy=f"add {key}, or stages")
     bounds: dict[str, Any] = {key: read.get(key) for key in ("hours", "gpu_hours")}
     seeds, again, points = read.get("seeds", "own"), read.get("repeats"), read.get("points", [])
+    stop = read.get("stop")
     if (
-        not whole([searcher, trials, fraction, seeds, again, points, *bounds.values()])
+        not whole([searcher, trials, fraction, seeds, again, points, stop, *bounds.values()])
         or None in axes.values()
         or (axes and "searcher" not in read)
     ):
@@ -81,6 +82,7 @@ def _implicit(
         seeds=seeds,
         repeats=_repeats(again),
         points=tuple(points),
+        stop=_stop(stop),
     )
 
 
@@ -135,6 +137,7 @@ def _build(
         seeds=fields.get("seeds", "own"),
         repeats=_repeats(fields.get("repeats")),
         points=tuple(fields.get("points", ())),
+        stop=_stop(fields.get("stop")),
     )
 
 
@@ -144,6 +147,10 @@ def _searcher(fields: Mapping[str, Any]) -> SearcherSpec:
 
 def _repeats(fields: Mapping[str, Any] | None) -> RepeatsSpec | None:
     return None if fields is None else RepeatsSpec(**fields)
+
+
+def _stop(fields: Mapping[str, Any] | None) -> StopSpec | None:
+    return None if fields is None else StopSpec(**fields)
 
 
 def stage_key(node: Node, everyone: Sequence[Node]) -> str:

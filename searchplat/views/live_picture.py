@@ -152,6 +152,11 @@ def stages_table(snapshot: Snapshot, width: int = 80) -> RenderableType:
     return table(("!stage", *bars, ">ended", ">users", f">{_short(snapshot.metric)}", "!by"), rows)
 
 
+def ended_early(snapshot: Snapshot) -> list[Text]:
+    """Which stages ended before all their trials were run, and why; a line each."""
+    return [line(("ended   ", "dim"), said) for stage in snapshot.stages if (said := stage.ended_early)]
+
+
 def states_line(snapshot: Snapshot) -> RenderableType:
     """How many trials are in which state."""
     parts: list[str | tuple[str, str]] = []

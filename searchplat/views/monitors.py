@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
+from searchplat.engine.closing import ENDED
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.steering.state import KINDS as STEERING
 from searchplat.ledger import Event
@@ -171,7 +172,7 @@ class PlainMonitor:
 
     def _write_event(self, event: Event) -> None:
         assert self._info is not None
-        if event.kind in STEERING:
+        if event.kind in (*STEERING, ENDED):
             self._say(str(event.payload["said"]))
         if event.trial is None or event.kind not in ("started", "ended"):
             return

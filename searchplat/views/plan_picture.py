@@ -147,13 +147,15 @@ def _axes_table(spec: SearchSpec) -> RenderableType:
 
 
 def _stages_table(spec: SearchSpec) -> RenderableType:
-    from searchplat.engine.plan import most_epochs
+    from searchplat.engine.epochs import most_epochs
 
     rows = []
     for stage in spec.stages:
         searcher = stage.searcher.name + "".join(f" {k}={text.value(v)}" for k, v in stage.searcher.options.items())
         if stage.repeats is not None:
             searcher += f", {stage.repeats.share:.0%} repeats of the best {stage.repeats.top}"
+        if stage.stop is not None:
+            searcher += f", until the next {stage.stop.trials} trials gain less than {stage.stop.gain:g}"
         start = ""
         if stage.start_from is not None:
             top = stage.start_from.top
@@ -211,7 +213,8 @@ def _stopping(spec: SearchSpec) -> str:
 
 def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
     """Trials, epochs each, share of the users: of every stage and control."""
-    from searchplat.engine.plan import epochs_of, full_config, most_epochs
+    from searchplat.engine.epochs import epochs_of, most_epochs
+    from searchplat.engine.plan import full_config
 
     found = [(stage.trials, most_epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
     for control in spec.controls:

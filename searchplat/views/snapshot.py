@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from searchplat import protocol
+from searchplat.engine import closing
+from searchplat.engine.closing import Estimate
 from searchplat.engine.opening import is_study
 from searchplat.engine.plan import Plan
 from searchplat.engine.steering import state
@@ -32,6 +34,8 @@ class StageProgress:
         planned: Trials in all; fewer are run where a searcher finds no new point.
         ended: Trials in a final state.
         best: Its best scored trial.
+        estimate: The newest of what its next trials are expected to gain; None without `stop`.
+        enough: Whether it ended by that.
     """
 
     name: str
@@ -41,6 +45,13 @@ class StageProgress:
     waiting: int
     best: TrialRecord | None
     data_fraction: float
+    estimate: Estimate | None = None
+    enough: bool = False
+
+    @property
+    def ended_early(self) -> str | None:
+        """Why it ended before all its trials were run, in a sentence, where its `stop` decided so."""
+        return self.estimate.words if self.enough and self.estimate is not None else None
 
     @property
     def remaining(self) -> int:
@@ -174,7 +185,9 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
         stages.append(_progress(CONTROLS, budget, trials, next(iter(ranking.controls), None), fraction))
     for stage in spec.stages:
         best = next(iter(ranking.best(1, stage=stage.name)), None)
-        stages.append(_progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction))
+        progress = _progress(stage.name, plan.planned(stage), trials, best, stage.data_fraction)
+        estimate, enough = closing.newest_estimate(ledger, stage.name), closing.by_gain(ledger, stage.name)
+        stages.append(replace(progress, estimate=estimate, enough=enough))
     return Snapshot(
         name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from searchplat.engine.steering.state import pending
 from searchplat.ledger import Event
 from searchplat.ledger.folder import SearchFolder
 from searchplat.views import text
-from searchplat.views.live_picture import STATE_STYLES, stages_table
+from searchplat.views.live_picture import STATE_STYLES, ended_early, stages_table
 from searchplat.views.output import Fitted, command, line, table
 from searchplat.views.snapshot import Snapshot, take, wall_seconds
 from searchplat.views.summary import best_block, comparison, next_commands
@@ -85,6 +85,8 @@ class Standing:
                     "waiting": stage.waiting,
                     "data_fraction": stage.data_fraction,
                     "best_trial": None if stage.best is None else stage.best.number,
+                    "expected_gain": None if stage.estimate is None else asdict(stage.estimate),
+                    "ended_early": stage.ended_early,
                 }
                 for stage in snapshot.stages
             ],
@@ -181,6 +183,7 @@ def one_screen(one: Standing) -> RenderableType:
         line(("driver  ", "dim"), f"{driver}; last event {_ago(one.last)}"),
         *steered,
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
+        *ended_early(snapshot),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),
         line(("folder  ", "dim"), str(snapshot.folder)),
         *([line(("a trial  ", "dim"), one.share)] if one.share else []),

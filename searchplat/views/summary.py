@@ -10,7 +10,7 @@ from searchplat.ledger import TrialRecord
 from searchplat.ledger.folder import runs_root
 from searchplat.views import TOP, text
 from searchplat.views.layout_picture import layout_grid
-from searchplat.views.live_picture import measured, searched_values
+from searchplat.views.live_picture import ended_early, measured, searched_values
 from searchplat.views.output import Fitted, command, line, table
 from searchplat.views.reuse import run_command, space_word
 from searchplat.views.snapshot import BASELINE, Snapshot
@@ -37,6 +37,7 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
         parts += [comparison(snapshot), ""]
     states = ", ".join(f"{number} {state}" for state, number in snapshot.states.items())
     parts.append(line(("trials  ", "dim"), f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none'}"))
+    parts += ended_early(snapshot)
     parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
     parts.append(line(("folder  ", "dim"), str(snapshot.folder)))
     sync = text.shell_words(["searchplat", "sync", snapshot.name])

@@ -74,7 +74,7 @@ def planned(changes: Mapping[str, int | None], plan: Plan) -> dict[str, int]:
             raise InputError(f"{key}={number}: there is no stage {name!r}; {suggest(name, list(stages))}")
         after[name] = number
     differing = [name for name in stages if after[name] != plan.budgets[name]]
-    closed = {name: why for name in differing if (why := plan.closed(stages[name])) is not None}
+    closed = {name: why for name in differing if (why := plan.settled(stages[name])) is not None}
     if closed and (TRIALS not in changes or len(closed) == len(differing)):
         reasons = "; ".join(f"stage {name} gets no more trials: {why}" for name, why in closed.items())
         raise InputError(f"{reasons}; extend another stage, or start a new search with --fork")

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from searchplat.engine import budgets
+from searchplat.engine import budgets, closing
 from searchplat.engine.plan import Plan
 from searchplat.engine.steering import changes, state
 from searchplat.engine.steering.post import Post
@@ -134,6 +134,7 @@ class Steering:
                 budgets.record_total(self._ledger, total)
             if stages:
                 budgets.record_stages(spec, self._ledger, stages)
+            closing.go_on(self._ledger, after, before)
             if changes.CONCURRENT in asked:
                 kept = {"value": concurrent, "space": spec.resources.concurrent}
                 self._ledger.set_meta(_CONCURRENT, json.dumps(kept))
@@ -141,5 +142,5 @@ class Steering:
         parts = [f"stage {name}: trials={after[name]}" for name in after if after[name] != plan.budgets[name]]
         if concurrent != self._concurrent:
             parts.append("as many trials at once as fit" if concurrent is None else f"concurrent={concurrent}")
-        plan.budgets, self._concurrent = after, concurrent
+        before, plan.budgets, self._concurrent = plan.budgets, after, concurrent
         self._post.settle(request, state.SET, f"{'; '.join(parts)}, as {request.by} asks", record)

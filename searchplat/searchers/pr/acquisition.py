@@ -63,7 +63,7 @@ class NoisyEI:
         # One call for the covariances with observed and baseline points: they share most of the work.
         self._covariance = model.kernel.against(model.hyper, torch.cat([model.features_ND, base_BD]))
         jitter = 1e-6 * covariance_BB.diagonal().mean().clamp(min=1e-6)
-        root_BB = _safe_root(covariance_BB, jitter)
+        root_BB = safe_root(covariance_BB, jitter)
         uniform = sobol(len(mean_B), _DRAWS, seed)
         normal_SB = torch.special.ndtri(uniform.clamp(1e-6, 1 - 1e-6))
         deviation_BS = root_BB @ normal_SB.T
@@ -159,7 +159,7 @@ def log_above(value: Tensor, best: Tensor) -> Tensor:
     return torch.where(gain < -30, gain, torch.logaddexp(within, torch.zeros_like(within)).log())
 
 
-def _safe_root(covariance: Tensor, jitter: Tensor) -> Tensor:
+def safe_root(covariance: Tensor, jitter: Tensor) -> Tensor:
     """Cholesky factor with as little jitter as it takes, in factors of ten."""
     eye = torch.eye(len(covariance), dtype=covariance.dtype)
     for power in range(8):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from searchplat.searchers.pr.acquisition import LogAcquisition, _safe_root, log_above
+from searchplat.searchers.pr.acquisition import LogAcquisition, log_above, safe_root
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.optimizer import Values, moves
 from searchplat.searchers.pr.surrogate import Model
@@ -38,7 +38,7 @@ def drawn(
         promising_PA: Points around which to look, e.g. the best observed and the best by the acquisition.
         factors: Log factors of a point's worth, e.g. of not failing.
     """
-    pool_MA = _pool(encoding, values, promising_PA, generator)
+    pool_MA = pool(encoding, values, promising_PA, generator)
     features_MD = encoding.features(pool_MA)
     prior_M = torch.zeros(len(pool_MA), dtype=torch.float64)
     for factor in factors:
@@ -69,7 +69,7 @@ class _Paths:
         for model in models:
             mean_M, covariance_MM = model.joint(features_MD)
             jitter = 1e-6 * covariance_MM.diagonal().mean().clamp(min=1e-6)
-            self._parts.append((mean_M, _safe_root(covariance_MM, jitter)))
+            self._parts.append((mean_M, safe_root(covariance_MM, jitter)))
 
     def draw(self, generator: torch.Generator) -> Tensor:
         mean_M, root_MM = self._parts[int(torch.multinomial(self._shares, 1, generator=generator))]
@@ -77,7 +77,7 @@ class _Paths:
 
 
 @torch.no_grad()
-def _pool(encoding: Encoding, values: Values, promising_PA: Tensor, generator: torch.Generator) -> Tensor:
+def pool(encoding: Encoding, values: Values, promising_PA: Tensor, generator: torch.Generator) -> Tensor:
     """Distinct untried points: one move from the promising ones, some two moves away, and some anywhere."""
     near = torch.cat([moves(values, code_A, 0, generator) for code_A in promising_PA])
     if len(near):

@@ -111,7 +111,7 @@ def propose_many(
         number: The first one's number.
     """
     began = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         own = seed_of(seed, "pr", number)
         if len(known.scored_NA) < startup_of(encoding, options):
             proposals = _design(encoding, known, seed, count, accept)
@@ -124,12 +124,16 @@ def propose_many(
     return proposals
 
 
-def standardised(values_N: Tensor) -> Tensor:
-    """Values with mean 0 and standard deviation 1, very bad ones clipped: a collapse must not flatten the rest."""
+def clipped(values_N: Tensor) -> Tensor:
+    """Values of which the very bad are no worse than a few robust standard deviations below the median."""
     middle = values_N.median()
     spread = 1.4826 * (values_N - middle).abs().median()
-    if float(spread) > 0:
-        values_N = values_N.clamp(min=float(middle - _CLIP * spread))
+    return values_N.clamp(min=float(middle - _CLIP * spread)) if float(spread) > 0 else values_N
+
+
+def standardised(values_N: Tensor) -> Tensor:
+    """Values with mean 0 and standard deviation 1, very bad ones clipped: a collapse must not flatten the rest."""
+    values_N = clipped(values_N)
     deviation = values_N.std(correction=0)
     return (values_N - values_N.mean()) / (deviation if float(deviation) > 1e-12 else 1.0)
 
@@ -171,14 +175,14 @@ def _by_model(
     route = "pr"
     models_J: list[list[Model]] = []
     for values_N in known.values_NJ.T:
-        target_N, families = standardised(values_N), _families(encoding, options)
-        models, fitted = _models(encoding, features_ND, target_N, families, known.known_at_N)
+        target_N, families = standardised(values_N), families_of(encoding, options)
+        models, fitted = models_of(encoding, features_ND, target_N, families, known.known_at_N)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
-    factors = [*_success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
+    factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
     # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
-    first_P = _distinct(known.scored_NA)
+    first_P = distinct(known.scored_NA)
     acquisition = _acquisition(known, encoding, features_ND[first_P], models_J, factors, seed, options, generator)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     order = first_P[mean_N[first_P].argsort(descending=True)]
@@ -221,7 +225,7 @@ def _by_model(
     return proposals
 
 
-def _distinct(codes_NA: Tensor) -> Tensor:
+def distinct(codes_NA: Tensor) -> Tensor:
     """Rows `[P]` of the first observation of every point."""
     seen: dict[bytes, int] = {}
     for row, code in enumerate(codes_NA.numpy()):
@@ -246,7 +250,7 @@ def _bounded(options: PROptions, number: int) -> bool:
     return options.trust_region == "always" or (options.trust_region == "alternate" and number % 2 == 0)
 
 
-def _families(encoding: Encoding, options: PROptions) -> list[str]:
+def families_of(encoding: Encoding, options: PROptions) -> list[str]:
     layered = sum(axis.layer is not None for axis in encoding.axes) > 1
     name = "full" if options.surrogate == "auto" else options.surrogate
     if name in ("layers", "full") and not layered:
@@ -254,8 +258,8 @@ def _families(encoding: Encoding, options: PROptions) -> list[str]:
     return ["general" if encoding.width < 2 else name]
 
 
-def _models(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None
+def models_of(
+    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
 ) -> tuple[list[Model], bool]:
     """Models, and whether they were fitted; without a fit, one with the priors' medians."""
     try:
@@ -295,7 +299,7 @@ def _acquisition(
     return Averaged(parts, [m.weight for m in models], factors)
 
 
-def _success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogAcquisition]:
+def success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogAcquisition]:
     """The factor for failures, if there were any."""
     if not len(known.failed_FA):
         return []
@@ -306,7 +310,7 @@ def _success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogA
     at = None
     if known.known_at_N is not None and known.failed_at_F is not None:
         at = torch.cat([known.known_at_N, known.failed_at_F])
-    models, _ = _models(encoding, both, labels - mean, ["general"], at)
+    models, _ = models_of(encoding, both, labels - mean, ["general"], at)
     return [Success(models[0], mean)]
 
 
@@ -323,7 +327,7 @@ def _cost(encoding: Encoding, known: Known, features_ND: Tensor, options: PROpti
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread: matrices this small gain nothing from more, and sums then have one order in every process."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

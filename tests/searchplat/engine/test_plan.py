@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
-from searchplat.engine.plan import Ask, Plan, Turn, most_epochs
+from searchplat.engine.epochs import most_epochs
+from searchplat.engine.plan import Ask, Plan, Turn
 from searchplat.engine.seeds import derive_seed, shared_seed
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord

@@ -10,7 +10,7 @@ from torch import Tensor
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr import proposal
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
-from searchplat.searchers.pr.proposal import Known, _distinct, propose, propose_many, standardised, startup_of
+from searchplat.searchers.pr.proposal import Known, distinct, propose, propose_many, standardised, startup_of
 from searchplat.searchers.pr.surrogate import FitError
 from searchplat.searchers.pr.trust_region import TrustRegion
 
@@ -37,8 +37,8 @@ def proposed(history: Known, number: int = 30, **options: Any) -> proposal.Propo
 
 def test_each_point_is_a_place_to_start_from_once_however_often_it_was_repeated() -> None:
     codes = torch.tensor([[0.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0], [1.0, 1.0]], dtype=torch.float64)
-    assert _distinct(codes).tolist() == [0, 1, 3]
-    assert _distinct(codes[:0]).tolist() == []
+    assert distinct(codes).tolist() == [0, 1, 3]
+    assert distinct(codes[:0]).tolist() == []
 
 
 @pytest.mark.parametrize(("axes", "expected"), [(3, 4), (18, 4), (24, 6), (36, 9), (96, 10)])

@@ -1,0 +1,150 @@
+"""What ending a search by its expected gain saves, and what it costs, on problems with a known best.
+
+    python tests/benchmarks/searchers/stopping.py --seeds 6                  what is missing
+    python tests/benchmarks/searchers/stopping.py --table                    the table
+
+Every (problem, searcher, seed) is one whole search, with an estimate after every second trial, so what a bound would
+have done is read off afterwards. Gains and regrets are in the problem's own scale: 1 is the distance between the best
+known and the mean of random points. A line of `stopping.csv` has one search: its estimates, and the noise-free regret
+of the point with the best value seen, which is what a user gets, both from the first estimate on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"  # before NumPy and torch read them
+
+import json
+
+import numpy as np
+from problems import PROBLEMS
+from run import Task, _trial, carry_out
+
+from searchplat.searchers import History
+from searchplat.searchers.gain import BLIND, expected_gain
+
+RESULTS = Path(__file__).with_name("stopping.csv")
+COLUMNS = ("problem", "searcher", "seed", "trials", "first", "every", "gain", "regret")
+PROBLEMS_SHOWN = ("darec-table", "layers-36", "pairs-18", "ackley-13-noisy")
+SEARCHERS = ("pr", "tpe", "random")
+EVALUATIONS, FIRST, EVERY, AHEAD = 100, 20, 2, 10
+BOUNDS = (0.03, 0.01)
+ROW = 2
+"""Estimates in a row that must be below the bound, as in `searchplat.engine.closing`."""
+
+
+def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> dict[str, Any]:
+    """One search, and its line."""
+    import torch
+
+    torch.set_num_threads(1)
+    task = Task(problem_name, searcher, seed, EVALUATIONS)
+    carry_out(task, folder)
+    problem = PROBLEMS[problem_name](seed)
+    lines = [json.loads(line) for line in (folder / f"{task.name}.jsonl").read_text().splitlines()]
+    past = [_trial(number, line) for number, line in enumerate(lines)]
+    scale = problem.best - problem.mean
+    gains, regrets = [], []
+    for number in range(FIRST, len(past) + 1, EVERY):
+        history = History(tuple(past[:number]), number)
+        gain = expected_gain(problem.space, True, history, AHEAD, seed, {}, blind=searcher in BLIND)
+        leader = max(lines[:number], key=lambda line: line["seen"])
+        gains.append(gain / scale)
+        regrets.append(problem.regret(problem.value(leader["values"])))
+    return {
+        "problem": problem_name, "searcher": searcher, "seed": seed, "trials": len(past), "first": FIRST,
+        "every": EVERY, "gain": " ".join(f"{gain:.5f}" for gain in gains),
+        "regret": " ".join(f"{regret:.4f}" for regret in regrets),
+    }  # fmt: skip
+
+
+def ended(gains: Sequence[float], bound: float, row: int = ROW) -> int:
+    """The place of the estimate by which a search ends; the last one if it does not.
+
+    >>> ended([0.3, 0.1, 0.3, 0.1, 0.1, 0.3], 0.2), ended([0.3, 0.1, 0.3], 0.2)
+    (4, 2)
+    """
+    low = 0
+    for place, gain in enumerate(gains):
+        low = low + 1 if gain < bound else 0
+        if low >= row:
+            return place
+    return len(gains) - 1
+
+
+def table(path: Path) -> str:
+    """Per problem and searcher: trials saved and regret lost at each bound, and what was promised against what came."""
+    groups: dict[tuple[str, str], list[tuple[list[float], list[float]]]] = {}
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            own = [float(word) for word in row["gain"].split()], [float(word) for word in row["regret"].split()]
+            groups.setdefault((row["problem"], row["searcher"]), []).append(own)
+    heads = [f"{what} at {bound}" for bound in BOUNDS for what in ("trials", "regret lost")]
+    lines = [
+        f"| problem | searcher | seeds | regret after {EVALUATIONS} | {' | '.join(heads)} | expected, came |",
+        "|---" * (5 + len(heads)) + "|",
+    ]
+    for (problem, searcher), runs in groups.items():
+        cells = [problem, searcher, str(len(runs)), f"{np.mean([regrets[-1] for _, regrets in runs]):.3f}"]
+        for bound in BOUNDS:
+            places = [ended(gains, bound) for gains, _ in runs]
+            lost = [regrets[place] - regrets[-1] for (_, regrets), place in zip(runs, places, strict=True)]
+            cells.append(f"{np.mean([FIRST + EVERY * place for place in places]):.0f}")
+            cells.append(f"{np.mean(lost):+.3f} (worst {max(lost):+.3f})")
+        step = AHEAD // EVERY
+        promised = [gain for gains, _ in runs for gain in gains[:-step]]
+        came = [a - b for _, regrets in runs for a, b in zip(regrets[:-step], regrets[step:], strict=True)]
+        cells.append(f"{np.mean(promised):.3f}, {np.mean(came):.3f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Carry out what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS_SHOWN))
+    parser.add_argument("--searchers", nargs="+", choices=list(SEARCHERS), default=list(SEARCHERS))
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further search after so many")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--working", type=Path, default=Path(tempfile.gettempdir()) / "stopping-runs")
+    parser.add_argument("--table", action="store_true", help="only print the table")
+    arguments = parser.parse_args()
+    if arguments.table:
+        print(table(arguments.results))
+        return 0
+    arguments.working.mkdir(parents=True, exist_ok=True)
+    until = time.time() + arguments.seconds
+    done: set[tuple[str, ...]] = set()
+    if arguments.results.exists():
+        with arguments.results.open(newline="") as file:
+            done = {(row["problem"], row["searcher"], row["seed"]) for row in csv.DictReader(file)}
+    else:
+        arguments.results.write_text(",".join(COLUMNS) + "\n")
+    for seed in range(arguments.seeds):
+        for problem in arguments.problems:
+            for searcher in arguments.searchers:
+                if (problem, searcher, str(seed)) in done:
+                    continue
+                if time.time() > until:
+                    return 0
+                began = time.process_time()
+                line = measure(problem, searcher, seed, arguments.working)
+                with arguments.results.open("a", newline="") as file:
+                    csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(line)
+                print(problem, searcher, seed, f"{time.process_time() - began:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
