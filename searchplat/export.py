@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.repeats import repeated
+from searchplat.ledger.widenings import widenings
 from searchplat.spec.model import SearchSpec
 from searchplat.spec.space import Bool, Categorical, Domain, Float, Int
 
@@ -25,13 +26,15 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
     """A row a trial, controls included, in the order of their numbers.
 
     Columns: `trial`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`, `repeats`
-    (the trial whose configuration it trained again), `retries`, `cause`, then `value.<metric>` of each objective,
+    (the trial whose configuration it trained again), `retries`, `widened` (how often the space had been widened when it
+    was suggested), `cause`, then `value.<metric>` of each objective,
     `param.<name>` of each searched value, `config.<name>` of the whole configuration. Types of all but the last are
     those of the space, whatever the trials have.
     """
     import pandas as pd
 
     rows = []
+    widened = [event.seq for event in widenings(ledger)]
     for trial in ledger.trials():
         values = trial.objectives or (math.nan,) * len(spec.objectives)
         rows.append(
@@ -39,7 +42,7 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
                 "trial": trial.number, "stage": trial.stage, "control": trial.control, "method": trial.method,
                 "state": trial.state.value, "epochs": trial.epoch, "seconds": trial.seconds, "seed": trial.seed,
                 "data_fraction": trial.data_fraction, "repeats": repeated(trial), "retries": trial.retries,
-                "cause": trial.cause,
+                "widened": sum(seq < trial.suggested_at for seq in widened), "cause": trial.cause,
                 **{f"value.{o.metric}": value for o, value in zip(spec.objectives, values, strict=True)},
                 **{f"param.{name}": value for name, value in trial.values.items()},
                 **{f"config.{name}": _cell(value) for name, value in trial.config.items()},
@@ -55,7 +58,7 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
 _TYPES = {
     "trial": "int64", "stage": "string", "control": "string", "method": "string", "state": "string", "epochs": "int64",
     "seconds": "float64", "seed": "int64", "data_fraction": "float64", "repeats": "Int64", "retries": "int64",
-    "cause": "string",
+    "widened": "int64", "cause": "string",
 }  # fmt: skip
 """Of the columns that every table has; a value may be missing in those with a capital letter, and in text."""
 

@@ -49,6 +49,7 @@ def search(
     address: str | None = None,
     insecure_cluster: bool = False,
     fork: str | None = None,
+    widen: bool = False,
     allow_import: bool = False,
     notify: str | Sequence[str] = (),
     allow_command: bool = False,
@@ -73,6 +74,7 @@ def search(
         address: A Ray cluster, `auto` or `host:port`; by default Ray starts on this machine.
         insecure_cluster: Connect also to a cluster on other machines that lets anybody in.
         fork: Start a new search of this name from the trials of `name`, under a changed space.
+        widen: Go on with the search in a changed space of which each of its trials is a point.
         allow_import: Let a method be named `module:attribute`, which runs that module's code.
         notify: Who is told how the search stands, beside those of the space: the name of an environment variable or a
             file that holds a webhook's URL, or a text `{command: [...], on: [end]}`; or several.
@@ -90,7 +92,7 @@ def search(
         spec = _spec(space, scale, set_items(overrides), name, root)
         try:
             outcome = watched(
-                spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, address=address,
+                spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, widen_it=widen, address=address,
                 insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=root,
                 notify=tuple(map(notify_option, [notify] if isinstance(notify, str) else notify)),
                 allow_command=allow_command,
@@ -120,6 +122,7 @@ def watched(
     name: str | None = None,
     trials: int | None = None,
     fork: str | None = None,
+    widen_it: bool = False,
     address: str | None = None,
     insecure_cluster: bool = False,
     tracking_uri: str | None = None,
@@ -143,8 +146,8 @@ def watched(
     with watching(out, quiet=quiet) as shown:
         monitor = Several([shown, Notifier(told, shown.event)]) if told else shown
         return run_search(
-            spec, name=name, trials=trials, fork=fork, address=address, insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri, storage=storage, runs=runs, monitor=monitor,
+            spec, name=name, trials=trials, fork=fork, widen_it=widen_it, address=address,
+            insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=runs, monitor=monitor,
         )  # fmt: skip
 
 

@@ -80,8 +80,8 @@ class Search:
         """A row a trial, controls included: the table of `searchplat export`, with `number` in place of `trial`.
 
         Columns: `number`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`,
-        `repeats`, `retries`, `cause`, `value.<metric>` of each objective, `param.<name>` of each searched value,
-        `config.<name>` of the whole configuration. Their types do not depend on what is in them.
+        `repeats`, `retries`, `widened`, `cause`, `value.<metric>` of each objective, `param.<name>` of each searched
+        value, `config.<name>` of the whole configuration. Their types do not depend on what is in them.
         """
         with self._read() as ledger:
             return frame(ledger, from_document(ledger.document())).rename(columns={"trial": "number"})

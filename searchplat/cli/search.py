@@ -34,6 +34,14 @@ def search(
             help="Start a new search of this name from the trials of --name, under a changed space.",
         ),
     ] = None,
+    widen: Annotated[
+        bool,
+        typer.Option(
+            "--widen",
+            help="Go on with a search in a changed space of which each of its trials is a point: wider ranges, more "
+            "choices, a new parameter with a default, more trials.",
+        ),
+    ] = False,
     insecure_cluster: options.InsecureCluster = False,
     allow_import: options.AllowImport = False,
     notify: Annotated[
@@ -61,6 +69,7 @@ def search(
       searchplat search darec
       searchplat search darec --scale quick --name first --trials 40
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
+      searchplat search my_space.yaml --name first --widen
     """
     from searchplat.api.running import last_screen, watched
     from searchplat.spec import load
@@ -76,6 +85,7 @@ def search(
         name=name,
         trials=trials,
         fork=fork,
+        widen_it=widen,
         address=address,
         insecure_cluster=insecure_cluster,
         tracking_uri=tracking_uri,

@@ -28,12 +28,18 @@ def budgets(spec: SearchSpec, total: int | None, stages: Mapping[str, int] | Non
 def recorded(spec: SearchSpec, ledger: Ledger) -> dict[str, int]:
     """What a search's ledger says."""
     total = ledger.meta(_TOTAL)
-    return budgets(spec, None if total is None else int(total), _stages(spec, ledger))
+    return budgets(spec, int(total) if total else None, _stages(spec, ledger))
 
 
 def record_total(ledger: Ledger, total: int) -> None:
     """All stages together get so many from now on; what was said of single ones is forgotten."""
     ledger.set_meta(_TOTAL, str(total))
+    ledger.set_meta(_STAGES, "{}")
+
+
+def forget(ledger: Ledger) -> None:
+    """The space's own numbers hold from now on."""
+    ledger.set_meta(_TOTAL, "")
     ledger.set_meta(_STAGES, "{}")
 
 

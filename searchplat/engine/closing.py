@@ -152,6 +152,13 @@ def extend(spec: SearchSpec, ledger: Ledger, total: int) -> None:
         go_on(ledger, recorded(spec, ledger), before)
 
 
+def reopen(ledger: Ledger, stage: str) -> None:
+    """Forget why a stage got no more trials: its space has changed."""
+    for key in ("exhausted", "gain", "go_on"):
+        if ledger.meta(f"{key}:{stage}"):
+            ledger.set_meta(f"{key}:{stage}", "")
+
+
 def by_gain(ledger: Ledger, stage: str) -> bool:
     """Whether a stage has ended by its gain, so that more trials of it may be asked for."""
     return ledger.meta(f"exhausted:{stage}") == _GAIN
@@ -166,4 +173,4 @@ def estimates(ledger: Ledger) -> list[Estimate]:
 def newest_estimate(ledger: Ledger, stage: str) -> Estimate | None:
     """The newest of a stage; None before there is one."""
     said = ledger.meta(f"gain:{stage}")
-    return None if said is None else Estimate(**{k: v for k, v in json.loads(said).items() if k != "row"})
+    return None if not said else Estimate(**{k: v for k, v in json.loads(said).items() if k != "row"})

@@ -7,15 +7,20 @@ be taken for the other.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from searchplat.errors import InputError
-from searchplat.ledger import Ledger
+from searchplat.ledger import Ledger, lineage
 from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.widenings import WIDENED, widenings
 from searchplat.spec import diff, to_document
 from searchplat.spec.model import SearchSpec
 
 _KIND, _STUDY = "kind", "study"
-_ELSE = "choose another --name, or start a new search from its trials with --fork NEWNAME"
+_ELSE = (
+    "choose another --name, go on in a space that has all its trials with --widen, or start a new search from its "
+    "trials with --fork NEWNAME"
+)
 
 
 def is_study(ledger: Ledger) -> bool:
@@ -28,11 +33,14 @@ def mark_study(ledger: Ledger) -> None:
     ledger.set_meta(_KIND, _STUDY)
 
 
-def refuse_change(folder: SearchFolder, spec: SearchSpec, *, study: bool = False, otherwise: str = _ELSE) -> None:
+def refuse_change(
+    folder: SearchFolder, spec: SearchSpec, *, study: bool = False, wider: bool = False, otherwise: str = _ELSE
+) -> None:
     """See that a search is still what it was.
 
     Args:
         study: Whether a loop of somebody's own asks.
+        wider: Whether its space may be another one, which `widening` is to look at.
         otherwise: What else can be done than to undo a change.
 
     Raises:
@@ -49,8 +57,16 @@ def refuse_change(folder: SearchFolder, spec: SearchSpec, *, study: bool = False
                 f"{folder.path} is a search, whose trials `searchplat search` runs; choose another folder for the study"
             )
         changes = diff(ledger.document(), to_document(spec))
-    if changes:
+        left = next((one for one in widenings(ledger) if one.payload["old"] == lineage.space_of(spec)), None)
+    if changes and not wider:
         lines = "\n  ".join(changes)
+        if left is not None:
+            at = datetime.fromtimestamp(left.at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            raise InputError(
+                f"search {folder.name!r} was widened on {at} by {left.payload['by']}, and goes on in the wider space "
+                f"alone, of which {folder.space_path} is a copy; this is one from before:\n  {lines}\n"
+                "Use the wider space, or choose another --name."
+            )
         raise InputError(
             f"search {folder.name!r} was started with another space; since then changed:\n  {lines}\n"
             f"Undo the change, {otherwise}."
@@ -64,8 +80,11 @@ def open_ledger(folder: SearchFolder, spec: SearchSpec, fill: Callable[[Ledger],
         fill: What a new one begins with.
     """
     if folder.exists():
-        return Ledger.open(folder.ledger_path)
-    folder.space_path.write_text(spec.text, encoding="utf-8")
+        ledger = Ledger.open(folder.ledger_path)
+        if ledger.newest(WIDENED) is not None:  # whoever widened it may have been killed right after
+            _write_space(folder, ledger.document()["text"])
+        return ledger
+    _write_space(folder, spec.text)
     # Under another name first: a driver killed right here must not leave half a ledger.
     half = folder.ledger_path.with_suffix(".new")
     for path in folder.path.glob("ledger.new*"):
@@ -75,3 +94,7 @@ def open_ledger(folder: SearchFolder, spec: SearchSpec, fill: Callable[[Ledger],
             fill(ledger)
     half.rename(folder.ledger_path)
     return Ledger.open(folder.ledger_path)
+
+
+def _write_space(folder: SearchFolder, text: str) -> None:
+    folder.space_path.write_text(text, encoding="utf-8")

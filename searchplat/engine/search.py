@@ -39,6 +39,7 @@ from searchplat.engine.sizing.choose import Allocations
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.steering.steering import Steering
+from searchplat.engine.widening import widen, widening
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord, lineage
@@ -69,6 +70,7 @@ def run_search(
     name: str | None = None,
     trials: int | None = None,
     fork: str | None = None,
+    widen_it: bool = False,
     address: str | None = None,
     insecure_cluster: bool = False,
     tracking_uri: str | None = None,
@@ -82,6 +84,7 @@ def run_search(
         name: The search's name; by default the space's name and scale, e.g. `darec-quick`.
         trials: Trials of all stages together, instead of the file's; more than before extends a finished search.
         fork: Start a new search of this name from the trials of search `name`, under a changed space.
+        widen_it: Go on in this space, of which each old trial is a point, see `engine.widening`.
         address: A Ray cluster; None starts Ray on this machine.
         insecure_cluster: Connect also to one on other machines that lets anybody in.
         tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
@@ -101,15 +104,23 @@ def run_search(
     root = runs or runs_root()
     name = search_name(spec, name)
     folder = SearchFolder(root, fork or name)
+    if fork and widen_it:
+        raise InputError("--widen: goes on with a search, and --fork starts another; leave one out")
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
+    if widen_it:
+        folder.check_exists()
     address = check_cluster(address, insecure_cluster)
     uri = chosen_uri(tracking_uri)
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
-            refuse_change(folder, spec)
+            refuse_change(folder, spec, wider=widen_it)
+        change = widening(folder, spec) if widen_it else None
         kept = of_search(folder, storage)
         prepare(spec, monitor)
+        if change is not None:
+            widen(folder, spec, change)
+            monitor.event("; ".join(("the search goes on in a wider space", *change.changes)))
         resumed = folder.exists()
         copied = partial(copy_search, SearchFolder(root, name), spec) if fork else None
         ledger = stack.enter_context(open_ledger(folder, spec, copied))
@@ -260,6 +271,7 @@ class _Run:
         """Run whatever the plan still holds, once Ray is there and the trials' allocations are known."""
         from searchplat.engine.cluster.pool import Pool
         from searchplat.engine.loop import Loop
+        from searchplat.engine.suggestions import turns
         from searchplat.engine.telemetry import Telemetry, readings
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
@@ -291,7 +303,7 @@ class _Run:
         )
         self._shutdown.under_way = True
         try:
-            with figures, _turns(), _room():
+            with figures, turns(), _room():
                 loop.run()
         finally:
             self._shutdown.no_more()
@@ -371,17 +383,6 @@ class _Run:
 
     def _failed(self, message: str, exit_code: int = SearchFailedError.exit_code) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "failed", exit_code, self._ledger.path, message)
-
-
-@contextmanager
-def _turns() -> Iterator[None]:
-    """Within it, a searcher that computes leaves the interpreter to the loop ten times sooner than by default."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(0.1 * before)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 @contextmanager

@@ -6,8 +6,11 @@ pending (`pace`).
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from searchplat.engine.pace import Pace
 from searchplat.engine.plan import Plan
@@ -69,3 +72,14 @@ class Suggestions:
                     break
         except BaseException as error:  # handed to the loop, which ends the search with it
             self.error = error
+
+
+@contextmanager
+def turns() -> Iterator[None]:
+    """Within it, a searcher that computes leaves the interpreter to the loop ten times sooner than by default."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.1 * before)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

@@ -38,11 +38,22 @@ def now(spec: SearchSpec, assets: AssetSource) -> Lineage:
     """
     values = {spec.method: spec.fixed, **{one.method: one.values for one in spec.controls if one.method}}
     return {
-        "space": digest(spec)[:_LENGTH],
+        "space": space_of(spec),
         "data": data_of(spec.data.name, spec.data.options, assets),
         "code": _code(values),
         **versions(),
     }
+
+
+def space_of(spec: SearchSpec) -> str:
+    """The fingerprint of a space: equal for two exactly when nothing differs that decides results."""
+    return digest(spec)[:_LENGTH]
+
+
+def rename_space(ledger: Ledger, old: str, new: str) -> None:
+    """What ran under one space counts as run under another, of whose trials it is."""
+    known = [{**one, "space": new} if one.get("space") == old else one for one in recorded(ledger)]
+    ledger.set_meta(META, json.dumps([one for place, one in enumerate(known) if one not in known[:place]]))
 
 
 def versions() -> dict[str, str]:

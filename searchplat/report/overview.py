@@ -69,13 +69,14 @@ def header(facts: Facts) -> list[tuple[str, str]]:
         ("scale", spec.scale or "none"),
         ("objective", goals),
         ("space", f"{', '.join(spec.space.names)}{points}"),
+        *(("widened", f"{_minute(one.at)} UTC: {one.payload['said']}") for one in snapshot.widened),
         ("trials", f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none yet'}"),
         *(("ended early", said) for stage in snapshot.stages if (said := stage.ended_early)),
         ("state", standing(facts)),
         ("time", f"{text.duration(times.worked)} at work, {text.duration(spent)} of training over all trials"),
     ]
     if times.began is not None and times.last is not None:
-        first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M") for at in (times.began, times.last))
+        first, last = map(_minute, (times.began, times.last))
         lines.append(("from, to", f"{first} to {last} UTC"))
     shared = [stage.name for stage in spec.stages if stage.seeds == "shared"]
     lines.append(("seed", str(spec.seed) + (f"; one for all trials of {', '.join(shared)}" if shared else "")))
@@ -84,6 +85,10 @@ def header(facts: Facts) -> list[tuple[str, str]]:
     if spec.overrides:
         lines.append(("changed by --set", ", ".join(spec.overrides)))
     return lines
+
+
+def _minute(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def standing(facts: Facts) -> str:

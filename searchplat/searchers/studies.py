@@ -18,6 +18,7 @@ from optuna.trial import TrialState as State
 from searchplat.errors import InputError
 from searchplat.ledger import Event, Ledger, TrialRecord
 from searchplat.ledger.repeats import repeated
+from searchplat.ledger.widenings import widenings
 from searchplat.paths import sqlite_uri
 from searchplat.searchers.contract import TrialState
 from searchplat.searchers.optuna_adapter import quiet
@@ -29,7 +30,8 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
     """Write a new SQLite file with one Optuna study a stage, and one of the controls; return their names.
 
     A trial has its searched values, layouts as one parameter a bit; its curve of the first objective; state, times; and
-    the rest as user attributes. A trial stopped early is Optuna's PRUNED, one without a value FAIL.
+    the rest as user attributes. A trial stopped early is Optuna's PRUNED, one without a value FAIL. How the space was
+    widened is an attribute of each study.
 
     Raises:
         InputError: If the file exists or cannot be written.
@@ -37,6 +39,7 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
     if path.exists():
         raise InputError(f"{path}: exists already; remove it, or choose another --out")
     begun, ended = _times(ledger)
+    widened = [{"at": one.at, **one.payload} for one in widenings(ledger)]
     directions = [StudyDirection.MAXIMIZE if o.maximize else StudyDirection.MINIMIZE for o in spec.objectives]
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
@@ -53,6 +56,8 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
                 study.set_metric_names([o.metric for o in spec.objectives])
                 study.set_user_attr("searchplat.method", spec.method)
                 study.set_user_attr("searchplat.data", spec.data.name)
+                if widened:
+                    study.set_user_attr("searchplat.widened", widened)
                 study.add_trials([_frozen(ledger, spec, t, number, begun, ended) for number, t in enumerate(trials)])
                 names.append(name)
             storage.engine.dispose()

@@ -16,6 +16,7 @@ from searchplat.engine.plan import Plan
 from searchplat.engine.steering import state
 from searchplat.ledger import Event, Ledger, TrialRecord
 from searchplat.ledger.ranking import Ranking, improves
+from searchplat.ledger.widenings import widenings
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import from_document
 from searchplat.spec.model import CONTROLS, SearchSpec
@@ -70,6 +71,7 @@ class Snapshot:
         paused: The event by which its driver begins nothing new; None if it does.
         steered: What came of the newest request of this run, a sentence; empty if there was none.
         study: Whether somebody's own loop runs the trials: no command goes on with it.
+        widened: The events by which its space was widened.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Snapshot:
     paused: Event | None = None
     steered: str = ""
     study: bool = False
+    widened: Sequence[Event] = ()
 
     @cached_property
     def best(self) -> TrialRecord | None:
@@ -189,8 +192,9 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
         estimate, enough = closing.newest_estimate(ledger, stage.name), closing.by_gain(ledger, stage.name)
         stages.append(replace(progress, estimate=estimate, enough=enough))
     return Snapshot(
-        name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger)
-    )
+        name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger),
+        widenings(ledger),
+    )  # fmt: skip
 
 
 def wall_seconds(ledger: Ledger) -> float:

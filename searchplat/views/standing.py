@@ -103,6 +103,10 @@ class Standing:
             "wall_seconds": self.wall_seconds,
             "trials_per_hour": self.trials_per_hour,
             "share": self.share,
+            "widened": [
+                {"at": one.at, **{key: value for key, value in one.payload.items() if key != "said"}}
+                for one in snapshot.widened
+            ],
             "last_event_at": None if self.last is None else self.last.at,
             "paused": None
             if self.paused is None
@@ -184,6 +188,7 @@ def one_screen(one: Standing) -> RenderableType:
         *steered,
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         *ended_early(snapshot),
+        *(line(("space   ", "dim"), f"{one.payload['said']}; {_ago(one)}") for one in snapshot.widened),
         line(("worked  ", "dim"), f"{text.duration(one.wall_seconds)}{rate}"),
         line(("folder  ", "dim"), str(snapshot.folder)),
         *([line(("a trial  ", "dim"), one.share)] if one.share else []),

@@ -203,13 +203,18 @@ def new_request(
         id=f"{time.time_ns():020d}-{secrets.token_hex(6)}",
         run=run,
         action=action,
-        by=f"{_name_of(os.geteuid())}@{socket.gethostname()}"[:200],
+        by=this_user(),
         at=time.time(),
         trial=trial,
         now=now,
         changes=changes or {},
         wait=wait,
     )
+
+
+def this_user() -> str:
+    """Who runs this process, `NAME@HOST`."""
+    return f"{_name_of(os.geteuid())}@{socket.gethostname()}"[:200]
 
 
 def this_driver(work: Literal["search", "promotion"]) -> Driver:
