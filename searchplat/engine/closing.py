@@ -89,7 +89,7 @@ def spent(ledger: Ledger, stage: StageSpec, gpu_share: float) -> bool:
         return False
     hours = sum(trial.seconds for trial in ledger.history(stage.name).trials) / 3600
     used = ((stage.hours, hours), (stage.gpu_hours, hours * gpu_share))
-    if not any(bound is not None and spent >= bound for bound, spent in used):
+    if not any(bound is not None and taken >= bound for bound, taken in used):
         return False
     ledger.set_meta(f"exhausted:{stage.name}", _HOURS)
     return True
@@ -120,6 +120,8 @@ def enough(
 
     blind = stage.searcher.name in BLIND
     gain = expected_gain(space, maximize, history, stop.trials, seed, given, blind=blind)
+    if gain is None:
+        return False
     estimate = Estimate(stage.name, ended, len(history.trials), of, gain, stop.gain, stop.trials)
     row = seen["row"] + 1 if gain < stop.gain else 0
     with ledger.transaction():

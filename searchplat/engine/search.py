@@ -120,7 +120,7 @@ def run_search(
         prepare(spec, monitor)
         if change is not None:
             widen(folder, spec, change)
-            monitor.event("; ".join(("the search goes on in a wider space", *change.changes)))
+            monitor.event("; ".join(("the search goes on in a wider space", *change.shown)))
         resumed = folder.exists()
         copied = partial(copy_search, SearchFolder(root, name), spec) if fork else None
         ledger = stack.enter_context(open_ledger(folder, spec, copied))

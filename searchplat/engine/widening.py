@@ -49,6 +49,12 @@ class Widening:
     added: Mapping[str, Any]
     budgets: bool
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The changes without what an axis that is new leaves at its default."""
+        said_by_others = (" (order):", "(none) -> null", "(none) -> false", "(none) -> {}")
+        return tuple(line for line in self.changes if not any(words in line for words in said_by_others))
+
 
 def widening(folder: SearchFolder, spec: SearchSpec) -> Widening | None:
     """What has to change for a search to go on in a space; None if nothing.
@@ -104,7 +110,7 @@ def widen(folder: SearchFolder, spec: SearchSpec, change: Widening) -> None:
             {
                 "changes": list(change.changes), "by": by, "old": before, "new": after, "trials": trials,
                 "added": dict(change.added),
-                "said": f"widened by {by} after {trials} trials: {'; '.join(change.changes)}",
+                "said": f"widened by {by} after {trials} trials: {'; '.join(change.shown)}",
             },
         )  # fmt: skip
 
@@ -191,7 +197,8 @@ def _check_config(trial: TrialRecord, point: Values, old: SearchSpec, spec: Sear
         raise _MisfitError(str(error)) from None
     for name in dict.fromkeys((*trial.config, *config)):
         was, now = trial.config.get(name), config.get(name)
-        new_to_it = name not in trial.config and name in own  # of a program, which had a default of its own
+        # To a program, which had a default of its own.
+        new_to_it = name not in trial.config and name in spec.space and name not in old.space
         if was != now and not new_to_it:
             raise _MisfitError(f"it was trained with {name}={was!r}, and would be with {name}={now!r}")
 

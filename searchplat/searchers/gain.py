@@ -11,6 +11,7 @@ gains less. Next: `engine.closing`, which ends a stage by it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,8 +36,10 @@ from searchplat.searchers.pr.proposal import (
     success,
 )
 from searchplat.searchers.pr.searcher import Codec
-from searchplat.searchers.pr.surrogate import Model
+from searchplat.searchers.pr.surrogate import FitError, Model
 from searchplat.spec.space import Space
+
+_log = logging.getLogger(__name__)
 
 _MOST = 300  # trials that are looked at: the best half and the newest half
 _CHOICE_DRAWS = 128  # joint posterior draws by which points are chosen
@@ -59,7 +62,7 @@ def expected_gain(
     given: Mapping[str, Any],
     *,
     blind: bool = False,
-) -> float:
+) -> float | None:
     """By how much the next trials raise the objective of the best, on average.
 
     Open trials count as if they ended as the model expects. Trials that were stopped early enter with their best value,
@@ -75,7 +78,8 @@ def expected_gain(
         blind: Whether their points are random.
 
     Returns:
-        The gain, >= 0, in the objective's units. 0 if every point was tried, or all trials have one value.
+        The gain, >= 0, in the objective's units. 0 if every point was tried, or all trials have one value. None if no
+        model could be fitted.
     """
     codec = Codec(space, given)
     if not codec.encoding.width:
@@ -86,7 +90,11 @@ def expected_gain(
         return 0.0
     with one_thread(), torch.no_grad():
         generator = torch.Generator().manual_seed(seed_of(seed, "gain"))
-        belief = _Belief(codec.encoding, known, standardised(values_N), generator)
+        try:
+            belief = _Belief(codec.encoding, known, standardised(values_N), generator)
+        except FitError as error:
+            _log.warning("the expected gain is not known: %s", error)
+            return None
         if blind:
             gains = [belief.gain(belief.anywhere(trials)) for _ in range(_BATCHES)]
             return scale * sum(gains) / len(gains)

@@ -122,4 +122,6 @@ def test_the_expected_gain_of_a_widened_space_is_greater(name: str) -> None:
     before = expected_gain(narrow, True, old, 5, 3, {}, blind=blind)
     after = expected_gain(wide, True, History(tuple(widened(name)), 99), 5, 3, {}, blind=blind)
 
+    assert before is not None
+    assert after is not None
     assert after > before

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import mlflow
 import pytest
-from conftest import Run
 
 from searchplat.engine import closing
 from searchplat.ledger.folder import SearchFolder
+
+from ..conftest import Run
 
 SPACE = """\
 method: rehearsal

@@ -32,7 +32,9 @@ def past(space: Space, count: int, noise: float = 0.0, value: Any = bump) -> lis
 
 def gain(space: Space, trials: list[PastTrial], **more: Any) -> float:
     maximize = more.pop("maximize", True)
-    return expected_gain(space, maximize, History(tuple(trials), len(trials)), more.pop("ahead", 5), 3, {}, **more)
+    found = expected_gain(space, maximize, History(tuple(trials), len(trials)), more.pop("ahead", 5), 3, {}, **more)
+    assert found is not None
+    return found
 
 
 def test_little_is_left_to_gain_once_the_top_was_found() -> None:
