@@ -116,10 +116,9 @@ def enough(
     seen = json.loads(ledger.meta(f"gain:{stage.name}") or '{"ended": 0, "row": 0}')
     if ended < stop.after or ended - seen["ended"] < max(1, ended // _SPARSE):
         return False
-    from searchplat.searchers.gain import BLIND, expected_gain  # loads torch
+    from searchplat.searchers.gain import expected_gain  # loads torch
 
-    blind = stage.searcher.name in BLIND
-    gain = expected_gain(space, maximize, history, stop.trials, seed, given, blind=blind)
+    gain = expected_gain(space, maximize, history, stop.trials, seed, given, stage.searcher)
     if gain is None:
         return False
     estimate = Estimate(stage.name, ended, len(history.trials), of, gain, stop.gain, stop.trials)

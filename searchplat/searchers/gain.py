@@ -2,29 +2,32 @@
 
 The model is that of `pr`, fitted to the stage's trials: exact Gaussian processes whose noise is learned, so a lucky
 value is no better than what its neighbours say of it. The best is the tried point with the highest posterior mean. The
-next trials are those that gain most by joint draws of the posterior; of a searcher that does not look at values, random
-ones. Their results are then imagined, noise, failures and all, and the gain is by how much the highest posterior mean
-rises on average: what a batch is worth to somebody who takes the best afterwards (the knowledge gradient of Frazier et
-al. 2009). A searcher that hears of each trial before the next may gain more than a batch does, one that chooses worse
-gains less. Next: `engine.closing`, which ends a stage by it.
+next trials are those that the searcher would run, as far as it can be asked for many at a time, else those that gain
+most by joint draws of the posterior. Their results are then imagined, noise, failures and all, and the gain is by how
+much the highest posterior mean rises on average: what a batch is worth to somebody who takes the best afterwards (the
+knowledge gradient of Frazier et al. 2009). A searcher that hears of each trial before the next gains more than a batch,
+and a model may be too sure; so the gain is never less than what the last trials have gained, by the same posterior.
+Next: `engine.closing`, which ends a stage by it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from searchplat.searchers.contract import History
+from searchplat.contract import Values
+from searchplat.searchers import make_searcher
+from searchplat.searchers.contract import History, PastTrial, Searcher, TrialState
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
 from searchplat.searchers.pr.acquisition import safe_root
 from searchplat.searchers.pr.batch import pool
 from searchplat.searchers.pr.encoding import Encoding
-from searchplat.searchers.pr.optimizer import Values
+from searchplat.searchers.pr.optimizer import Values as Worth
 from searchplat.searchers.pr.proposal import (
     Known,
     clipped,
@@ -37,6 +40,7 @@ from searchplat.searchers.pr.proposal import (
 )
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.searchers.pr.surrogate import FitError, Model
+from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Space
 
 _log = logging.getLogger(__name__)
@@ -46,11 +50,11 @@ _CHOICE_DRAWS = 128  # joint posterior draws by which points are chosen
 _DRAWS = 512  # imagined results of a batch
 _ROUNDS = 3  # each looks around the points that the one before chose
 _STARTS = 4  # points around which a round looks
-_BATCHES = 8  # random batches of a searcher that does not look
+_BATCHES = 8  # random batches of a searcher that does not look at values
 _BASELINE = 12  # tried points, best by posterior mean, that a choice must beat
 
-BLIND = ("random", "grid")
-"""Searchers whose points do not depend on values."""
+_BLIND = ("random", "grid")  # their points do not depend on values, so they are random to whoever looks at these
+_ASKED = ("tpe",)  # they take no time to ask, and keep no count of what they were asked
 
 
 def expected_gain(
@@ -60,8 +64,7 @@ def expected_gain(
     trials: int,
     seed: int,
     given: Mapping[str, Any],
-    *,
-    blind: bool = False,
+    searcher: SearcherSpec | None = None,
 ) -> float | None:
     """By how much the next trials raise the objective of the best, on average.
 
@@ -75,7 +78,7 @@ def expected_gain(
         trials: How many are to come, >= 1.
         seed: Equal seeds and histories give equal gains, in any process.
         given: Values of parameters outside the space that conditions and constraints may look at.
-        blind: Whether their points are random.
+        searcher: Who chooses them; somebody who chooses as well as the model can by default.
 
     Returns:
         The gain, >= 0, in the objective's units. 0 if every point was tried, or all trials have one value. None if no
@@ -95,10 +98,30 @@ def expected_gain(
         except FitError as error:
             _log.warning("the expected gain is not known: %s", error)
             return None
-        if blind:
-            gains = [belief.gain(belief.anywhere(trials)) for _ in range(_BATCHES)]
-            return scale * sum(gains) / len(gains)
-        return scale * belief.gain(belief.promising(trials))
+        name = "" if searcher is None else searcher.name
+        if name in _BLIND:
+            batches = [belief.anywhere(trials) for _ in range(_BATCHES)]
+        elif searcher is not None and name in _ASKED:
+            asked = make_searcher(searcher, space, (maximize,), seed, given)
+            batches = [codec.encode(list(_next_points(asked, history, trials)))]
+        else:
+            batches = [belief.promising(trials)]
+        expected = sum(map(belief.gain, batches)) / len(batches)
+        # Where no point is left there is nothing to gain, whatever the last trials did.
+        return scale * max(expected, belief.recent(trials)) if any(map(len, batches)) else 0.0
+
+
+def _next_points(searcher: Searcher, history: History, trials: int) -> Iterator[Values]:
+    """The points that a searcher would try next, should none of them end before the last was begun."""
+    past = list(history.trials)
+    first = past[-1].number + 1
+    for number in range(first, first + trials):
+        seq = history.seq + number - first
+        suggestion = searcher.suggest(History(tuple(past), seq), number)
+        if suggestion is None:
+            return
+        yield suggestion.values
+        past.append(PastTrial(number, suggestion.values, TrialState.RUNNING, suggested_at=seq + 1, based_on=seq))
 
 
 def _known(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor]:
@@ -134,10 +157,20 @@ class _Belief:
         pending_QD = encoding.features(known.pending_QA)
         self._models = [model.believing(pending_QD) for model in fitted]
         self._factors = success(encoding, known, features_ND)
+        self._scored_ND = features_ND
         self._tried_PA = torch.cat([known.scored_NA, known.pending_QA])
         self._tried_PA = self._tried_PA[distinct(self._tried_PA)]
         self._tried_PD = encoding.features(self._tried_PA)
-        self._open = Values(encoding, _nothing, known.tried)
+        self._open = Worth(encoding, _nothing, known.tried)
+
+    def recent(self, trials: int) -> float:
+        """By how much the last trials with a value raised the highest posterior mean."""
+        mean_N = self._mean(self._scored_ND)
+        return float(mean_N.max() - mean_N[:-trials].max()) if len(mean_N) > trials else 0.0
+
+    def _mean(self, features_MD: Tensor) -> Tensor:
+        zero_M = torch.zeros(len(features_MD), dtype=torch.float64)
+        return sum((model.weight * model.mean(features_MD) for model in self._models), zero_M)
 
     def anywhere(self, count: int) -> Tensor:
         """Up to `count` random untried points in codes."""
@@ -147,8 +180,7 @@ class _Belief:
 
     def promising(self, count: int) -> Tensor:
         """Up to `count` untried points in codes that together promise most."""
-        mean_P = sum(model.weight * model.mean(self._tried_PD) for model in self._models)
-        assert isinstance(mean_P, Tensor)
+        mean_P = self._mean(self._tried_PD)
         best = mean_P.topk(min(_BASELINE, len(mean_P))).indices
         baseline_BA, chosen_QA = self._tried_PA[best], self._tried_PA[:0]
         starts = baseline_BA[:_STARTS]

@@ -9,7 +9,7 @@ import pytest
 
 from searchplat.contract import Values
 from searchplat.searchers import SEARCHERS, History, PastTrial, Searcher, TrialState, make_searcher
-from searchplat.searchers.gain import BLIND, expected_gain
+from searchplat.searchers.gain import expected_gain
 from searchplat.searchers.points import key
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Bool, Categorical, Float, Int, Layout, Space
@@ -116,11 +116,11 @@ def test_what_was_learned_in_the_old_space_counts_in_the_new_one(name: str) -> N
 @pytest.mark.parametrize("name", ["random", "tpe"])
 def test_the_expected_gain_of_a_widened_space_is_greater(name: str) -> None:
     narrow, wide = spaces(name)
-    blind = name in BLIND
+    searcher = SearcherSpec(name, OPTIONS.get(name, {}))
     old = History(tuple(go_on(name, narrow, [], OLD)), 99)
 
-    before = expected_gain(narrow, True, old, 5, 3, {}, blind=blind)
-    after = expected_gain(wide, True, History(tuple(widened(name)), 99), 5, 3, {}, blind=blind)
+    before = expected_gain(narrow, True, old, 5, 3, {}, searcher)
+    after = expected_gain(wide, True, History(tuple(widened(name)), 99), 5, 3, {}, searcher)
 
     assert before is not None
     assert after is not None

@@ -28,15 +28,16 @@ import json
 
 import numpy as np
 from problems import PROBLEMS
-from run import Task, _trial, carry_out
+from run import SEARCHERS, Task, _trial, carry_out
 
 from searchplat.searchers import History
-from searchplat.searchers.gain import BLIND, expected_gain
+from searchplat.searchers.gain import expected_gain
+from searchplat.spec.model import SearcherSpec
 
 RESULTS = Path(__file__).with_name("stopping.csv")
 COLUMNS = ("problem", "searcher", "seed", "trials", "first", "every", "gain", "regret")
 PROBLEMS_SHOWN = ("darec-table", "layers-36", "pairs-18", "ackley-13-noisy")
-SEARCHERS = ("pr", "tpe", "random")
+COMPARED = ("pr", "tpe", "random")
 EVALUATIONS, FIRST, EVERY, AHEAD = 100, 20, 2, 10
 BOUNDS = (0.03, 0.01)
 ROW = 2
@@ -57,7 +58,8 @@ def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> dict[s
     gains, regrets = [], []
     for number in range(FIRST, len(past) + 1, EVERY):
         history = History(tuple(past[:number]), number)
-        gain = expected_gain(problem.space, True, history, AHEAD, seed, {}, blind=searcher in BLIND)
+        gain = expected_gain(problem.space, True, history, AHEAD, seed, {}, SearcherSpec(searcher, SEARCHERS[searcher]))
+        assert gain is not None
         leader = max(lines[:number], key=lambda line: line["seen"])
         gains.append(gain / scale)
         regrets.append(problem.regret(problem.value(leader["values"])))
@@ -113,7 +115,7 @@ def main() -> int:
     """Carry out what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS_SHOWN))
-    parser.add_argument("--searchers", nargs="+", choices=list(SEARCHERS), default=list(SEARCHERS))
+    parser.add_argument("--searchers", nargs="+", choices=list(COMPARED), default=list(COMPARED))
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further search after so many")
     parser.add_argument("--results", type=Path, default=RESULTS)
