@@ -35,7 +35,7 @@ def gain_figures(facts: Facts) -> list[Figure]:
         ]  # fmt: skip
         layout = {
             "xaxis": axis("trials that ended with a value"),
-            "yaxis": axis(label(f"gain of {facts.snapshot.metric}", 40), type="log", exponentformat="e"),
+            "yaxis": axis(label(f"gain of {facts.snapshot.metric}", 40), type="log", dtick="D2"),
         }
         notes = [
             f"By how much the next {text.plural(ahead, 'trial')} are expected to improve what the best is believed "
