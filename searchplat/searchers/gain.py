@@ -132,13 +132,15 @@ def _known(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor]:
         best = sorted(valued[: -_MOST // 2], key=lambda t: sign * (t.objectives or (0.0,))[0], reverse=True)
         valued = sorted([*newest, *best[: _MOST // 2]], key=lambda t: t.number)
     values_N = torch.tensor([sign * (t.objectives or (0.0,))[0] for t in valued], dtype=torch.float64)
-    failed = [t.values for t in history.trials if t.state.final and not t.state.scored][-_MOST:]
+    failed = [t for t in history.trials if t.state.final and not t.state.scored][-_MOST:]
     return (
         Known(
             codec.encode([t.values for t in valued]),
             values_N[:, None],
             codec.encode([t.values for t in history.trials if not t.state.final]),
-            codec.encode(failed),
+            codec.encode([t.values for t in failed]),
+            known_at_N=torch.tensor([t.number for t in valued], dtype=torch.int64),
+            failed_at_F=torch.tensor([t.number for t in failed], dtype=torch.int64),
         ),
         values_N,
     )
@@ -153,7 +155,7 @@ class _Belief:
     def __init__(self, encoding: Encoding, known: Known, target_N: Tensor, generator: torch.Generator) -> None:
         self._encoding, self._generator = encoding, generator
         features_ND = encoding.features(known.scored_NA)
-        fitted, _ = models_of(encoding, features_ND, target_N, families_of(encoding, PROptions()))
+        fitted, _ = models_of(encoding, features_ND, target_N, families_of(encoding, PROptions()), known.known_at_N)
         pending_QD = encoding.features(known.pending_QA)
         self._models = [model.believing(pending_QD) for model in fitted]
         self._factors = success(encoding, known, features_ND)
