@@ -52,7 +52,5 @@ class UniSRecConfig(TransformerSettings):
                 f"epochs={self.epochs}; what is pre-trained is then fine-tuned"
             )
         if self.freeze_encoder and not self.pretrain_epochs:
-            raise ValueError(
-                "freeze_encoder needs pretrain_epochs >= 1, got 0; an encoder without training says nothing"
-            )
+            raise ValueError("freeze_encoder needs pretrain_epochs >= 1, got 0; an encoder without training says nothing")
         return self
