@@ -14,12 +14,15 @@ from searchplat.cli import options, streams
 
 def table(
     file: Annotated[
-        Path, typer.Argument(metavar="TABLE", parser=options.path_of("TABLE"), help="A table's file; see spaces/tables.")
+        Path,
+        typer.Argument(metavar="TABLE", parser=options.path_of("TABLE"), help="A table's file; see spaces/tables."),
     ],
     show_only: Annotated[bool, typer.Option("--show", help="Run nothing: write down what there is.")] = False,
     within: Annotated[
         float | None,
-        typer.Option("--within", metavar="MINUTES", min=0.0, help="Begin nothing more after so many; the rest is for later."),
+        typer.Option(
+            "--within", metavar="MINUTES", min=0.0, help="Begin nothing more after so many; the rest is for later."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

@@ -1,7 +1,7 @@
 """Runs what a table lacks: each system's search, then its promotion; what is done already is not begun again.
 
-A table of hours is filled in several sittings: whatever ends one, the same command goes on from there, as a search and a
-promotion by themselves do.
+A table of hours is filled in several sittings: whatever ends one, the same command goes on from there, as a search and
+a promotion by themselves do.
 """
 
 from __future__ import annotations
@@ -63,7 +63,8 @@ def fill(
         InputError: If there is a search of the name of a system's with another space. Nothing of it is started.
         TryAgainError: As searches and promotions raise it.
     """
-    began, failed = time.monotonic(), []
+    began = time.monotonic()
+    failed: list[str] = []
     for place, entry in enumerate(table.entries, start=1):
         folder = SearchFolder(root, entry.search)
         where = f"{place} of {len(table.entries)}: {entry.name}"
@@ -74,6 +75,7 @@ def fill(
                 say(f"{where}: its {step} is left for the next sitting")
                 return Filled(False, 0, tuple(failed))
             say(f"{where}, {step}")
+            state: str
             try:
                 if step == "search":
                     outcome = watched(

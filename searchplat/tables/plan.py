@@ -57,11 +57,13 @@ class Plan(BaseModel):
     Args:
         title: Stands above it.
         scale: Of the spaces.
-        minutes: Of training and evaluation by a search's trials together, after which no more begin: what is equal for all.
-        trials: Trials of a search at most, as a method whose trials take no time would never end; by default the space's.
+        minutes: Of training and evaluation by a search's trials together, after which no more begin: what all have alike.
+        trials: Trials of a search at most, as a method whose trials take no time would never end; by default the
+            space's.
         seeds: Final trainings of each row.
         metrics: Columns, of the test split.
-        controls: Methods that learn nothing and have no search, such as popularity; rows if a space has them as controls.
+        controls: Methods that learn nothing and have no search, such as popularity; rows if a space has them as
+            controls.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -79,7 +81,9 @@ class Plan(BaseModel):
     def _names_differ(self) -> Plan:
         names = [system.name for system in self.systems]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"two systems must not have one name, got {', '.join(twice)} twice; give one a name of its own")
+            raise ValueError(
+                f"two systems must not have one name, got {', '.join(twice)} twice; give one a name of its own"
+            )
         return self
 
 
@@ -110,7 +114,7 @@ class TablePlan:
 
     @property
     def metric(self) -> str:
-        """The column that differences are tested on: what the first system is searched by, if it is one, else the first."""
+        """The column that differences are tested on: what the first system is searched by, else the first."""
         wanted = self.entries[0].spec.objectives[0].metric.removeprefix("valid/")
         return wanted if wanted in self.plan.metrics else self.plan.metrics[0]
 
@@ -126,7 +130,9 @@ def read_table(path: Path) -> TablePlan:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise InputError(f"{path}: cannot be read: {reason}; give a table's file, such as spaces/tables/scientific.yaml") from error
+        raise InputError(
+            f"{path}: cannot be read: {reason}; give a table's file, such as spaces/tables/scientific.yaml"
+        ) from error
     if not re.fullmatch(NAME, path.stem):
         raise InputError(f"{path}: the name must match {NAME}, for searches are named after it; rename the file")
     text = decode(data, str(path))

@@ -36,8 +36,8 @@ class Row:
         search_seconds: Of training and evaluation by them together.
         final_seconds: Of a final training, in the mean.
         parameters: Trained ones; None where not known.
-        p: That the best row of the table's metric is no better, paired over users, corrected by Holm for all rows; None for
-            the best row itself, and for rows without a search.
+        p: That the best row of the table's metric is no better, paired over users, corrected by Holm; None for the best
+            row itself, and for rows without a search.
         difference: From the best row, in the mean over users.
         paper: What its paper prints for data of this name, nearest in its number of users.
     """
@@ -91,8 +91,8 @@ def read_rows(table: TablePlan, root: Path) -> Filling:
     if others:
         names = ", ".join(row.search for one in others for row in one.rows)
         raise InputError(
-            f"table {table.name}: all systems must be tested on the same users and among the same items, but not so were "
-            f"{names}; promote these again, or take them out"
+            f"table {table.name}: all systems must be tested on the same users and among the same items, but not so "
+            f"were {names}; promote these again, or take them out"
         )
     entries = {entry.search: entry for entry in there}
     rows = [

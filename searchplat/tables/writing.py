@@ -49,7 +49,8 @@ def grid(filling: Filling) -> Grid:
 
 def _cells(row: Row, metrics: Sequence[str], metric: str, users: int) -> tuple[Cell, ...]:
     figures = [
-        Cell(figure(found.spread), found.place == 1) if (found := row.figures.get(name)) else Cell("-") for name in metrics
+        Cell(figure(found.spread), found.place == 1) if (found := row.figures.get(name)) else Cell("-")
+        for name in metrics
     ]
     printed = "-"
     if row.paper is not None and (value := row.paper.metrics.get(metric)) is not None:
@@ -83,11 +84,11 @@ def _notes(filling: Filling) -> list[str]:
         f"{filling.data}, {filling.users:,} test users"
         + (f", targets ranked among {filling.ranked}" if filling.ranked else "")
         + f"; mean ± standard deviation over {plan.seeds} fresh seeds, best in bold.",
-        f"Every search had {duration(plan.minutes * 60)} of training and evaluation by its trials together, on validation; a "
-        "trial that had begun went on to its end. Preparing, such as encoding texts, is not counted. The winner was trained "
+        f"Every search had {duration(plan.minutes * 60)} of training and evaluation by its trials together, on validation; "
+        "a trial that had begun went on to its end. Preparing, such as encoding texts, is not counted. The winner was trained "
         "again with each seed and tested once.",
-        f"p: that the best row's {filling.plan.metric} is no other than this row's, by a paired t-test over users, corrected by "
-        "Holm for all comparisons of the table. Rows without a search are not tested.",
+        f"p: that the best row's {filling.plan.metric} is no other than this row's, by a paired t-test over users, corrected "
+        "by Holm for all comparisons of the table. Rows without a search are not tested.",
         "A paper's figure is on its own preparation of the data, with as many users as it says.",
     ]
     if filling.missing:
@@ -135,7 +136,8 @@ def latex(grid: Grid) -> str:
     )
 
 
-_STYLE = """body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color-scheme:light dark}
+_STYLE = """:root{color-scheme:light dark}
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}
 div{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;white-space:nowrap}
 th,td{padding:.3rem .7rem;text-align:right;border-bottom:1px solid #8884}th{border-bottom:2px solid #8888}
 th:first-child,td:first-child,td:last-child,th:last-child{text-align:left}li{margin:.3rem 0}"""

@@ -62,7 +62,7 @@ class CL4SRecModel(NextItemModel):
         self._config = config
         self._operators = operators(config)
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Views]:
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Views]:  # type: ignore[override]
         """SASRec's batches, with views drawn from the same `rng`."""
         for windows in super().batches(epoch, rng):
             pairs = [

@@ -43,8 +43,8 @@ class FDSA(RecommenderMethod):
         for name in config.attributes or ():
             if name not in there:
                 raise InputError(
-                    f"attributes: data {data.name} must have each, got {name}; it has {', '.join(there)}; name those, or "
-                    "leave attributes out to read all"
+                    f"attributes: data {data.name} must have each, got {name}; it has {', '.join(there)}; name those, "
+                    "or leave attributes out to read all"
                 )
 
     def build(self, config: FDSAConfig, data: SearchData, job: TrialJob) -> FDSAModel:

@@ -80,4 +80,5 @@ class ItemFeatures(nn.Module):
         sums_MKD = (self.embedding(words_MKT) * is_word_MKT[..., None]).sum(-2)
         vectors_MKD = sums_MKD / count_MK.clamp(min=1)[..., None]
         scores_MK = self.score(vectors_MKD).squeeze(-1).masked_fill(count_MK == 0, torch.finfo(torch.float32).min)
-        return (scores_MK.softmax(-1)[..., None] * vectors_MKD).sum(-2)
+        vectors_MD: Tensor = (scores_MK.softmax(-1)[..., None] * vectors_MKD).sum(-2)
+        return vectors_MD

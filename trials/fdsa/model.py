@@ -42,7 +42,7 @@ class FDSAEncoder(nn.Module):
 
     def forward(self, items_BL: Tensor) -> Tensor:
         """States `[B, L, D]` of items that are padded on the right; each depends on the items up to it only."""
-        items_M, place_BL = items_BL.unique(return_inverse=True)
+        items_M, place_BL = torch.unique(items_BL, return_inverse=True)
         by_item_BLD = self.items.through_layers(self.items.item_embedding(items_BL), None)
         by_feature_BLD = self.feature_layers.through_layers(self.features(items_M)[place_BL], None)
         states_BLD: Tensor = self.merge_norm(self.dropout(self.merge(torch.cat([by_item_BLD, by_feature_BLD], dim=-1))))

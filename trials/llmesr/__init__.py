@@ -22,8 +22,8 @@ class LLMESR(RecommenderMethod):
     name = "llmesr"
     summary = "text and id views of items that look at each other, in one sequence encoder; taught by similar users"
     paper = (
-        "Qidong Liu, Xian Wu, Yejing Wang, Zijian Zhang, Feng Tian, Yefeng Zheng, Xiangyu Zhao: LLM-ESR: Large Language "
-        "Models Enhancement for Long-tailed Sequential Recommendation, NeurIPS 2024"
+        "Qidong Liu, Xian Wu, Yejing Wang, Zijian Zhang, Feng Tian, Yefeng Zheng, Xiangyu Zhao: LLM-ESR: Large "
+        "Language Models Enhancement for Long-tailed Sequential Recommendation, NeurIPS 2024"
     )
     Config = LLMESRConfig
     published = papers.figures_of("LLM-ESR")

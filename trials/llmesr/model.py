@@ -1,6 +1,6 @@
 """LLM-ESR as a recommender.
 
-Shape letters: `B` windows or queries, `L` places, `D` width of a view, `N` items, `W` width of text vectors, `K` teachers.
+Shape letters: `B` windows or queries, `L` places, `D` width of a view, `N` items, `W` width of texts, `K` teachers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from trials.training.windows import rows_of
 class CrossAttention(nn.Module):
     """One view of a sequence asks the other, place by place, about the places up to it.
 
-    Source: Liu et al., NeurIPS 2024, section 3.3, eq. 3. Differs: causal, since all places are trained on and not the last
-    alone, which the paper's attention to the whole sequence would tell its targets.
+    Source: Liu et al., NeurIPS 2024, section 3.3, eq. 3. Differs: causal, since all places are trained on and not the
+    last alone, which the paper's attention to the whole sequence would tell its targets.
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
@@ -40,7 +40,7 @@ class CrossAttention(nn.Module):
     def forward(self, asking_BLD: Tensor, asked_BLD: Tensor) -> Tensor:
         """What is heard, `[B, L, D]`."""
         query, key, value = (
-            layer(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            layer(x).view(*x.shape[:2], self.num_heads, -1).transpose(1, 2)
             for layer, x in ((self.query, asking_BLD), (self.key, asked_BLD), (self.value, asked_BLD))
         )
         return F.scaled_dot_product_attention(query, key, value, is_causal=True).transpose(1, 2).flatten(2)
@@ -50,8 +50,8 @@ class DualViewEncoder(nn.Module):
     """Turns histories into two states side by side, whose inner products with both vectors of items are scores.
 
     Source: sections 3.2 and 3.3. The semantic view is a frozen text vector through two linear layers, the collaborative
-    one a vector that begins at the text's first principal components; one Transformer reads both. Differs: the layers are
-    SASRec's as RecBole has them, and the components are scaled to a spread of 0.02, as other item tables begin.
+    one a vector that begins at the text's first principal components; one Transformer reads both. Differs: the layers
+    are SASRec's as RecBole has them, and the components are scaled to a spread of 0.02, as other item tables begin.
 
     Args:
         texts_NW: Of all items.
@@ -76,7 +76,7 @@ class DualViewEncoder(nn.Module):
             self.item_embedding.weight.copy_(first_components(texts_NW, width))
 
     def forward(self, items_BL: Tensor) -> Tensor:
-        """States `[B, L, 2 D]`, semantic first, of items that are padded on the right; none sees what comes after it."""
+        """States `[B, L, 2 D]`, semantic first, of items that are padded on the right; none sees the next."""
         semantic, collaborative = self.adapter(self.texts_NW[items_BL]), self.item_embedding(items_BL)
         if self.crosses:
             asks_ids, asks_texts = self.crosses
@@ -141,7 +141,7 @@ class LLMESRModel(NextItemModel):
             self._histories = Queries(np.arange(data.num_users), self._items, np.asarray(data.train_offsets))
             self._starts_U = np.asarray(data.train_offsets)[:-1]
 
-    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Taught]:
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Taught]:  # type: ignore[override]
         """Windows in a new order, `batch_size` at a time, with their users' teachers."""
         order = rng.permutation(len(self._windows_W2))
         for start in range(0, len(order), self._batch_size):
@@ -153,7 +153,8 @@ class LLMESRModel(NextItemModel):
         losses = super().loss(batch.windows)
         if batch.teachers is not None:
             with torch.no_grad():
-                taught_BKD = self.encoder.encode(batch.teachers).unflatten(0, (len(batch.windows), -1))
+                states_TD = self.encoder.encode(batch.teachers)
+                taught_BKD = states_TD.view(len(batch.windows), -1, states_TD.shape[-1])
             states_BD = self.encoder.encode(_without_targets(batch.windows))
             losses["distill"] = self._weight * F.mse_loss(states_BD, taught_BKD.mean(1))
         return losses

@@ -1,4 +1,4 @@
-"""Users whose histories read alike. Shape letters: `U` users, `N` items, `W` width of text vectors, `K` similar users."""
+"""Users whose histories read alike. Shape letters: `U` users, `N` items, `W` width of texts, `K` similar users."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _AT_ONCE = 1024
 def similar_users(data: SearchData, texts_NW: Tensor, count: int) -> NDArray[np.int64]:
     """For every user the `count` nearest others, `[U, K]`, by the cosine of their histories' mean text vectors.
 
-    Source: Liu et al., NeurIPS 2024, section 3.4, "retrieval". Differs: a user's vector is the mean of the items' where the
-    paper has a language model read the history as a prompt. Users without a training item are never nearest.
+    Source: Liu et al., NeurIPS 2024, section 3.4, "retrieval". Differs: a user's vector is the mean of the items' where
+    the paper has a language model read the history as a prompt. Users without a training item are never nearest.
 
     Args:
         count: K; fewer if there are not so many other users with a training item, of whom there must be one.

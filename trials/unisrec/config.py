@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from trials.training.ranges import Share, Weight
 
 
 class UniSRecConfig(TransformerSettings):
-    """Sizes are SASRec's, so that both can be compared; the paper's code has a width of 300. The rest is that code's."""
+    """Sizes are SASRec's, so that both compare (the paper's code has a width of 300); the rest is that code's."""
 
     text_encoder: Encoder = Field(
         "minilm-l6-v2",
@@ -29,8 +29,8 @@ class UniSRecConfig(TransformerSettings):
         0,
         ge=0,
         le=10_000,
-        description="first epochs that train by contrast among a batch's items, on texts alone, >= 0, < epochs. The paper "
-        "pre-trains on other domains; here it is the data itself",
+        description="first epochs that train by contrast among a batch's items, on texts alone, >= 0, < epochs. The "
+        "paper pre-trains on other domains; here it is the data itself",
     )
     freeze_encoder: bool = Field(
         False,
@@ -52,5 +52,7 @@ class UniSRecConfig(TransformerSettings):
                 f"epochs={self.epochs}; what is pre-trained is then fine-tuned"
             )
         if self.freeze_encoder and not self.pretrain_epochs:
-            raise ValueError("freeze_encoder needs pretrain_epochs >= 1, got 0; an encoder without training says nothing")
+            raise ValueError(
+                "freeze_encoder needs pretrain_epochs >= 1, got 0; an encoder without training says nothing"
+            )
         return self

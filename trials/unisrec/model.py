@@ -131,9 +131,11 @@ class UniSRecModel(Recommender):
         states_BLD = self._states(table_ND[items_BL[:, :-1]])
         is_anchor_BL = torch.zeros_like(has_target_BL)
         is_anchor_BL[first:stop] = has_target_BL[first:stop]
-        candidates_C = items_BL[:, 1:][has_target_BL].unique()
+        candidates_C = torch.unique(items_BL[:, 1:][has_target_BL])
         targets_P = torch.searchsorted(candidates_C, items_BL[:, 1:][is_anchor_BL])
-        losses = {"item": F.cross_entropy(self._similarities(states_BLD[is_anchor_BL], table_ND[candidates_C]), targets_P)}
+        losses = {
+            "item": F.cross_entropy(self._similarities(states_BLD[is_anchor_BL], table_ND[candidates_C]), targets_P)
+        }
         if self._config.lambda_seq:
             losses["sequence"] = self._config.lambda_seq * self._between_sequences(batch, states_BLD, table_ND)
         return losses

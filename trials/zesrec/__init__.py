@@ -1,4 +1,4 @@
-"""ZESRec: items and users from texts by networks that know no ids, and what each item adds of its own. Loads no torch."""
+"""ZESRec: items and users from their texts, and what each item has of its own. Loads no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ZESRec as a recommender. Shape letters: `B` histories, `L` places, `W` width of text vectors, `D` width, `N` items."""
+"""ZESRec as a recommender. Shape letters: `B` histories, `L` places, `W` width of texts, `D` width, `N` items."""
 
 from __future__ import annotations
 

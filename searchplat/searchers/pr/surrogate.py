@@ -149,7 +149,8 @@ def _known(target_N: Tensor, arrival_N: Tensor) -> Tensor:
     others[some] = False
     rest = others.nonzero()[:, 0]
     spread = torch.linspace(0, len(rest) - 1, _MOST_KNOWN - len(some)).round().long()
-    return torch.cat([some, rest[spread]]).sort().values
+    known_N: Tensor = torch.cat([some, rest[spread]]).sort().values
+    return known_N
 
 
 def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
@@ -222,7 +223,9 @@ def _posterior(
     family: str, kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor
 ) -> Model | None:
     root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
-    return None if root is None else Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
+    return (
+        None if root is None else Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
+    )
 
 
 def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:

@@ -53,9 +53,11 @@ def test_stages_share_the_budget_as_their_trials_say(tmp_path: Path) -> None:
 
 
 def test_a_space_beside_the_table_goes_before_a_shipped_one(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text("method: sasrec\ndata: {name: toy}\nobjective: {metric: valid/mrr, direction: maximize}\n"
-                                        "search: {dropout: {type: float, low: 0.1, high: 0.5}}\n"
-                                        "searcher: {name: random}\ntrials: 2\n")
+    (tmp_path / "mine.yaml").write_text(
+        "method: sasrec\ndata: {name: toy}\nobjective: {metric: valid/mrr, direction: maximize}\n"
+        "search: {dropout: {type: float, low: 0.1, high: 0.5}}\n"
+        "searcher: {name: random}\ntrials: 2\n"
+    )
     table = read_table(write(tmp_path, "minutes: 1\nsystems: [mine.yaml]\n"))
     assert table.entries[0].name == "mine"
 

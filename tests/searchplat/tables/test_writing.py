@@ -51,15 +51,18 @@ def test_every_form_has_every_figure_and_nothing_that_it_would_read_as_its_own(t
     assert latex(made).count(r"\\") == 3
 
     class Reader(HTMLParser):
-        tags: list[str] = []
+        def __init__(self) -> None:
+            super().__init__()
+            self.tags: list[str] = []
 
         def handle_starttag(self, tag: str, attrs: object) -> None:
             self.tags.append(tag)
 
     text = page(made)
-    Reader().feed(text)
-    assert Reader.tags.count("tr") == 3
-    assert Reader.tags.count("b") == 1
+    reader = Reader()
+    reader.feed(text)
+    assert reader.tags.count("tr") == 3
+    assert reader.tags.count("b") == 1
     assert "<td><b>0.0712 ± 0.0010</b></td>" in text
 
 
