@@ -57,7 +57,7 @@ class Plan(BaseModel):
     Args:
         title: Stands above it.
         scale: Of the spaces.
-        minutes: Of training and evaluation by a search's trials together, after which no more begin: what all have alike.
+        minutes: Of training and evaluation by a search's trials together, after which no more begin.
         trials: Trials of a search at most, as a method whose trials take no time would never end; by default the
             space's.
         seeds: Final trainings of each row.

@@ -84,11 +84,11 @@ def _notes(filling: Filling) -> list[str]:
         f"{filling.data}, {filling.users:,} test users"
         + (f", targets ranked among {filling.ranked}" if filling.ranked else "")
         + f"; mean ± standard deviation over {plan.seeds} fresh seeds, best in bold.",
-        f"Every search had {duration(plan.minutes * 60)} of training and evaluation by its trials together, on validation; "
-        "a trial that had begun went on to its end. Preparing, such as encoding texts, is not counted. The winner was trained "
-        "again with each seed and tested once.",
-        f"p: that the best row's {filling.plan.metric} is no other than this row's, by a paired t-test over users, corrected "
-        "by Holm for all comparisons of the table. Rows without a search are not tested.",
+        f"Every search had {duration(plan.minutes * 60)} of training and evaluation by its trials together, on "
+        "validation; a trial that had begun went on to its end. Preparing, such as encoding texts, is not counted. The "
+        "winner was trained again with each seed and tested once.",
+        f"p: that the best row's {filling.plan.metric} is no other than this row's, by a paired t-test over users, "
+        "corrected by Holm for all comparisons of the table. Rows without a search are not tested.",
         "A paper's figure is on its own preparation of the data, with as many users as it says.",
     ]
     if filling.missing:

@@ -160,7 +160,8 @@ def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
         arrival_N: Rows that are chosen among, the earliest first.
     """
     best = arrival_N[target_N[arrival_N].argsort(descending=True, stable=True)[: most // 2]]
-    return torch.unique(torch.cat([best, arrival_N[-(most // 2) :]]))
+    rows: Tensor = torch.unique(torch.cat([best, arrival_N[-(most // 2) :]]))
+    return rows
 
 
 _fits: OrderedDict[tuple[Any, ...], tuple[Hyper, float] | None] = OrderedDict()
