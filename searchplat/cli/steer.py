@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,13 +13,10 @@ from searchplat.cli import options
 
 if TYPE_CHECKING:
     from searchplat.engine.steering.requests import Action
-    from searchplat.ledger.folder import SearchFolder
 
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Leave the request and return; `searchplat status` shows what became of it.")
 ]
-
-_DONE_WORDS = {"stop": "stopped", "stop-trial": "stopped", "pause": "paused", "resume": "resumed", "set": "changed"}
 
 
 def stop(
@@ -115,69 +113,15 @@ def set_(
 
 
 def _ask(search: str, runs: Path | None, action: Action, *, json_: bool, wait: bool, **about: Any) -> None:
-    """Ask, wait for the answer, and for the end of the search where that is what was asked for."""
-    from searchplat.engine.steering.asking import Asker, ended_words
-    from searchplat.engine.steering.requests import FOR_ONE_RUN, Answer
-    from searchplat.errors import InputError, TryAgainError
+    from searchplat.api.steering import ask
     from searchplat.ledger.folder import SearchFolder, runs_root
 
-    folder = SearchFolder(runs or runs_root(), search)
-    asker = Asker(folder, lambda line: print(line, file=sys.stderr, flush=True))
-    driver = asker.driver()
-    if driver is None:
-        raise _nobody(folder, action)
-    if driver.work == "promotion" and action != "stop":
-        raise InputError(
-            f"search {search!r} is being promoted, and a promotion can only be stopped as a whole: "
-            f"searchplat stop {search}"
-        )
-    request = asker.ask(driver, action, wait, **about)
-    document: dict[str, Any] = {"search": search, "action": action, "request": request.id, "ended": None}
-    if not wait:
-        document |= {"outcome": "asked", "said": "asked; nobody has waited for the answer"}
-        _show(document, json_)
-        return
-    answer = asker.answer(request)
-    if action == "stop":
-        asker.wait_for_end()
-        asker.withdraw(request)
-        state, said = ("ended", "its promotion has ended") if driver.work == "promotion" else ended_words(folder)
-        how = Answer(outcome="done", said=said) if answer is None else answer
-        document |= {"outcome": how.outcome, "said": said, "ended": {"state": state, "message": said}}
-        _show(document, json_)
-        return
-    if answer is None:
-        if action in FOR_ONE_RUN and asker.withdraw(request):
-            raise _nobody(folder, action)
-        if asker.kept(request):
-            raise TryAgainError(
-                f"search {search!r} ended before it took the request, which is kept: the next `searchplat search` of "
-                f"it carries it out; its file {folder.requests / request.id}.json may be removed"
-            )
-        raise TryAgainError(f"search {search!r} ended before it answered; `searchplat status {search}` shows it")
-    if answer.outcome == "refused":
-        raise InputError(f"search {search!r}: {answer.said}")
-    document |= {"outcome": answer.outcome, "said": answer.said}
-    _show(document, json_)
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
-
-def _nobody(folder: SearchFolder, action: Action) -> Exception:
-    """The error where no driver is at work: the command that goes on with the search, where one can."""
-    from searchplat.engine.steering.asking import nobody
-    from searchplat.views import text
-    from searchplat.views.snapshot import take
-    from searchplat.views.summary import runs_words, search_words
-
-    with folder.read() as ledger:
-        snapshot = take(folder.name, folder.path, ledger)
-    words = text.shell_words([*search_words(snapshot), *runs_words(folder.path.parent)])
-    if action == "set":
-        remedy = f"say it to the command that goes on with it: {words} --trials N"
-    elif snapshot.done:
-        remedy = f"it is done, and more trials extend it: {words} --trials N"
-    else:
-        remedy = f"this goes on with it: {words}"
-    return nobody(folder, _DONE_WORDS[action], remedy)
+    _show(
+        ask(SearchFolder(runs or runs_root(), search), action, tell, patience_s=math.inf if wait else 0, **about), json_
+    )
 
 
 def _show(document: dict[str, Any], json_: bool) -> None:

@@ -6,6 +6,7 @@ The ledger is read once the driver has gone.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -64,8 +65,15 @@ class Asker:
         self._requests.put(request)
         return request
 
-    def answer(self, request: Request) -> Answer | None:
-        """Wait for the answer; None if the driver ended before it took the request, or before it answered."""
+    def answer(self, request: Request, until: float = math.inf) -> Answer | None:
+        """Wait for the answer; None if the driver ended before it took the request, or before it answered.
+
+        Args:
+            until: By `time.monotonic`.
+
+        Raises:
+            TimeoutError: If there is none by then.
+        """
         late = time.monotonic() + _LONG_S
         while True:
             running = self._folder.running()
@@ -74,6 +82,7 @@ class Asker:
                 return answer
             if not running or taken:
                 return None
+            _in_time(until)
             if time.monotonic() > late:
                 late = float("inf")
                 self._tell(
@@ -86,14 +95,24 @@ class Asker:
         """Take a request back that nobody took; False if somebody has."""
         return self._requests.withdraw(request)
 
-    def wait_for_end(self) -> None:
-        """Until no driver is at work."""
+    def wait_for_end(self, until: float = math.inf) -> None:
+        """Until no driver is at work.
+
+        Raises:
+            TimeoutError: If one still is then.
+        """
         while self._folder.running():
+            _in_time(until)
             time.sleep(_LOOK_S)
 
     def kept(self, request: Request) -> bool:
         """Whether a request is still to be taken, by the search's next run."""
         return self._requests.open(request)
+
+
+def _in_time(until: float) -> None:
+    if time.monotonic() > until:
+        raise TimeoutError
 
 
 def ended_words(folder: SearchFolder) -> tuple[str, str]:
