@@ -81,6 +81,36 @@ def layout_view(facts: Facts, most: int = 4) -> LayoutView | None:
     return None
 
 
+def drawn(view: LayoutView | None, maximize: bool) -> dict[str, Any] | None:
+    """What the template `layout.html.j2` draws: the heat map's cells with their shade, 5 below to 5 above zero, and the
+    best layouts; None without a view.
+    """
+    if view is None:
+        return None
+    rows: list[dict[str, Any]] = []
+    effects = view.effects
+    if effects is not None:
+        known = np.abs(effects.effects_LR[np.isfinite(effects.effects_LR)])
+        largest = float(known.max(initial=0.0)) or 1.0
+        good = 1 if maximize else -1
+        for layer in range(view.layout.layers):
+            cells = []
+            for role in range(len(view.layout.roles)):
+                effect, error = float(effects.effects_LR[layer, role]), float(effects.errors_LR[layer, role])
+                shade = round(5 * good * effect / largest) if math.isfinite(effect) else 0
+                cells.append(
+                    {
+                        "effect": f"{effect:+.4f}" if math.isfinite(effect) else "-",
+                        "error": f"{error:.4f}" if math.isfinite(error) else "",
+                        "starred": bool(effects.clear_LR[layer, role]),
+                        "shade": f"{'good' if shade > 0 else 'bad'}{abs(shade)}" if shade else "even",
+                    }
+                )
+            rows.append({"layer": layer, "cells": cells})
+    best = [{"trial": trial, "value": value, "bits": bits_LR.tolist()} for trial, value, bits_LR in view.best]
+    return {"view": view, "effects": effects, "rows": rows, "best": best}
+
+
 def estimate(bits_TB: NDArray[Any], scores_T: NDArray[np.float64], shape: tuple[int, int]) -> Effects:
     """Estimate the effect of every bit.
 
