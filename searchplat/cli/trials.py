@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from searchplat.cli import options
+from searchplat.views import Sort
 
 if TYPE_CHECKING:
     from searchplat.ledger import TrialRecord
     from searchplat.views.snapshot import Snapshot
-
-
-class Sort(StrEnum):
-    """What trials are sorted by."""
-
-    number = "number"
-    value = "value"
-    seconds = "seconds"
-    state = "state"
 
 
 def trials(
@@ -48,7 +39,7 @@ def trials(
       searchplat trials darec-quick --stage layout --state diverged --causes
     """
     from searchplat.ledger.folder import SearchFolder, runs_root
-    from searchplat.views.choice import document
+    from searchplat.views.choice import document, in_order
     from searchplat.views.output import print_json, show
     from searchplat.views.snapshot import take
 
@@ -56,7 +47,7 @@ def trials(
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
         chosen = _chosen(snapshot.trials, [s.name for s in snapshot.stages], stage, state)
-        chosen = _sorted(chosen, sort, snapshot)
+        chosen = in_order(chosen, sort, snapshot)
     if json_:
         marks = snapshot.ranking.on_front()
         print_json([document(snapshot, trial, marks) for trial in chosen])
@@ -79,22 +70,6 @@ def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | No
         for trial in everyone
         if (stage is None or trial.stage == stage) and (state is None or trial.state == state)
     ]
-
-
-def _sorted(chosen: list[TrialRecord], sort: Sort, snapshot: Snapshot) -> list[TrialRecord]:
-    if sort is Sort.seconds:
-        return sorted(chosen, key=lambda trial: -trial.seconds)
-    if sort is Sort.state:
-        return sorted(chosen, key=lambda trial: (trial.state, trial.number))
-    if sort is Sort.value:
-        # Behind those that compare, the stages whose trials do not, the last first; then what has no rank.
-        places: dict[int, int] = {}
-        for stage in (None, *(one.name for one in reversed(snapshot.spec.stages))):
-            for trial in snapshot.ranking.best(stage=stage):  # repeats stand behind what they repeat
-                for number in snapshot.ranking.trainings[trial.number].numbers:
-                    places.setdefault(number, len(places))
-        return sorted(chosen, key=lambda trial: (places.get(trial.number, len(places)), trial.number))
-    return chosen
 
 
 def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:

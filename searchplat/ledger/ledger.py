@@ -335,6 +335,12 @@ class Ledger:
         query = f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
         return [*map(event_of, self.select(query, after, limit))]
 
+    def latest(self, limit: int, without: Sequence[str] = ()) -> list[Event]:
+        """Up to `limit` events, the newest first, but for those of some kinds."""
+        marks = ", ".join("?" * len(without))
+        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind NOT IN ({marks}) ORDER BY seq DESC LIMIT ?"
+        return [*map(event_of, self.select(query, *without, limit))]
+
     def newest(self, *kinds: str) -> Event | None:
         """The newest event of one of `kinds`, None if there is none."""
         marks = ", ".join("?" * len(kinds))

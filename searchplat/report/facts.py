@@ -75,15 +75,16 @@ class Facts:
     estimates: Sequence[Estimate] = ()
 
 
-def gather(name: str, folder: Path, ledger: Ledger, running: bool = False) -> Facts:
+def gather(name: str, folder: Path, ledger: Ledger, running: bool = False, snapshot: Snapshot | None = None) -> Facts:
     """Read a ledger that may be written at the same time.
 
     Args:
         name: The search's.
         folder: `runs/<search>`.
         running: Whether a driver is at work, which the ledger cannot say.
+        snapshot: Of the ledger, where it has just been taken.
     """
-    snapshot = take(name, folder, ledger)
+    snapshot = snapshot or take(name, folder, ledger)
     curves: dict[int, list[tuple[int, float]]] = {}
     for report in ledger.reports():
         value = report.metrics.get(snapshot.metric, math.nan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,7 @@ from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import TrialRecord
 from searchplat.ledger.ranking import place_of
 from searchplat.ledger.repeats import repeated
+from searchplat.views import Sort
 from searchplat.views.snapshot import Snapshot
 
 
@@ -30,6 +31,23 @@ def best_trials(
     if stage is not None and stage not in known:
         raise InputError(f"--stage: must be one of {', '.join(known)}, got {stage!r}; correct the name")
     return snapshot.ranking.best(most, stage=stage, by=place_of(snapshot.spec.objectives, by))
+
+
+def in_order(trials: Sequence[TrialRecord], sort: Sort, snapshot: Snapshot) -> list[TrialRecord]:
+    """Trials of a search, which come by number, in another order: the best first, or those that took longest."""
+    if sort is Sort.seconds:
+        return sorted(trials, key=lambda trial: -trial.seconds)
+    if sort is Sort.state:
+        return sorted(trials, key=lambda trial: (trial.state, trial.number))
+    if sort is Sort.value:
+        # Behind those that compare, the stages whose trials do not, the last first; then what has no rank.
+        places: dict[int, int] = {}
+        for stage in (None, *(one.name for one in reversed(snapshot.spec.stages))):
+            for trial in snapshot.ranking.best(stage=stage):  # repeats stand behind what they repeat
+                for number in snapshot.ranking.trainings[trial.number].numbers:
+                    places.setdefault(number, len(places))
+        return sorted(trials, key=lambda trial: (places.get(trial.number, len(places)), trial.number))
+    return list(trials)
 
 
 def no_best(search: str, stage: str | None = None) -> SearchFailedError:

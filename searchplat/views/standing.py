@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from searchplat.engine.sizing.choose import said
 from searchplat.engine.steering.requests import Request, RequestFolder, words
 from searchplat.engine.steering.state import pending
-from searchplat.ledger import Event
+from searchplat.ledger import Event, Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.views import text
 from searchplat.views.live_picture import STATE_STYLES, ended_early, stages_table
@@ -127,12 +127,21 @@ def standing(folder: SearchFolder) -> Standing:
         InputError: If there is no such search, or its ledger cannot be read.
     """
     with folder.read() as ledger:
-        snapshot = take(folder.name, folder.path, ledger)
-        newest = ledger.events(ledger.seq - 1, 1)
-        return Standing(
-            snapshot, folder.running(), wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
-            pending(RequestFolder(folder.requests)),
-        )  # fmt: skip
+        return standing_of(folder, ledger, folder.running())
+
+
+def standing_of(folder: SearchFolder, ledger: Ledger, running: bool) -> Standing:
+    """How a search stands, from its open ledger.
+
+    Args:
+        running: Whether a driver is at work.
+    """
+    snapshot = take(folder.name, folder.path, ledger)
+    newest = ledger.events(ledger.seq - 1, 1)
+    return Standing(
+        snapshot, running, wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
+        pending(RequestFolder(folder.requests)),
+    )  # fmt: skip
 
 
 def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, str]) -> RenderableType:
