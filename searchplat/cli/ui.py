@@ -1,41 +1,70 @@
-"""`searchplat ui`: what there is to look at, and MLflow's pages served on this machine."""
+"""`searchplat ui`: the live page of the searches here, and MLflow's."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from searchplat.cli import options
 
+if TYPE_CHECKING:
+    from searchplat.ledger.folder import SearchFolder
+    from searchplat.tracking.store.address import Address
+
 
 def ui(
-    port: Annotated[int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where MLflow answers.")] = 5000,
+    port: Annotated[
+        int, typer.Option("--port", metavar="PORT", min=1, max=65535, help="Where the page answers.")
+    ] = 5000,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Serve MLflow's pages alone; the page starts them only when asked to.")
+    ] = False,
     tracking_uri: options.TrackingUri = None,
     runs: options.Runs = None,
 ) -> None:
-    """Serve MLflow's pages to this machine, and say where the Ray dashboard and the reports are, until Ctrl-C.
+    """Serve a live page to this machine until Ctrl-C: all searches, their trials and curves, buttons that steer them.
 
-    The server listens on 127.0.0.1 and nowhere else, runs no jobs and reads no pickles. For others to see it, put a
+    Open the address that it prints: it has a token, without which nobody sees or changes anything. From another
+    machine: ssh -L 5000:127.0.0.1:5000 THIS_MACHINE. MLflow's pages are a button on it, on the next port.
+
+    Both listen on 127.0.0.1 and nowhere else. MLflow's runs no jobs and reads no pickles; for others to see it, put a
     server with authentication on a machine that they can reach, and give searches its --tracking-uri.
 
     \b
     Examples:
       searchplat ui
-      searchplat ui --port 5001 --tracking-uri sqlite:///other.db
+      searchplat ui --port 5001 --runs /data/runs
+      searchplat ui --mlflow --tracking-uri sqlite:///other.db
     """
-
-    from searchplat.errors import SearchFailedError
     from searchplat.ledger.folder import SearchFolder, list_searches, runs_root
     from searchplat.tracking.store.address import Address, chosen_uri
-    from searchplat.tracking.store.client import connect
-    from searchplat.tracking.store.server import HOST, serving
 
     address = Address.parse(chosen_uri(tracking_uri))
     root = runs or runs_root()
-    searches = [SearchFolder(root, name) for name in list_searches(root)]
-    others = [line for folder in searches for line in _places(folder)]
+    if mlflow:
+        _serve_mlflow(address, port, [SearchFolder(root, name) for name in list_searches(root)])
+        return
+    from searchplat.ui.server import serve
+
+    def tell(url: str) -> None:
+        _say([f"open     {url}", f"shows    the searches in {root}", "Ctrl-C ends it"])
+
+    try:
+        serve(root, address, port, tell)
+    except KeyboardInterrupt:
+        print("ended")
+
+
+def _serve_mlflow(address: Address, port: int, folders: list[SearchFolder]) -> None:
+    """MLflow's pages, and where the Ray dashboard and the reports are."""
+    from searchplat.errors import SearchFailedError
+    from searchplat.tracking.store.client import connect
+    from searchplat.tracking.store.server import HOST, serving
+    from searchplat.ui.mlflow_page import pages_on
+
+    others = [line for folder in folders for line in _places(folder)]
     if address.remote:
         _say([f"MLflow   {address.shown}", *others])
         return
@@ -43,7 +72,11 @@ def ui(
     with serving(address, port) as process:
         server = f"http://{HOST}:{port}"
         client = connect(address)
-        views = [line for folder in searches for line in _views(client, server, folder.name)]
+        views = [
+            f"{name:<8} {url}  ({folder.name})"
+            for folder in folders
+            for name, url in pages_on(client, server, folder.name)
+        ]
         _say([f"MLflow   {server}/#/experiments?workflowType=machine_learning", *views, *others, "Ctrl-C ends it"])
         try:
             code = process.wait()
@@ -53,26 +86,9 @@ def ui(
     raise SearchFailedError(f"MLflow's server ended with code {code}")
 
 
-def _views(client: Any, server: str, search: str) -> list[str]:
-    from searchplat.tracking.pages.views import FRONT, STAGES, TRIALS, has_view, view_address
-
-    experiment = client.get_experiment_by_name(search)
-    if experiment is None:
-        return []
-    pages = {"trials": TRIALS, "curves": STAGES}
-    if has_view(experiment.tags, FRONT):
-        pages["front"] = FRONT
-    return [
-        f"{name:<8} {view_address(server, experiment.experiment_id, experiment.tags, view)}  ({search})"
-        for name, view in pages.items()
-    ]
-
-
-def _places(folder: object) -> list[str]:
-    from searchplat.ledger.folder import SearchFolder
+def _places(folder: SearchFolder) -> list[str]:
     from searchplat.report.file import NAME
 
-    assert isinstance(folder, SearchFolder)
     lines = []
     report: Path = folder.path / NAME
     if report.is_file():

@@ -30,7 +30,8 @@ def environment(*packages: str) -> Environment:
     """Templates of the report, and before them those of `packages`, each in a folder `template`."""
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package, "template") for package in (*packages, _OWN)]),
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_shown,
+        auto_reload=False, autoescape=True, undefined=StrictUndefined, finalize=_shown,
+        trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {"number": text.metric, "duration": text.duration, "lines": text_lines}
     return made

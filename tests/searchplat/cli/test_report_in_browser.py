@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browsers import CHROMIUM, WAYS, chromium, violations
 from typer.testing import Result
 
 from searchplat.ledger import Ledger
@@ -18,8 +18,6 @@ from searchplat.spec import to_document
 from searchplat.spec.model import Objective, SearchSpec
 
 Run = Callable[..., Result]
-
-CHROMIUM = next((path for name in ("chromium", "google-chrome", "chrome") if (path := shutil.which(name))), None)
 
 pytestmark = [
     pytest.mark.slow,  # starts a browser
@@ -31,13 +29,8 @@ EVIL = "</script><script>window.pwned=1</script><img src='https://evil.example/x
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        # A user's namespaces may be closed to the sandbox, in containers above all; the page is our own.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 class Opened:
@@ -65,20 +58,6 @@ class Opened:
         )
         return found
 
-    def violations(self) -> list[str]:
-        """What axe-core finds against WCAG 2 A and AA, contrast among it."""
-        from axe_playwright_python.sync_playwright import Axe
-
-        options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-        found = Axe().run(self.page, options=options).response
-        looked_at = {rule["id"] for kind in ("passes", "violations", "incomplete") for rule in found[kind]}
-        assert {"color-contrast", "document-title", "html-has-lang"} <= looked_at
-        return [
-            f"{rule['id']}: {rule['help']}: {node['html'][:200]} {node['failureSummary']}"
-            for rule in found["violations"]
-            for node in rule["nodes"]
-        ]
-
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Opened]]:
@@ -99,13 +78,6 @@ def written(cli: Run, search: str) -> Path:
     return Path(result.stdout.strip())
 
 
-WAYS: dict[str, dict[str, Any]] = {
-    "wide": {"viewport": {"width": 1280, "height": 900}},
-    "phone": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
-    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-}
-
-
 @pytest.mark.usefixtures("half_done")
 @pytest.mark.parametrize("way", WAYS)
 def test_every_figure_is_drawn_without_an_error_or_a_request_and_axe_finds_nothing(
@@ -119,7 +91,7 @@ def test_every_figure_is_drawn_without_an_error_or_a_request_and_axe_finds_nothi
     ]  # fmt: skip
     assert opened.errors == []
     assert opened.asked == [path.as_uri()]
-    assert opened.violations() == []
+    assert violations(opened.page) == []
     # Nothing is wider than the screen: a phone scrolls down, not sideways.
     assert opened.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
