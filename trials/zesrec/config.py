@@ -5,11 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from trials.backbones.names import Encoder
-from trials.gru4rec.config import GRU4RecConfig
+from trials.backbones.recommenders.settings import WindowSettings
+from trials.training.ranges import Share, Width
 
 
-class ZESRecConfig(GRU4RecConfig):
-    """GRU4Rec's sizes, as the paper builds on it among others; `embedding_size` is the width of items and users."""
+class ZESRecConfig(WindowSettings):
+    """RecBole's sizes of GRU4Rec, on which the paper builds among others."""
+
+    embedding_size: Width = Field(64, description="width of items' and users' vectors, >= 1")
+    hidden_size: Width = Field(128, description="width of the GRU's state, >= 1")
+    num_layers: int = Field(1, ge=1, le=16, description="GRU layers, >= 1")
+    dropout: Share = Field(0.3, description="dropout of the item vectors that go in, in [0, 1)")
 
     text_encoder: Encoder = Field(
         "minilm-l6-v2",
