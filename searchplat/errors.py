@@ -8,6 +8,7 @@ SearchplatError
 ├── TestSplitError        code of a search reached for the test split       exit 1
 ├── SearchFailedError     the search ended without a usable result        exit 1
 ├── TrialFailedError      a trial's own program failed; others may not      exit 1
+├── PartnerLostError      another process that trains the same model was lost; the training is taken up again
 ├── ExhaustedError        a study's space has no point left to try        exit 1
 └── TryAgainError         nothing is wrong but the moment: disk full, a search already running    exit 75
     └── RayEndedError     Ray has ended under the command, or could not start
@@ -63,6 +64,10 @@ class SearchFailedError(SearchplatError):
 
 class TrialFailedError(SearchplatError):
     """A trial's own program failed, which says nothing of the other trials."""
+
+
+class PartnerLostError(SearchplatError):
+    """Another of the processes that train one model together was lost: no fault of this one."""
 
 
 class ExhaustedError(SearchplatError):

@@ -28,7 +28,10 @@ class TrialJob:
         assets: Where weights and data come from.
         warm: What this process keeps between trials.
         device: A torch device name, `cpu` or `cuda`.
-        threads: CPU threads that the trial may use.
+        threads: CPU threads that the trial may use, or this process of it.
+        rank: This process's number among those that train the model together, from 0.
+        workers: How many there are, all with the same job but for `rank`; with more than one, the default group of
+            `torch.distributed` connects them. Only methods that say `takes_workers` are given more than one.
     """
 
     number: int | None
@@ -40,11 +43,17 @@ class TrialJob:
     warm: WarmCache
     device: str = "cpu"
     threads: int = 1
+    rank: int = 0
+    workers: int = 1
 
 
 @runtime_checkable
 class Training(Protocol):
-    """A trial in training. The engine calls `restore` once, then `run_epoch` and `save` in turn."""
+    """A trial in training. The engine calls `restore` once, then `run_epoch` and `save` in turn.
+
+    With several workers each of them is driven in step with the others: all restore the same epoch and report the same,
+    of which rank 0's report is taken; only rank 0 writes files.
+    """
 
     @property
     def epoch(self) -> int:
@@ -91,6 +100,9 @@ class Method(Protocol):
 
     An entry point names a class without constructor arguments. Importing its module must not load
     torch: `searchplat check` looks at `Config` only.
+
+    One whose trainings several processes can share, by `TrialJob.rank` and `workers`, with the results of a single
+    process has an attribute `takes_workers`, true; a space with `resources.workers` above 1 is refused for any other.
     """
 
     name: str

@@ -5,7 +5,7 @@ Shape letters: `B` requests, `G` gates (the paper's d), `W` width of the request
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -308,6 +308,13 @@ class CRAMERModel(Recommender):
         """Count the gates of this round only."""
         self._kept_G.zero_()
         self._kept_of = 0
+
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Put together the gates of several workers; see `Recommender.add_counts`."""
+        kept_of = torch.tensor([self._kept_of])
+        add(self._kept_G)
+        add(kept_of)
+        self._kept_of = int(kept_of)
 
     def diagnostics(self) -> dict[str, float]:
         """How the masks of the last evaluation look.

@@ -6,6 +6,7 @@ Shape letters: `S` tokens, `R` tokens whose output is wanted (all, or the read-o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -277,6 +278,15 @@ class DALayer(nn.Module):
     def forget_share(self) -> None:
         """Start counting anew."""
         self._use = None
+
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Put together what several workers counted; see `Recommender.add_counts`."""
+        if self._use is None:
+            return
+        total, causal, tokens = self._use
+        sums_3 = torch.tensor([float(total), float(causal), tokens], dtype=torch.float64)
+        add(sums_3)
+        self._use = (sums_3[0], sums_3[1].long(), int(sums_3[2]))
 
     def _count(self, beta_R2: Tensor) -> None:
         zero = beta_R2.new_zeros(())

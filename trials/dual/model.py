@@ -222,6 +222,11 @@ class DualModel(Recommender):
         for layer in self.dalayers():
             layer.forget_share()
 
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Put together what several workers' routers did; see `Recommender.add_counts`."""
+        for layer in self.dalayers():
+            layer.add_counts(add)
+
     def _tokens(self, histories: Ragged) -> IntArray:
         """Tokens of each history."""
         own_place = 0 if self.sentences.join else 1

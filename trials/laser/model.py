@@ -7,7 +7,7 @@ language model, `L` prefix tokens, `X` suffix tokens, `K` experts.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -168,6 +168,11 @@ class LaserModel(Recommender):
         self._load_K = None
         if not bool(self.memory.encoded):
             self._refresh_items()
+
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Put together the loads of several workers' routers; see `Recommender.add_counts`."""
+        if self._load_K is not None:
+            add(self._load_K)
 
     def after_validation(self, epoch: int, ranks_U: IntArray, metrics: Mapping[str, float]) -> None:
         """Remember the epoch if it is the best of phase 1."""

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,7 +70,7 @@ class InterestModel(Recommender):
         for part in (self.moe, self.short, self.fusion):
             if part is not None:
                 part.apply(_initialise)
-        self._seen: dict[str, list[Tensor]] = {}
+        self._seen: dict[str, tuple[Tensor, Tensor]] = {}  # sums of weights, and of how many
 
     def losses(
         self, logits_RN: Tensor, targets_R: Tensor, z_BLD: Tensor | None, lengths_B: IntArray, users_B: IntArray
@@ -141,16 +141,24 @@ class InterestModel(Recommender):
         """Of the last evaluation: `gate/expert<e>`, mean weight of each expert, 0 where it was not among the chosen;
         `fusion/<branch>`, mean weight of each branch at [MASK]."""
         found: dict[str, float] = {}
-        for kind, parts in self._seen.items():
-            means = torch.cat(parts).mean(0).tolist()
+        for kind, (sums, count) in self._seen.items():
+            means = (sums / count).tolist()
             names = self.branches if kind == "fusion" else [f"expert{e}" for e in range(1, len(means) + 1)]
             found |= {f"{kind}/{name}": mean for name, mean in zip(names, means, strict=True)}
         return found
 
     def note(self, kind: str, weights: Tensor) -> None:
-        """Remember the gates' (`gate`) or the fusion's weights of an evaluation."""
+        """Count the gates' (`gate`) or the fusion's weights of an evaluation."""
         if not self.training:
-            self._seen.setdefault(kind, []).append(weights.detach().float().cpu())
+            sums, count = weights.detach().double().sum(0).cpu(), torch.tensor([len(weights)])
+            before = self._seen.get(kind, (torch.zeros_like(sums), torch.zeros_like(count)))
+            self._seen[kind] = (before[0] + sums, before[1] + count)
+
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Put together what several workers counted; see `Recommender.add_counts`."""
+        for sums, count in self._seen.values():
+            add(sums)
+            add(count)
 
     @property
     def _contrasts(self) -> bool:

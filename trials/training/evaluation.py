@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trials.data.preparing.dataset import IntArray, Queries
+from trials.training.ranks import Ranks
 from trials.training.recommender import Recommender
 
 NO_ITEM = -1
@@ -110,6 +111,31 @@ def rankings(
     finally:
         model.train(was_training)
     return ranks_CU
+
+
+def shared_rankings(
+    ranks: Ranks,
+    model: Recommender,
+    rank_own: Callable[[Queries, IntArray, Sequence[IntArray | None]], IntArray],
+    queries: Queries,
+    targets_U: IntArray,
+    candidates: Sequence[IntArray | None],
+) -> IntArray:
+    """`rankings` by several workers, each of which ranks a run of the queries; the same in all of them.
+
+    Args:
+        rank_own: `rankings` under the model's present weights.
+    """
+    if ranks.alone or len(queries) < ranks.workers:  # a model may count on some query
+        return rank_own(queries, targets_U, candidates)
+    first, stop = ranks.run(len(queries))
+    mine = [None if negatives_UM is None else negatives_UM[first:stop] for negatives_UM in candidates]
+    ranks_CU = torch.zeros((len(candidates), len(queries)), dtype=torch.int64)
+    own_CU = rank_own(queries.rows(first, stop), targets_U[first:stop], mine)
+    ranks_CU[:, first:stop] = torch.from_numpy(np.asarray(own_CU))
+    ranks.add(ranks_CU)
+    model.add_counts(ranks.add)
+    return ranks_CU.numpy()
 
 
 def _rank_all(scores_BN: Tensor, targets_B: IntArray, excluded: Queries | None) -> Tensor:

@@ -1,8 +1,7 @@
 """Final training: the one loop with early stopping, shared among workers, and tested once.
 
-`FinalLoop` is what the platform drives (`searchplat.contract.FinalTraining`). With several workers each takes a
-part of every global batch (`Recommender.share`), and DistributedDataParallel adds up the gradients, so that a
-step is that of one worker with the whole batch; how weights and losses come out the same is told in `share`.
+`FinalLoop` is what the platform drives (`searchplat.contract.FinalTraining`); how several workers train one model is
+told in `ranks`.
 """
 
 from __future__ import annotations
@@ -17,21 +16,18 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-import torch.distributed as dist
-from torch import Tensor, nn
 
 from searchplat.contract import COLD_RANKS, SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit
 from searchplat.errors import InputError
 from trials.data import open_final
-from trials.data.preparing.dataset import IntArray, Queries, SearchData
+from trials.data.preparing.dataset import IntArray, SearchData
 from trials.data.whole_files import replace_bytes
 from trials.training import checkpoints
 from trials.training.cold import is_cold
 from trials.training.config import LoopConfig
 from trials.training.loop import Loop
 from trials.training.method import sampled
-from trials.training.recommender import Losses, Recommender
-from trials.training.seeds import epoch_seed, seed_everything
+from trials.training.recommender import Recommender
 
 RANKS = "ranks.npy"
 WEIGHTS = "model.safetensors"
@@ -56,23 +52,13 @@ class FinalLoop(Loop):
         config = trial.config
         assert isinstance(config, LoopConfig)
         negatives_UM = sampled(config, data, trial.assets)
-        super().__init__(model, data, config, seed=trial.seed, folder=trial.folder, negatives_UM=negatives_UM)
+        super().__init__(
+            model, data, config, seed=trial.seed, folder=trial.folder, negatives_UM=negatives_UM,
+            rank=job.rank, workers=job.workers,
+        )  # fmt: skip
         self._job, self._method = job, method
         self._best_epoch = 0
         self._best_metrics: dict[str, float] = {}
-        self._parallel: nn.Module | None = None
-        if job.workers > 1 and self._trained:
-            if type(model).share is Recommender.share:
-                raise InputError(
-                    f"method {method!r} cannot be trained by {job.workers} workers; promote with --workers 1"
-                )
-            device = self._device()
-            self._parallel = nn.parallel.DistributedDataParallel(
-                _Parts(model),
-                device_ids=[device] if device.type == "cuda" else None,
-                find_unused_parameters=True,  # a part of a batch may lack what a loss needs
-                broadcast_buffers=False,
-            )
 
     @property
     def done(self) -> bool:
@@ -115,7 +101,7 @@ class FinalLoop(Loop):
                 best = checkpoints.Snapshot(self._epoch, self._model_tensors(), {}, {"data": self.data.fingerprint})
                 checkpoints.write(self._best_folder, best)
             super().save()
-        self._meet()
+        self._ranks.meet()
 
     def _more_state(self) -> dict[str, Any]:
         return {"best_epoch": self._best_epoch, "best_metrics": self._best_metrics}
@@ -147,46 +133,8 @@ class FinalLoop(Loop):
             if any(is_cold(name) for name in names):
                 files[COLD_RANKS] = self.cold_ranks(found_CU[0], targets_T)
             self._keep(files)
-        self._meet()
+        self._ranks.meet()
         return Tested(found, found_CU.shape[1], self.folder / RANKS)
-
-    def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
-        """Ranks of targets, each worker's part of the queries put together; see `evaluation.rankings`."""
-        rank, workers = self._job.rank, self._job.workers
-        if workers == 1:
-            return super().rankings(queries, targets_U, candidates)
-        first, stop = len(queries) * rank // workers, len(queries) * (rank + 1) // workers
-        mine = [None if negatives_UM is None else negatives_UM[first:stop] for negatives_UM in candidates]
-        own = super().rankings(queries.rows(first, stop), targets_U[first:stop], mine)
-        ranks_CU = torch.zeros((len(candidates), len(queries)), dtype=torch.int64, device=self._device())
-        ranks_CU[:, first:stop] = torch.from_numpy(np.asarray(own)).to(ranks_CU)
-        dist.all_reduce(ranks_CU)
-        return ranks_CU.cpu().numpy()
-
-    def _seed_epoch(self) -> None:
-        # Other rows, other dropout: equal streams in all workers would drop the same units everywhere.
-        seed_everything(epoch_seed(self.seed, self._epoch) + self._job.rank)
-
-    def _backward(self, batch: Any) -> dict[str, float]:
-        if self._parallel is None:
-            return super()._backward(batch)
-        job = self._job
-        part, weights = self.model.share(batch, job.rank, job.workers)
-        parts: Losses = self._parallel(part)
-        if unknown := parts.keys() - weights.keys():
-            raise ValueError(
-                f"{type(self.model).__name__}.share: every part of the loss needs a weight, {sorted(unknown)} has none"
-            )
-        zero = torch.zeros((), device=self._device())
-        weighted = {name: weight * parts.get(name, zero) for name, weight in weights.items()}
-        values = torch.stack([value.detach().double() for value in weighted.values()])
-        dist.all_reduce(values)
-        total = float(values.sum())
-        if math.isfinite(total):
-            # DistributedDataParallel takes the mean over the workers where the sum is wanted.
-            (job.workers * torch.stack(list(weighted.values())).sum()).backward()  # type: ignore[no-untyped-call]
-        named = {f"train/{name}": float(value) for name, value in zip(weighted, values, strict=True)}
-        return {"train/loss": total, **named}
 
     @property
     def _best_folder(self) -> Path:
@@ -202,7 +150,7 @@ class FinalLoop(Loop):
             # Weights of a later epoch that a crash left there, before the checkpoint that knew of them.
             if int(path.name.partition("-")[2]) > self._best_epoch and self._job.rank == 0:
                 path.rename(path.with_name(f".{path.name}.old"))
-        self._meet()
+        self._ranks.meet()
         snapshot = checkpoints.read_newest(self._best_folder)
         if snapshot is None or snapshot.epoch != self._best_epoch:
             raise InputError(
@@ -235,20 +183,3 @@ class FinalLoop(Loop):
             content = io.BytesIO()
             np.save(content, ranks_U.astype(np.int32))
             replace_bytes(self.folder / name, content.getvalue())
-
-    def _meet(self) -> None:
-        """Wait for the other workers: what rank 0 wrote is there afterwards."""
-        if self._job.workers > 1:
-            dist.barrier()
-
-
-class _Parts(nn.Module):
-    """A model whose `forward` is its loss: what DistributedDataParallel watches."""
-
-    def __init__(self, model: Recommender) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Any) -> dict[str, Tensor]:
-        """Named losses of a part of a batch."""
-        return self.model.loss(batch)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +20,12 @@ from searchplat.contract import COLD, SAMPLED
 from searchplat.errors import InputError, out_of_memory
 from trials.data.preparing.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints, metrics
-from trials.training.accumulation import MOST_PARTS, backward, release
+from trials.training.accumulation import MOST_PARTS, backward
 from trials.training.cold import cold_items, is_cold
 from trials.training.config import LoopConfig
-from trials.training.evaluation import Progress, rankings
+from trials.training.evaluation import Progress, rankings, shared_rankings
+from trials.training.memory import peak_bytes, release
+from trials.training.ranks import Ranks
 from trials.training.recommender import Recommender
 from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
@@ -47,6 +47,13 @@ class Loop:
         folder: Where checkpoints go; one process at a time uses it.
         negatives_UM: `[U, M]` sampled items among which validation targets are ranked besides; None for none.
         progress: Told about every batch of training and evaluation; may be set later.
+        rank, workers: This process's place among those that train the model in step, see `ranks`: each takes a part
+            of every batch and of the evaluation, and rank 0 alone writes checkpoints, which any number of workers
+            takes up. Losses and metrics are those of one process, up to the order of sums; but where anything is
+            drawn within the model, by dropout, every worker draws for its own examples, which is another draw.
+
+    Raises:
+        InputError: If there are several workers and the model cannot share a batch.
     """
 
     def __init__(
@@ -59,6 +66,8 @@ class Loop:
         folder: Path,
         negatives_UM: IntArray | None = None,
         progress: Progress | None = None,
+        rank: int = 0,
+        workers: int = 1,
     ) -> None:
         self.model = model
         self.data = data
@@ -90,6 +99,15 @@ class Loop:
         self._steps = 0
         self._parts = self._eval_parts = 1
         self._metrics: dict[str, float] = {}
+        self._shares = type(model).share is not Recommender.share
+        if workers > 1 and groups and not self._shares:
+            raise InputError(
+                f"{type(model).__name__} cannot be trained by {workers} workers, as it divides no batch (`share`); "
+                "use one: resources.workers=1, or promote --workers 1"
+            )
+        self._ranks = Ranks(rank, workers, self._device())
+        # Built by the same seed, but perhaps on other hardware.
+        self._ranks.take_from_first(self._model_tensors().values())
 
     @property
     def epoch(self) -> int:
@@ -150,7 +168,7 @@ class Loop:
             **{f"valid/{name}": value for name, value in scores.items()},
             "time/train_seconds": trained - started,
             "time/evaluate_seconds": evaluated - trained,
-            "memory/peak_bytes": float(_peak_bytes(device)),
+            "memory/peak_bytes": float(peak_bytes(device)),
             **({"memory/parts": float(self._parts)} if self._parts > 1 else {}),
         }
         return self.metrics
@@ -189,8 +207,12 @@ class Loop:
     def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
         """Ranks `[rankings, U]` of targets under the present weights; see `evaluation.rankings`.
 
-        Queries that do not fit into memory together are scored in batches of half the size.
+        Several workers score a part of the queries each. Queries that do not fit into memory together are scored in
+        batches of half the size.
         """
+        return shared_rankings(self._ranks, self.model, self._own_rankings, queries, targets_U, candidates)
+
+    def _own_rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
         while True:
             batch_size = max(1, self.config.eval_batch_size // self._eval_parts)
             try:
@@ -210,7 +232,9 @@ class Loop:
             release(self._device())
 
     def save(self) -> None:
-        """Write a checkpoint of the present state, durably; see `checkpoints.write`."""
+        """Write a checkpoint of the present state, durably; see `checkpoints.write`. Of several workers rank 0 does."""
+        if self._ranks.rank > 0:
+            return
         state = {
             "steps": self._steps,
             "seed": self.seed,
@@ -230,7 +254,11 @@ class Loop:
 
         Raises:
             InputError: If the checkpoint is of another model, other data or another seed.
+            PartnerLostError: If the workers do not see the same one.
         """
+        return self._ranks.agree(self._restore(), f"the newest checkpoint of {self.folder}")
+
+    def _restore(self) -> int:
         snapshot = checkpoints.read_newest(self.folder)
         if snapshot is None:
             return 0
@@ -269,7 +297,8 @@ class Loop:
 
     def _seed_epoch(self) -> None:
         """Seed everything random of the epoch that begins."""
-        seed_everything(epoch_seed(self.seed, self._epoch))
+        # Other examples, other dropout: equal streams in all workers would drop the same units everywhere.
+        seed_everything(epoch_seed(self.seed, self._epoch) + self._ranks.rank)
 
     def _train(self) -> dict[str, float]:
         """Take one optimiser step a batch; return the mean of every named loss, or the first that is not finite."""
@@ -307,17 +336,20 @@ class Loop:
     def _backward(self, batch: Any) -> dict[str, float]:
         """Add the gradients of one batch; return its losses by metric name.
 
-        A batch that does not fit into memory is taken in two parts, four, and so on, one after the other. Dropout
-        then draws other units than for the whole batch.
+        A batch that does not fit into memory, of any worker, is taken in two parts, four, and so on, one after the
+        other. Dropout then draws other units than for the whole batch.
         """
+        ranks, trained = self._ranks, list(self._trained.values())
         while True:
+            losses: dict[str, float] | None = None
             try:
-                return backward(self.model, batch, self._parts)
+                losses = backward(self.model, batch, self._parts, ranks.rank, ranks.workers)
             except Exception as error:
-                divisible = type(self.model).share is not Recommender.share
-                if not out_of_memory(error) or not divisible or self._parts >= MOST_PARTS:
+                if not out_of_memory(error) or not self._shares or self._parts >= MOST_PARTS:
                     raise
             # Outside of the handler: the error's traceback keeps tensors alive.
+            if ranks.add_gradients(trained, done=losses is not None) and losses is not None:
+                return ranks.add_values(losses)
             self._parts *= 2
             assert self._optimizer is not None
             self._optimizer.zero_grad(set_to_none=True)
@@ -355,14 +387,6 @@ class Loop:
 
     def _device(self) -> torch.device:
         return next((tensor.device for tensor in self._model_tensors().values()), torch.device("cpu"))
-
-
-def _peak_bytes(device: torch.device) -> int:
-    """Largest memory so far: of this epoch on the GPU, else of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
 
 
 def _difference(mine: object, other: object) -> str:

@@ -37,6 +37,8 @@ class RecommenderMethod(ABC):
     """Authors, title, venue, year; empty for a method without one."""
     prepared_by: ClassVar[tuple[str, ...]] = ()
     """Fields with choices of which each needs a `prepare` of its own; see `searchplat.contract.Method.prepare`."""
+    takes_workers: ClassVar[bool] = True
+    """Whether several processes may train one model; false for a method whose model has no `share`."""
     reads_texts: ClassVar[bool] = False
     """Whether it reads what the data says of items, and so cannot do with items that have ids alone."""
     Config: ClassVar[type[LoopConfig]] = LoopConfig
@@ -102,6 +104,7 @@ class RecommenderMethod(ABC):
         """Seed, open the data, build the model, and return it in a loop that is ready to train.
 
         Raises:
+            InputError: If there are several workers and the model cannot share a batch among them.
             TypeError: If `job.config` is not an instance of this method's `Config`.
         """
         from trials.training.loop import Loop
@@ -110,7 +113,10 @@ class RecommenderMethod(ABC):
         config = job.config
         assert isinstance(config, LoopConfig)
         negatives_UM = sampled(config, data, job.assets)
-        return Loop(model, data, config, seed=job.seed, folder=job.folder, negatives_UM=negatives_UM)
+        return Loop(
+            model, data, config, seed=job.seed, folder=job.folder, negatives_UM=negatives_UM,
+            rank=job.rank, workers=job.workers,
+        )  # fmt: skip
 
     def start_final(self, job: FinalJob) -> FinalLoop:
         """The same for final training: early stopping, several workers, one test.

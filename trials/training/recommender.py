@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,13 @@ class Recommender(nn.Module):
             epoch: From 0.
             ranks_U: `[U]` rank of every user's validation item.
             metrics: By name without a prefix, e.g. `mrr`.
+        """
+
+    def add_counts(self, add: Callable[[Tensor], None]) -> None:
+        """Told after a round of `scores` of which several workers did a part each.
+
+        A model that counts in evaluation, for `diagnostics`, passes its sums to `add`, which puts the sums of all
+        workers into them, so that every worker's diagnostics are of all queries.
         """
 
     def diagnostics(self) -> dict[str, float]:
