@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
+from searchplat.engine.cluster.answer import Answer
 from searchplat.engine.cluster.connect import gone
 from searchplat.engine.cluster.host_loss import HostLosses
 from searchplat.engine.cluster.pool import Pool, Worker
@@ -33,8 +34,6 @@ from searchplat.ledger import TrialRecord
 from searchplat.searchers.contract import TrialState
 
 if TYPE_CHECKING:
-    from ray import ObjectRef
-
     from searchplat.engine.worker.order import Order
 
 _LOOK_S = 0.1
@@ -98,8 +97,8 @@ class Loop:
         self._order_of, self._slots, self._on_end, self._on_round = order_of, slots, on_end, on_round
         self._steering = steering
         self._suggestions = Suggestions(plan, shutdown)
-        self._running: dict[ObjectRef, _Running] = {}
-        self._dying: dict[ObjectRef, int] = {}  # trials that were ended by hand, whose processes may still write
+        self._running: dict[Answer, _Running] = {}
+        self._dying: dict[Answer, int] = {}  # trials that were ended by hand, whose processes may still write
         self._deaths: Counter[int] = Counter()
         self._room = 0  # slots that are free
 
@@ -124,9 +123,9 @@ class Loop:
                     return
                 self._bury()
                 losses = HostLosses()
-                for ref in self._answers():
+                for answer in self._answers():
                     with self._shutdown.guarding():
-                        self._hear(ref, losses)
+                        self._hear(answer, losses)
         finally:
             if not gone():
                 self._drop(lambda one: True)
@@ -184,12 +183,12 @@ class Loop:
             patience_s: Seconds that a process may take to start. None where no other trial comes for the idle ones.
         """
         late = time.monotonic() - patience_s
-        for ref, one in list(self._running.items()):
+        for answer, one in list(self._running.items()):
             if one.answered or not one.new or one.since > late:
                 continue
             if (idle := self._pool.idle(one.worker.held)) is None:
                 continue
-            del self._running[ref]
+            del self._running[answer]
             one.worker.kill()
             self._running[idle.greet()] = replace(one, worker=idle, new=False)
 
@@ -206,7 +205,7 @@ class Loop:
 
     def _end_by_hand(self, number: int) -> None:
         """End the process of a trial that has ended, should it have one."""
-        ended = [ref for ref, one in self._running.items() if one.trial == number]
+        ended = [answer for answer, one in self._running.items() if one.trial == number]
         self._drop(lambda one: one.trial == number)
         self._dying |= dict.fromkeys(ended, number)
         self._on_end(self._ledger.trial(number))
@@ -215,28 +214,30 @@ class Loop:
         """Remove once more what processes wrote until they were ended."""
         if not self._dying:
             return
-        gone_, _ = ray.wait(list(self._dying), num_returns=len(self._dying), timeout=within_s)
-        for ref in gone_:
-            self._on_end(self._ledger.trial(self._dying.pop(ref)))
+        refs = [ref for answer in self._dying for ref in answer.refs]
+        ready, _ = ray.wait(refs, num_returns=len(refs), timeout=within_s)
+        for answer in [answer for answer in self._dying if {*answer.refs} <= {*ready}]:
+            self._on_end(self._ledger.trial(self._dying.pop(answer)))
 
     # ------------------------------------------------------------------ hearing
 
-    def _answers(self) -> list[ObjectRef]:
+    def _answers(self) -> list[Answer]:
         """What has been answered, once there is something or a moment has passed."""
         within_s = _SOON_S if self._room and self._suggestions.under_way else _LOOK_S
         if not self._running:
             (self._suggestions.wait if self._suggestions.under_way else time.sleep)(within_s)
             return []
-        open_ = list(self._running)
+        open_ = [ref for answer in self._running for ref in answer.open]
         ready, _ = ray.wait(open_, timeout=within_s)
         if ready:  # all that came by now, not the first alone
             ready, _ = ray.wait(open_, num_returns=len(open_), timeout=0)
-        return list(ready)
+        heard = {*ready}
+        return [answer for answer in self._running if answer.hear(heard)]
 
-    def _hear(self, ref: ObjectRef, losses: HostLosses) -> None:
-        one = self._running.pop(ref)
+    def _hear(self, answer: Answer, losses: HostLosses) -> None:
+        one = self._running.pop(answer)
         try:
-            said: str | None = ray.get(ref)
+            said = answer.said()
         except RayError as error:
             self._lost(one, error, losses)
             return
@@ -283,9 +284,9 @@ class Loop:
 
     def _drop(self, which: Callable[[_Running], bool]) -> list[int]:
         """End processes under trials, whose numbers are returned; the ledger has these as before."""
-        dropped = [(ref, one) for ref, one in self._running.items() if which(one)]
-        for ref, one in dropped:
-            del self._running[ref]
+        dropped = [(answer, one) for answer, one in self._running.items() if which(one)]
+        for answer, one in dropped:
+            del self._running[answer]
             one.worker.kill()
         return [one.trial for _, one in dropped]
 

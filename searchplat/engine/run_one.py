@@ -1,4 +1,4 @@
-"""Trains one configuration in this process, without Ray: for debugging and notebooks."""
+"""Trains one configuration without Ray, in this process and what workers it has: for debugging and notebooks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest, WarmCache
+from searchplat.contract import DataRequest
+from searchplat.engine.lockstep import in_lockstep
 from searchplat.engine.plan import full_config
 from searchplat.engine.prepare import data_warnings
 from searchplat.engine.seeds import trial_seed
 from searchplat.engine.worker.order import Message, Order
-from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import load_method
 from searchplat.paths import writable_folder
@@ -70,11 +70,11 @@ def run_one(
             seed=trial_seed(spec, stage, 0) if seed is None else seed,
             folder=str(folder or temporary),
             threads=max(1, int(spec.resources.cpu)),
+            workers=spec.resources.workers,
         )
-        work = TrialRun(order, WarmCache())
         reports: list[dict[str, float]] = []
         told = 0
-        try:
+        with in_lockstep(order) as work:
             while True:
                 message: Message = work.step()
                 if message.kind == "later":
@@ -93,5 +93,3 @@ def run_one(
                     raise SearchFailedError(said)
                 if message.epoch >= message.epochs:
                     return reports
-        finally:
-            work.close()

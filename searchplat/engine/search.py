@@ -347,6 +347,7 @@ class _Run:
             gpu_fraction=share.gpu_fraction,
             request=share.request,
             storage=None if self._storage is None else self._storage.child("trials", f"{trial.number:05d}").uri,
+            workers=self._spec.resources.workers,
         )
 
     def _ended(self, trial: TrialRecord) -> None:

@@ -28,6 +28,7 @@ from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
 from searchplat.spec.space import Constraint, Domain, Space
 from searchplat.spec.stages import build_stages
+from searchplat.spec.workers import check_workers
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     _check_scheduling(root, stages, len(objectives), problems)
     controls = build_controls(root, read, axes, stages, problems)
     promotion = _promotion(root, read, binding, problems)
+    check_workers(root, read, problems)
     names = (*axes, *binding.config.model_fields) if binding is not None else ()
     constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
     check_points(root, stages, axes, fixed, problems)
@@ -224,4 +226,5 @@ def _resources(fields: Mapping[str, Any]) -> Resources:
         timeout_s=fields.get("timeout_s"),
         cpu_auto=auto,
         probe_s=fields.get("probe_s"),
+        workers=fields.get("workers", 1),
     )

@@ -204,6 +204,9 @@ RESOURCES = Fields(
         "gpu": Field(
             Number(low=0, words=("auto",)), "GPUs of a trial, or auto (default): a measured share where there is one"
         ),
+        "workers": Field(
+            _COUNT, "processes that train a trial together, each with so many CPU cores and GPUs; default 1"
+        ),
         "concurrent": Field(_COUNT, "trials at once; by default as many as fit"),
         "timeout_s": Field(Number(above=0), "seconds of silence after which a trial is stopped; by default none"),
         "probe_s": Field(

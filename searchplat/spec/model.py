@@ -152,7 +152,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Resources:
-    """`resources:` of one trial.
+    """`resources:` of one trial, or of each of the processes that train it together.
 
     Args:
         cpu: Cores; under `cpu_auto` those of what is not measured, such as controls and final trainings.
@@ -161,6 +161,7 @@ class Resources:
         timeout_s: Seconds of silence after which a trial is stopped.
         cpu_auto: Whether cores are shared out by measuring.
         probe_s: Seconds that measuring may take a stage; None for a twentieth of the stage's expected time.
+        workers: Processes that train a trial together, >= 1; `cpu` and `gpu` are of each, `concurrent` counts trials.
     """
 
     cpu: float = 1
@@ -169,6 +170,7 @@ class Resources:
     timeout_s: float | None = None
     cpu_auto: bool = False
     probe_s: float | None = None
+    workers: int = 1
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from searchplat.engine.plan import full_config
 from searchplat.engine.prepare import needs_of
 from searchplat.engine.seeds import trial_seed
 from searchplat.engine.worker.environment import quiet_environment
-from searchplat.errors import SearchFailedError
+from searchplat.errors import InputError, SearchFailedError
 from searchplat.firewall import seal, sealed
 from searchplat.methods import allow_imports, imports_allowed, load_method
 from searchplat.spec import SearchSpec
@@ -52,9 +52,14 @@ def trainable(
             to another; by default that of `searchplat run`.
 
     Raises:
-        InputError: If there is no such space, something in it breaks a rule, or data or weights cannot be had.
+        InputError: If there is no such space, something in it breaks a rule, its trials are to have several workers, or
+            data or weights cannot be had.
     """
     spec = spec_of(space, scale)
+    if spec.resources.workers > 1:
+        raise InputError(
+            f"resources.workers: a trial of Tune's is one process here, got {spec.resources.workers}; remove workers"
+        )
     # Tune searches everything at once.
     together = replace(spec.stages[-1], over=spec.space.names, start_from=None)
     spec = replace(spec, stages=(together,), controls=())

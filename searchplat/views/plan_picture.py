@@ -173,6 +173,9 @@ def _facts(spec: SearchSpec, estimate: Cost) -> list[tuple[str, str]]:
     cpu = "a measured share of the cores" if resources.cpu_auto else f"{resources.cpu:g} CPU"
     gpu = "a measured share of a GPU where there is one" if resources.gpu is None else f"{resources.gpu:g} GPU"
     within = "" if resources.probe_s is None else f", measured within {text.duration(resources.probe_s)}"
+    if resources.workers > 1:
+        cpu = f"{resources.workers} workers of {cpu}"
+        gpu = "a GPU each where there are any" if resources.gpu is None else f"{resources.gpu:g} GPU each"
     most = f", at most {resources.concurrent} at once" if resources.concurrent else ""
     trials = text.plural(estimate.trials, "trial")
     weight = f", as much as {estimate.user_epochs:.4g} epochs on all users"

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -185,7 +185,8 @@ class _Total:
 
     def __init__(self) -> None:
         self._seen: dict[str, float] = {}
-        self._until = 0.0
+        self._until = self._hosts_until = 0.0
+        self._hosts: list[dict[str, float]] = []
 
     def now(self) -> dict[str, float]:
         """As it was at most a quarter of a second ago."""
@@ -194,9 +195,16 @@ class _Total:
             self._until = time.monotonic() + _REMEMBERED_S
         return self._seen
 
+    def hosts(self) -> list[dict[str, float]]:
+        """What each machine has, as it was at most a quarter of a second ago."""
+        if time.monotonic() > self._hosts_until:
+            self._hosts = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            self._hosts_until = time.monotonic() + _REMEMBERED_S
+        return self._hosts
+
     def forget(self) -> None:
         """Another cluster, perhaps."""
-        self._until = 0.0
+        self._until = self._hosts_until = 0.0
 
 
 _total = _Total()
@@ -211,29 +219,38 @@ def all_counted() -> bool:
 
 
 def slots(resources: Resources) -> int:
-    """Trials that may run at once on the cluster's machines as they are now."""
-    if resources.concurrent is not None:
-        return max(1, min(resources.concurrent, fitting(resources)))
-    return fitting(resources)
+    """Trials that may run at once on the cluster's machines as they are now; see `fitting`."""
+    return fitting(resources) if resources.concurrent is None else min(resources.concurrent, fitting(resources))
 
 
 def at_once(resources: Resources) -> float:
     """Trials that may at most run at once, as far as is known before shares are measured."""
-    fitting = float(ray.cluster_resources().get("CPU", 0)) / (resources.cpu or 1.0)
+    fitting = float(ray.cluster_resources().get("CPU", 0)) / (resources.workers * (resources.cpu or 1.0))
     return fitting if resources.concurrent is None else min(resources.concurrent, fitting)
 
 
 def gpu_share(resources: Resources) -> float:
-    """GPUs a trial: what the space says; under `auto` one where the cluster has any, else none."""
+    """GPUs a trial, or a worker of it: what the space says; under `auto` one where the cluster has any, else none."""
     if resources.gpu is not None:
         return resources.gpu
     return 1.0 if _total.now().get("GPU", 0) >= 1 else 0.0
 
 
 def fitting(resources: Resources) -> int:
-    """Trials that fit on the cluster's machines as they are now, whatever `concurrent` says; at least 1."""
+    """Trials that fit on the cluster's machines as they are now, whatever `concurrent` says.
+
+    At least 1, except of trials of several workers, which start together or not at all.
+    """
+    if resources.workers > 1:
+        return sum(_workers_on(host, resources) for host in _total.hosts()) // resources.workers
     total = _total.now()
     by_cpu = total.get("CPU", 0) / resources.cpu if resources.cpu else float("inf")
     share = gpu_share(resources)
     by_gpu = total.get("GPU", 0) / share if share else float("inf")
     return max(1, int(min(by_cpu, by_gpu) + 1e-9))
+
+
+def _workers_on(host: Mapping[str, float], resources: Resources) -> int:
+    """Workers of trials for which a machine has room."""
+    takes = {"CPU": resources.cpu, "GPU": gpu_share(resources)}
+    return int(min(host.get(name, 0.0) / amount for name, amount in takes.items() if amount) + 1e-9)

@@ -18,10 +18,10 @@ from searchplat.engine.cluster.connect import gpu_share
 from searchplat.spec.model import Resources
 
 Shape = tuple[tuple[str, float], ...]
-"""What one trial takes, by Ray's names: `(("CPU", 1.0), ("GPU", 0.5))`."""
+"""What one trial, or one worker of it, takes, by Ray's names: `(("CPU", 1.0), ("GPU", 0.5))`."""
 
 Wanted = Counter[Shape]
-"""Trials that there is to be room for at once, by what they take."""
+"""Trials, or workers of them, that there is to be room for at once, by what they take."""
 
 _MOST = 1000
 """Trials that a search wants room for at most: Ray's autoscaler places one after the other."""
@@ -33,9 +33,9 @@ _AGAIN_S = 60.0
 
 
 def shape_of(resources: Resources) -> Shape:
-    """What a trial of these resources takes; memory is left out, as not every cluster says what its hosts have.
+    """What a trial of these resources, or a worker of it, takes.
 
-    `auto` is what there is now.
+    Memory is left out, as not every cluster says what its hosts have. `auto` is what there is now.
     """
     takes = (("CPU", resources.cpu), ("GPU", gpu_share(resources)))
     return tuple((name, float(amount)) for name, amount in takes if amount > 0)
@@ -72,16 +72,22 @@ class Wish:
             shape = shape_of(self._resources)
         if self.takes is None and (self._resources.cpu_auto or self._resources.gpu is None):
             trials = min(1, trials)
-        return Counter({shape: trials}) if shape and trials > 0 else Counter()
+        workers = self._resources.workers
+        return Counter({shape: min(trials, _MOST // workers) * workers}) if shape and trials > 0 else Counter()
+
+    def trials(self) -> int:
+        """How many trials there is to be room for now."""
+        return self.now().total() // self._resources.workers
 
     def words(self) -> str:
         """What is waited for, for people."""
         gpu = self._resources.gpu
         gpus = " and, if there can be one, a GPU" if gpu is None else f" and {gpu:g} GPU" if gpu else ""
-        trials = self.now().total()
+        trials, workers = self.trials(), self._resources.workers
+        each = "each of" if workers == 1 else f"each of {workers} workers of"
         return (
             f"waiting for the cluster to grow: room for {trials} trial{'' if trials == 1 else 's'} wanted, "
-            f"each of {self._resources.cpu:g} CPU{gpus}; `ray status` says what comes"
+            f"{each} {self._resources.cpu:g} CPU{gpus}; `ray status` says what comes"
         )
 
 

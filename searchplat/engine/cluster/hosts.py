@@ -66,7 +66,17 @@ class OwnRay:
         """From now on it is known what a trial takes that begins now."""
 
     def slots(self, resources: Resources) -> int:
-        """Trials of these resources that may run at once now."""
+        """Trials of these resources that may run at once now.
+
+        Raises:
+            InputError: If the workers of a single one do not fit.
+        """
+        if not fitting(resources):
+            raise InputError(
+                f"resources.workers: the {resources.workers} workers of a trial, each of {resources.cpu:g} CPU and "
+                f"{gpu_share(resources):g} GPU, must fit on this machine, which has less; ask for fewer, or connect to "
+                "a cluster with --address"
+            )
         return slots(resources)
 
     def tell_news(self) -> None:
@@ -130,7 +140,7 @@ class Cluster(OwnRay):
             self._look()
             self._news = []
             if wish is not None:
-                wish.waiting = not self._stewards
+                wish.waiting = not (self._stewards and fitting(resources))
             # From now on: a host on which nothing of ours lives may be let go again before it gets work.
             watch.start()
             with FairShare(lambda: self._usable(left), Counter if wish is None else wish.now) as share:
@@ -159,7 +169,7 @@ class Cluster(OwnRay):
         if self._wish is None:
             return
         self._wish.takes = takes
-        wanted, fit = self._wish.now().total(), slots(takes())
+        wanted, fit = self._wish.trials(), slots(takes())
         if wanted > fit:
             self._news.append(
                 f"the cluster is asked for room for {wanted} trials at once; so far there is room for {fit}"
@@ -180,11 +190,11 @@ class Cluster(OwnRay):
         if self._share is None:
             return 0.0
         at_once = min(left(), self._resources.concurrent or math.inf)
-        return min(1.0, at_once / fitting(self._resources))
+        return min(1.0, at_once / max(1, fitting(self._resources)))
 
     def _wait(self, wish: Wish) -> None:
         """Until a host with room for a trial has come, or the search is to end."""
-        while not (self._stewards and all_counted()) and not wish.stopping():
+        while not (self._stewards and all_counted() and fitting(self._resources)) and not wish.stopping():
             time.sleep(_LOOK_EVERY_S)
         wish.waiting = False
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from searchplat.contract import WarmCache
+from searchplat.engine.cluster.answer import Answer
 from searchplat.engine.cluster.host_check import HostRequirements, enter, unfit_here
 from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.process_group import Meeting, join, open_store
 from searchplat.engine.worker.trial_run import TrialRun, failure
 from searchplat.firewall import seal
 from searchplat.methods import allow_imports
@@ -21,6 +25,8 @@ from searchplat.methods import allow_imports
 if TYPE_CHECKING:
     from ray import ObjectRef
     from ray.actor import ActorHandle
+
+_BUNDLE = {"cpu": "CPU", "gpu": "GPU", "memory": "memory"}
 
 Held = tuple[tuple[str, float], ...]
 """What a process holds of the cluster while it lives."""
@@ -32,9 +38,10 @@ class Trial:
     Args:
         name: What Ray's dashboard and logs call it.
         requirements: What its host must fulfil; None on a Ray of our own.
+        rank, workers: Its number among those that train a trial together, and how many there are.
     """
 
-    def __init__(self, name: str, requirements: HostRequirements | None) -> None:
+    def __init__(self, name: str, requirements: HostRequirements | None, rank: int = 0, workers: int = 1) -> None:
         if requirements is not None:
             enter()
         seal()
@@ -42,6 +49,8 @@ class Trial:
         self._folder = tempfile.TemporaryDirectory(prefix="searchplat-")
         os.chdir(self._folder.name)
         self._name, self._requirements = name, requirements
+        self._rank, self._workers = rank, workers
+        self._store: Any = None
         self._warm = WarmCache()
         self._work: TrialRun | None = None
         self._unfit: str | None = None
@@ -52,6 +61,28 @@ class Trial:
 
     def greet(self) -> None:
         """Answered as soon as the process has started."""
+
+    def meet(self) -> Meeting:
+        """Where the processes of a trial meet, which is at rank 0."""
+        host = "127.0.0.1" if self._requirements is None else ray.util.get_node_ip_address()
+        self._store, port = open_store(host, self._workers)
+        return host, port
+
+    def join(self, meeting: Meeting, gpu: bool) -> str | None:
+        """Answered as soon as all processes of a trial have met: None, or a `Message` as JSON if they cannot."""
+        try:
+            join(meeting, self._rank, self._workers, gpu=gpu, store=self._store)
+        except Exception as error:
+            where = "{}:{}".format(*meeting)
+            said = f"the workers of a trial cannot meet at {where}: {error}; its machines must reach each other"
+            return Message("later", cause=said).to_json()
+        return None
+
+    def leave(self) -> None:
+        """Leave nothing on this machine: the process is about to be ended."""
+        self.close()
+        os.chdir(tempfile.gettempdir())
+        self._folder.cleanup()
 
     def train(self, order: str | None) -> str:
         """One epoch; of another trial, keeping what is warm, if an order is given.
@@ -87,47 +118,70 @@ class Trial:
         if order.allow_import:
             allow_imports()
         self.close()
-        self._work = TrialRun(order, self._warm)
+        self._work = TrialRun(order, self._warm, self._rank)
         self._unfit = None if self._requirements is None else unfit_here(self._requirements, order)
 
 
 class Worker:
-    """The driver's hold on a trial's process.
+    """The driver's hold on a trial's process, or on the processes that train one trial after another together.
 
     Args:
-        actor: The handle of a `Trial`.
-        held: What it holds of the cluster.
+        actors: The handles of `Trial`s, by rank.
+        held: What they hold of the cluster.
+        placement: The placement group of several.
     """
 
-    def __init__(self, actor: ActorHandle, held: Held) -> None:
-        self._actor, self.held = actor, held
+    def __init__(self, actors: Sequence[ActorHandle], held: Held, placement: PlacementGroup | None = None) -> None:
+        self._actors, self.held, self.placement = list(actors), held, placement
+        self._gpu = dict(held).get("gpu", 0.0) > 0
+        self._met = len(actors) == 1
+        self._last: Answer | None = None
 
-    def greet(self) -> ObjectRef:
-        """An answer, None, that comes once the process has started."""
-        return self._actor.greet.remote()
+    @property
+    def whole(self) -> bool:
+        """Whether it may take another trial: processes of which one failed may be waiting for it still."""
+        return len(self._actors) == 1 or self._last is None or self._last.unanimous
 
-    def train(self, order: Order | None) -> ObjectRef:
+    def greet(self) -> Answer:
+        """An answer, None, that comes once the processes have started, and several have met."""
+        if self._met:
+            return Answer([actor.greet.remote() for actor in self._actors])
+        self._met = True
+        meeting = self._actors[0].meet.remote()  # Ray passes it on once it is known
+        return Answer([actor.join.remote(meeting, self._gpu) for actor in self._actors])
+
+    def train(self, order: Order | None) -> Answer:
         """The message of one epoch, as JSON; see `Trial.train`."""
-        return self._actor.train.remote(None if order is None else order.to_json())
+        text = None if order is None else order.to_json()
+        self._last = Answer([actor.train.remote(text) for actor in self._actors])
+        return self._last
 
     def close(self) -> None:
         """Have it end what its trial started, and forget the trial."""
-        self._actor.close.remote()
+        for actor in self._actors:
+            actor.close.remote()
 
-    def end(self) -> ObjectRef:
-        """End the process in good order: Ray ends it when what was asked of it is done and nobody holds it.
+    def end(self) -> list[ObjectRef]:
+        """End the processes in good order: Ray ends one when what was asked of it is done and nobody holds it.
 
         Returns:
-            An answer that comes once it has nothing more of a trial on its machine.
+            Answers that come once they have nothing more of a trial on their machines; only then may a placement group
+            be removed, which ends them at once.
         """
-        closed = self._actor.close.remote()
-        self._actor = None
+        if self.placement is None:
+            closed = [actor.close.remote() for actor in self._actors]
+        else:
+            closed = [actor.leave.remote() for actor in self._actors]
+        self._actors.clear()
         return closed
 
     def kill(self) -> None:
-        """End the process now, whatever it is doing."""
-        ray.kill(self._actor)
-        self._actor = None
+        """End the processes now, whatever they are doing."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors.clear()
+        if self.placement is not None:
+            remove_placement_group(self.placement)
 
 
 class Pool:
@@ -143,6 +197,7 @@ class Pool:
         self._start = start or self._actor
         self._idle: dict[Held, list[Worker]] = defaultdict(list)
         self._class: Any = None  # Ray keeps every one that it is given
+        self._leaving: list[tuple[list[ObjectRef], PlacementGroup]] = []
 
     def take(self, order: Order) -> tuple[Worker, bool]:
         """A process for a trial, and whether it is a new one.
@@ -150,11 +205,11 @@ class Pool:
         Nothing is kept from a trial that waits: where no idle process holds what it is to hold, those that hold
         something else end, as stages may differ in what their trials take.
         """
-        held = tuple(sorted(order.request.items()))
+        held = held_by(order)
         if (worker := self.idle(held)) is not None:
             return worker, False
         self.keep(0)
-        return Worker(self._start(order), held), True
+        return (Worker([self._start(order)], held) if order.workers == 1 else self._group(order)), True
 
     def idle(self, held: Held) -> Worker | None:
         """An idle process that holds just this, no longer the pool's; None if there is none."""
@@ -162,25 +217,64 @@ class Pool:
 
     def give_back(self, worker: Worker) -> None:
         """Its trial has ended, or gives way: it may take another."""
-        self._idle[worker.held].append(worker)
+        if worker.whole:
+            self._idle[worker.held].append(worker)
+        else:
+            worker.kill()
 
     def keep(self, most: int) -> None:
         """End idle processes beyond so many; what they held is free then for other programs on the cluster."""
+        self._clear_places()
         idle = [worker for workers in self._idle.values() for worker in workers]
         for worker in idle[: max(0, len(idle) - most)]:
             self._idle[worker.held].remove(worker)
-            worker.end()
+            self._dismiss(worker)
 
     def end(self, within_s: float) -> None:
         """End all idle processes, and wait for them to leave nothing behind."""
-        idle = [worker.end() for workers in self._idle.values() for worker in workers]
+        idle = [ref for workers in self._idle.values() for worker in workers for ref in self._dismiss(worker)]
         self._idle.clear()
         if idle and within_s:
             ray.wait(idle, num_returns=len(idle), timeout=within_s)
+        for _, placement in self._leaving:
+            remove_placement_group(placement)
+        self._leaving.clear()
+
+    def _dismiss(self, worker: Worker) -> list[ObjectRef]:
+        closed = worker.end()
+        if worker.placement is not None:
+            self._leaving.append((closed, worker.placement))
+        return closed
+
+    def _clear_places(self) -> None:
+        """Give back the places of those who have left."""
+        for closed, placement in list(self._leaving):
+            if len(ray.wait(closed, num_returns=len(closed), timeout=0)[0]) == len(closed):
+                remove_placement_group(placement)
+                self._leaving.remove((closed, placement))
 
     def _actor(self, order: Order) -> ActorHandle:
         self._class = self._class or ray.remote(Trial)
         return self._class.options(**options_of(order)).remote(name_of(order), self._requirements)
+
+    def _group(self, order: Order) -> Worker:
+        """Processes that train trials together. Ray gives them room for all or none, on as few hosts as it can."""
+        self._class = self._class or ray.remote(Trial)
+        name, count = name_of(order), order.workers
+        bundle = {_BUNDLE[what]: amount for what, amount in order.request.items() if amount}
+        placement = placement_group([bundle] * count, strategy="PACK", name=name)
+        actors = [
+            self._class.options(
+                **options_of(order), scheduling_strategy=PlacementGroupSchedulingStrategy(placement, rank)
+            ).remote(f"{name}, worker {rank} of {count}", self._requirements, rank, count)
+            for rank in range(count)
+        ]
+        return Worker(actors, held_by(order), placement)
+
+
+def held_by(order: Order) -> Held:
+    """What the processes of a trial hold."""
+    return tuple(sorted({**order.request, **({"workers": float(order.workers)} if order.workers > 1 else {})}.items()))
 
 
 def options_of(order: Order) -> dict[str, float]:

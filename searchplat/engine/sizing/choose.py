@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,13 @@ def said(ledger: Ledger) -> str | None:
 
 
 def for_promotion(ledger: Ledger, spec: SearchSpec) -> Resources:
-    """A promotion's resources: under `cpu: auto` the cores that were measured for the last stage's trials."""
+    """What a process of a promotion takes: under `cpu: auto` the cores measured for the last stage's trials.
+
+    How many train a model together is the promotion's to say.
+    """
     choice = recorded(ledger).get(spec.stages[-1].name)
-    return choice.share.of(spec.resources, gpu=False) if spec.resources.cpu_auto and choice else spec.resources
+    one = replace(spec.resources, workers=1)
+    return choice.share.of(one, gpu=False) if one.cpu_auto and choice else one
 
 
 class Allocations:
@@ -88,9 +93,9 @@ class Allocations:
 
     @property
     def gpus(self) -> Mapping[str, float]:
-        """Of a GPU that a trial takes, by stage, that of controls under their stage's name."""
+        """GPUs that a trial takes, all its workers together, by stage, that of controls under their stage's name."""
         names = (CONTROLS, *(stage.name for stage in self._spec.stages))
-        return {name: self._share(name).gpu for name in names}
+        return {name: self._share(name).gpu * self._spec.resources.workers for name in names}
 
     def _share(self, stage: str) -> Allocation:
         return self._of.get(stage, self._usual)
@@ -102,8 +107,8 @@ class Allocations:
         resources = self._spec.resources
         on_gpu = resources.gpu is None and self._usual.gpu > 0
         where = machine(on_gpu or bool(resources.gpu)) if on_gpu or resources.cpu_auto else None
-        # What a program takes, in a process of its own, is not seen from here.
-        if where is None or isinstance(load_method(self._spec.method), ProgramMethod):
+        # What a program takes, in a process of its own, is not seen from here; and workers have a GPU each.
+        if where is None or resources.workers > 1 or isinstance(load_method(self._spec.method), ProgramMethod):
             self._of = {}  # also where an earlier run had asked for measuring
             return
         keys: dict[str, list[StageSpec]] = {}

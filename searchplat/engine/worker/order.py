@@ -26,10 +26,11 @@ class Order:
         folder: Its checkpoints; with a storage only what they are called, for they are written elsewhere.
         gpu: Whether it was given a share of a GPU.
         gpu_fraction: Of the GPU's memory that its process may allocate; None for no bound.
-        request: What Ray sets aside for it: `cpu`, `gpu`, `memory`.
+        request: What Ray sets aside for it, or for each of its processes: `cpu`, `gpu`, `memory`.
         timeout_s: Seconds that one epoch may take; None for no limit.
         allow_import: Whether the method may be named `module:attribute`; by default as in the process that orders.
         storage: Where its checkpoints are kept, an address for `Storage.of`; None for `folder` itself.
+        workers: Processes that train it together, >= 1.
     """
 
     number: int | None
@@ -48,6 +49,7 @@ class Order:
     gpu_fraction: float | None = None
     request: dict[str, float] = field(default_factory=dict)
     storage: str | None = None
+    workers: int = 1
 
     def to_json(self) -> str:
         """Text that `from_json` reads."""
@@ -68,11 +70,12 @@ class Order:
         """A folder of this machine that is kept in the storage; None without a storage."""
         return None if self.storage is None else SyncedFolder(Storage.of(self.storage))
 
-    def job(self, warm: WarmCache, device: str | None = None) -> TrialJob:
+    def job(self, warm: WarmCache, device: str | None = None, rank: int = 0) -> TrialJob:
         """What the method gets.
 
         Args:
             device: A torch device name; by default that of `gpu`.
+            rank: Which of its processes asks.
         """
         return TrialJob(
             number=self.number,
@@ -84,6 +87,8 @@ class Order:
             warm=warm,
             device=device or ("cuda" if self.gpu else "cpu"),
             threads=self.threads,
+            rank=rank,
+            workers=self.workers,
         )
 
 
@@ -95,7 +100,7 @@ class Message:
         kind: `report`; or how the trial ended: `infeasible`, `timeout`, `failed` (its own program, which others need
             not), `bug`; or `later`: it cannot go on now,
             for its disk, its storage or its host, and has not ended; or `input`: what it was given is wrong, and
-            whoever hears it decides whether for this trial alone.
+            whoever hears it decides whether for this trial alone; or `apart`: another of its processes was lost.
         epoch: Epochs completed.
         epochs: Epochs in all.
         metrics: Of the last epoch; may be non-finite.

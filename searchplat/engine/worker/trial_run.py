@@ -15,8 +15,8 @@ from pathlib import Path
 from searchplat.contract import ClosingTraining, Training, WarmCache
 from searchplat.engine.worker.memory import hold_to
 from searchplat.engine.worker.order import Message, Order
-from searchplat.engine.worker.watchdog import TIMEOUT_TRACE, Watchdog
-from searchplat.errors import InputError, TrialFailedError, TryAgainError, disk_full, out_of_memory
+from searchplat.engine.worker.watchdog import Watchdog, trace_of
+from searchplat.errors import InputError, PartnerLostError, TrialFailedError, TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 from searchplat.redaction import redact
@@ -28,12 +28,13 @@ class TrialRun:
     Args:
         order: What to do.
         warm: What this process keeps between trials.
+        rank: Of this process among those that train the trial together, from 0; they are driven in step.
     """
 
-    def __init__(self, order: Order, warm: WarmCache) -> None:
+    def __init__(self, order: Order, warm: WarmCache, rank: int = 0) -> None:
         self._synced = order.synced_folder()
         self._order = order if self._synced is None else replace(order, folder=str(self._synced.folder))
-        self._warm = warm
+        self._warm, self._rank = warm, rank
         self._training: Training | None = None
 
     def step(self) -> Message:
@@ -42,19 +43,23 @@ class TrialRun:
         A checkpoint is saved before its epoch is reported, and holds the epoch's metrics: whoever takes the
         trial up after a crash reports them again, and the ledger knows whether it had them.
         """
-        trace = Path(self._order.folder) / TIMEOUT_TRACE
-        synced = self._synced
+        traces = [Path(self._order.folder) / trace_of(rank) for rank in range(self._order.workers)]
+        trace, synced = traces[self._rank], self._synced
         try:
-            if synced is not None and self._training is None:
-                synced.download()
-                synced.timeout(trace)
-            if trace.exists() and trace.stat().st_size:
-                stacks = trace.read_text(errors="replace")[-4000:]
-                return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
+            if self._training is None:
+                if synced is not None:
+                    synced.download()
+                    for one in traces:
+                        synced.timeout(one)
+                for one in traces:
+                    if one.exists() and one.stat().st_size:
+                        stacks = one.read_text(errors="replace")[-4000:]
+                        return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
             tell = None if synced is None else synced.tell_timeout
             with sealed(), Watchdog(trace, self._order.timeout_s, tell):
                 message = self._step()
-            if synced is not None:  # not by the watchdog's clock: a slow network is no hanging trial
+            # Not by the watchdog's clock: a slow network is no hanging trial.
+            if synced is not None and self._rank == 0:
                 synced.upload(message.epoch)
             return message
         except Exception as error:  # every failure is sorted here, so that the worker stays warm
@@ -88,7 +93,7 @@ class TrialRun:
     def _start(self) -> Training:
         if self._order.gpu_fraction is not None:
             hold_to(self._order.gpu_fraction)
-        return load_method(self._order.method).start(self._order.job(self._warm))
+        return load_method(self._order.method).start(self._order.job(self._warm, rank=self._rank))
 
     def _epoch(self, training: Training, more: dict[str, float]) -> Message:
         metrics = {**training.run_epoch(), **more}
@@ -104,6 +109,8 @@ def failure(error: Exception) -> Message:
     """What a trial's process says of an error; secrets are cut out of it here, before anything leaves the process."""
     if out_of_memory(error):
         return Message("infeasible", cause=redact(f"out of memory: {error}"))
+    if isinstance(error, PartnerLostError):
+        return Message("apart", cause=redact(str(error)))
     if isinstance(error, TryAgainError):
         return Message("later", cause=str(error))
     if isinstance(error, InputError):

@@ -16,6 +16,11 @@ TIMEOUT_TRACE = "timeout.txt"
 _TELL_S = 30.0
 
 
+def trace_of(rank: int) -> str:
+    """The same for each of several processes that train a trial together."""
+    return TIMEOUT_TRACE if rank == 0 else f"timeout-{rank}.txt"
+
+
 class Watchdog:
     """Ends the process if the block takes too long: a C thread, so that a busy loop in C cannot hold it off.
 

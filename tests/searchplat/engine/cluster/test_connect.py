@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import pytest
 
 from searchplat.engine.cluster import connect
 from searchplat.errors import TryAgainError
+from searchplat.spec.model import Resources
 
 
 def listener() -> tuple[socket.socket, int]:
@@ -34,3 +36,19 @@ def test_without_a_port_for_the_dashboard_ray_is_not_started(monkeypatch: pytest
         connect._check_dashboard_port()
     held.close()
     connect._check_dashboard_port()
+
+
+def test_trials_of_several_workers_fit_as_whole_ones_on_whole_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = [{"CPU": 3.0, "GPU": 2.0}, {"CPU": 3.0}, {"CPU": 5.0, "GPU": 1.0}]
+    monkeypatch.setattr(connect._total, "hosts", lambda: hosts)
+
+    def fit(**takes: Any) -> int:
+        return connect.fitting(Resources(**takes))
+
+    assert fit(cpu=2, gpu=0, workers=2) == 2  # 1 + 1 + 2 workers
+    assert fit(cpu=2, gpu=0, workers=3) == 1
+    assert fit(cpu=2, gpu=0, workers=5) == 0
+    assert fit(cpu=1, gpu=1, workers=3) == 1
+    assert fit(cpu=1, gpu=1, workers=4) == 0
+    assert connect.slots(Resources(cpu=1, gpu=0, workers=2, concurrent=3)) == 3
+    assert connect.slots(Resources(cpu=2, gpu=0, workers=2, concurrent=3)) == 2

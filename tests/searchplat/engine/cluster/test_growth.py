@@ -161,3 +161,11 @@ def test_what_stands_is_asked_for_again_after_a_while(clock: Clock) -> None:
 def test_a_trial_without_a_gpu_takes_cores_alone() -> None:
     assert shape_of(Resources(cpu=2, gpu=0)) == (("CPU", 2.0),)
     assert shape_of(Resources(cpu=1, gpu=0.25)) == (("CPU", 1.0), ("GPU", 0.25))
+
+
+def test_room_is_wanted_for_all_workers_of_a_trial() -> None:
+    several = wish(7, Resources(cpu=1, gpu=0, workers=3))
+    assert several.now() == {CPU: 21}
+    assert several.trials() == 7
+    assert "room for 7 trials wanted, each of 3 workers of 1 CPU;" in several.words()
+    assert wish(10**6, Resources(cpu=1, gpu=0, workers=3)).now().total() == 999
