@@ -68,11 +68,11 @@ def in_lockstep(order: Order) -> Iterator[Steps]:
     finally:
         for _, connection in others:
             connection.close()  # they end by themselves, unless they wait for another
-        for process, _ in others:
-            process.join(_LEAVE_S)
-            if process.is_alive():
-                process.kill()
-                process.join()
+        for other, _ in others:
+            other.join(_LEAVE_S)
+            if other.is_alive():
+                other.kill()
+                other.join()
 
 
 class _Lockstep:

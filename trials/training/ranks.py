@@ -29,13 +29,15 @@ class Ranks:
     Args:
         rank: From 0.
         workers: How many there are, >= 1.
-        device: Where the model is: the group of GPUs passes on what lies on them alone.
+        device: Where the model is.
 
     Methods that exchange something raise `PartnerLostError` if another worker has gone.
     """
 
     def __init__(self, rank: int, workers: int, device: torch.device) -> None:
-        self.rank, self.workers, self._device = rank, workers, device
+        self.rank, self.workers = rank, workers
+        # What has nothing on its GPU, as a model that only counts, may be in a group that passes on nothing else.
+        self._device = torch.device("cuda") if dist.is_initialized() and dist.get_backend() == "nccl" else device
 
     @property
     def alone(self) -> bool:
@@ -118,7 +120,10 @@ class Ranks:
         for bucket in _buckets(learning):
             flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).reshape(-1) for p in bucket])
             self.add(flat)
-            for p, numbers in zip(bucket, flat.split([p.numel() for p in bucket]), strict=True):
+            begin = 0
+            for p in bucket:
+                numbers = flat[begin : begin + p.numel()]
+                begin += p.numel()
                 if p.grad is None:
                     p.grad = numbers.view_as(p).clone()
                 else:

@@ -24,7 +24,7 @@ _DEATH_S = 30.0
 """The same once one says that it lost another: Ray tells of a process's death at once, of a host's within this time."""
 
 
-class GroupLostError(RayError):
+class GroupLostError(RayError):  # type: ignore[misc]  # Ray is not typed
     """The processes of a trial have lost each other, and none has died."""
 
 

@@ -17,7 +17,7 @@ from searchplat.contract import ClosingTraining, FinalJob, FinalMethod, FinalTra
 from searchplat.engine.checkpoints.sync import SyncedFolder
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
-from searchplat.errors import InputError, TryAgainError, out_of_memory
+from searchplat.errors import InputError, PartnerLostError, TryAgainError, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
 from searchplat.redaction import redact
@@ -102,6 +102,8 @@ def final_run(
             _train_and_test(assigned, synced, warm, device, rank, workers, ask_once)
     except TryAgainError as error:
         ask({"kind": "later", "key": assignment.key, "cause": str(error)})
+        raise
+    except PartnerLostError:  # no failure of the run's: all begin anew, and the driver counts how often
         raise
     except InputError as error:
         ask(_input(assignment, redact(str(error)), error.fields))

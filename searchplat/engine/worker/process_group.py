@@ -28,7 +28,7 @@ def open_store(host: str, workers: int) -> tuple[Any, int]:
     Args:
         host: By which the others reach this machine; `127.0.0.1` where all are on it, and nobody else is let in.
     """
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, not listed
 
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -56,7 +56,9 @@ def join(meeting: Meeting, rank: int, workers: int, *, gpu: bool, store: Any = N
     if host == "127.0.0.1":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", _LOOPBACK)
     if store is None:
-        store = dist.TCPStore(host, port, workers, is_master=False, timeout=_MEETING)
+        store = dist.TCPStore(  # type: ignore[attr-defined]
+            host, port, workers, is_master=False, timeout=_MEETING
+        )
     on_gpu = gpu and torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(0)  # Ray shows each process its own

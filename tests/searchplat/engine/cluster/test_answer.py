@@ -17,7 +17,7 @@ from searchplat.engine.cluster.connect import connected
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Message
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 REPORT, APART, BUG = Message("report", 1, 2).to_json(), Message("apart").to_json(), Message("bug", cause="x").to_json()
 NEVER = "never"
@@ -34,7 +34,7 @@ def process(said: Any) -> Any:
 
     def say() -> Any:
         if said == NEVER:
-            time.sleep(100)
+            time.sleep(1000)
         if said is RayError:
             os._exit(1)
         return said
@@ -42,7 +42,7 @@ def process(said: Any) -> Any:
     return ray.remote(num_cpus=0, max_retries=0)(say).remote()
 
 
-def heard(*said: Any, within_s: float = 20.0) -> Answer:
+def heard(*said: Any, within_s: float = 100.0) -> Answer:
     """An answer once it is known what to go by."""
     refs = [process(one) for one in said]
     found, until = Answer(refs), time.monotonic() + within_s
