@@ -51,8 +51,9 @@ def _work(rank: int, workers: int, port: int, folder: Path, work: Work) -> None:
 
 
 def still(bench: Bench) -> dict[str, Any]:
-    """Settings that switch off what is drawn within a model."""
-    return {name: 0.0 for name in type(bench.config()).model_fields if name.endswith("dropout")}
+    """Settings that switch off what is drawn within a model: dropout, and noise in the choice among experts."""
+    without = {name: 0.0 for name in type(bench.config()).model_fields if name.endswith("dropout")}
+    return without | ({"experts": 1} if bench.case.method == "unisrec" else {})
 
 
 def start(bench: Bench, folder: Path, rank: int = 0, workers: int = 1, **values: Any) -> Loop:
