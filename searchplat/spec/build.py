@@ -6,17 +6,18 @@ import dataclasses
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from searchplat import methods, protocol
 from searchplat.contract import FILE, ProgramMethod
+from searchplat.errors import InputError
 from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, check_own_data, find_method
 from searchplat.spec.constraints import check_defaults, read_constraints
-from searchplat.spec.controls import build_controls, check_controls
+from searchplat.spec.controls import build_controls, check_controls, control_key
 from searchplat.spec.document.folders import with_absolute_folders
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.shapes import BROKEN, whole
@@ -28,7 +29,6 @@ from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
 from searchplat.spec.space import Constraint, Domain, Space
 from searchplat.spec.stages import build_stages
-from searchplat.spec.workers import check_workers
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     _check_scheduling(root, stages, len(objectives), problems)
     controls = build_controls(root, read, axes, stages, problems)
     promotion = _promotion(root, read, binding, problems)
-    check_workers(root, read, problems)
+    _check_workers(root, read, problems)
     names = (*axes, *binding.config.model_fields) if binding is not None else ()
     constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
     check_points(root, stages, axes, fixed, problems)
@@ -228,3 +228,54 @@ def _resources(fields: Mapping[str, Any]) -> Resources:
         probe_s=fields.get("probe_s"),
         workers=fields.get("workers", 1),
     )
+
+
+def _check_workers(root: Node, read: Mapping[str, Any], problems: Problems) -> None:
+    """Note what does not go with `resources.workers`, if that is more than one."""
+    fields = read.get("resources") or {}
+    if not whole(fields) or (workers := fields.get("workers", 1)) == 1:
+        return
+    nodes = root.fields["resources"].fields
+    if fields.get("cpu") == "auto":
+        rule = "the cores of several workers are not measured"
+        problems.add(nodes["cpu"], "resources.cpu", rule, value="auto", remedy="write the cores of one worker")
+    gpu = fields.get("gpu", "auto")
+    if gpu != "auto" and gpu % 1:
+        rule = "each of several workers has a GPU of its own"
+        remedy = "write 1, or 0 to train on cores; to pack trials on a GPU remove workers"
+        problems.add(nodes["gpu"], "resources.gpu", rule, value=gpu, remedy=remedy)
+    for name, key in _methods(root, read):
+        if (why := _alone(name)) is not None:
+            problems.add(
+                nodes["workers"],
+                "resources.workers",
+                f"{key}: {why}",
+                value=workers,
+                remedy="remove workers, or write 1",
+            )
+
+
+def _methods(root: Node, read: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names of methods, and under which keys."""
+    places = [("method", root)]
+    if whole(read.get("controls", [])) and "controls" in root.fields:
+        places += [(f"{control_key(one, i)}.method", one) for i, one in enumerate(root.fields["controls"].items)]
+    for key, node in places:
+        if isinstance(name := node.at(["method"]).content, str):
+            yield name, key
+
+
+def _alone(name: str) -> str | None:
+    """Why a method cannot be trained by several processes; None if it can, or is not installed, which others say."""
+    try:
+        method = methods.load_method(name)
+    except InputError:
+        return None
+    if isinstance(method, ProgramMethod):
+        return (
+            f"method {name} runs a program, which is one process for the platform; it may start workers of its own on "
+            "the cores and GPUs of the trial, by torchrun say"
+        )
+    if not getattr(method, "takes_workers", False):
+        return f"method {name} does not say that several workers give the results of one (`takes_workers`)"
+    return None
