@@ -63,7 +63,7 @@ def start(bench: Bench, folder: Path, rank: int = 0, workers: int = 1, **values:
 
 def epochs(loop: Loop, most: int = 9) -> list[dict[str, float]]:
     """What each epoch reports, checkpoints written; times and memory are the process's own."""
-    found = []
+    found: list[dict[str, float]] = []
     loop.restore()
     while loop.epoch < loop.epochs and len(found) < most:
         metrics = loop.run_epoch()
