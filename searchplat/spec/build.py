@@ -17,12 +17,13 @@ from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, check_own_data, find_method
 from searchplat.spec.constraints import check_defaults, read_constraints
 from searchplat.spec.controls import build_controls, check_controls
+from searchplat.spec.document.bounds import read_outcomes
 from searchplat.spec.document.folders import with_absolute_folders
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
-from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
+from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec
 from searchplat.spec.notify import build_notify
 from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
@@ -77,6 +78,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     promotion = _promotion(root, read, binding, problems)
     names = (*axes, *binding.config.model_fields) if binding is not None else ()
     constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
+    outcomes = read_outcomes(root, read, axes, problems)
     check_points(root, stages, axes, fixed, problems)
     space = Space(_axes(axes), constraints)
     notify = build_notify(root, read, problems)
@@ -118,6 +120,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         source=origin.source,
         text=origin.text,
         notify=notify,
+        outcomes=outcomes,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.contract import FILE
+from searchplat.spec.document.bounds import Bound
 from searchplat.spec.space import Layout, Space
 
 CONTROLS = "controls"
@@ -227,6 +228,7 @@ class SearchSpec:
         overrides: The `--set` items as given.
         seed: Seeds the searchers and, with a trial's number, every trial.
         source: The file; text is its content, for the record.
+        outcomes: Bounds that a trial's metrics are to keep.
     """
 
     name: str
@@ -245,6 +247,7 @@ class SearchSpec:
     source: Path
     text: str
     notify: tuple[NotifySpec, ...] = ()
+    outcomes: tuple[Bound, ...] = ()
 
     @property
     def layout(self) -> Layout | None:
