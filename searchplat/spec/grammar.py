@@ -92,8 +92,12 @@ DATA = Fields(
 OBJECTIVE = Fields(
     {
         "metric": Field(
-            Text(r"valid/[A-Za-z0-9_./@-]+", "an objective is a validation metric: valid/...", remedy="use valid/mrr"),
-            "a metric that trials report, beginning with valid/",
+            Text(
+                r"(valid|time|memory)/[A-Za-z0-9_./@-]+|parameters",
+                "an objective is a validation metric, valid/..., or what that costs: time/..., memory/..., parameters",
+                remedy="use valid/mrr",
+            ),
+            "a metric that trials report: valid/...; behind the first also time/..., memory/... or parameters",
             required=True,
         ),
         "direction": Field(Text(words=("maximize", "minimize")), "maximize or minimize", required=True),

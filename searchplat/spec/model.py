@@ -21,12 +21,21 @@ OWN_LOOP = "own-loop"
 """What stands for the method where somebody's own loop trains what no method here knows."""
 
 
+VALID = "valid/"
+"""What names of validation metrics begin with."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """A metric of the trials' reports, and whether more is better."""
 
     metric: str
     maximize: bool
+
+    @property
+    def short(self) -> str:
+        """Its name without `valid/`."""
+        return self.metric.removeprefix(VALID)
 
 
 @dataclass(frozen=True)
