@@ -14,7 +14,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from searchplat.engine.score import Score, Value, below, best, mean
+from searchplat.engine.score import Score, Value, below, best, mean, numbers
 from searchplat.spec.model import SchedulerSpec
 
 
@@ -134,7 +134,9 @@ class Median(EarlyStopping):
         if len(means) < self._min_trials:
             return False
         own = best([value for _, value in self._reports[trial]])
-        return below(own, means, 0.5) if isinstance(own, Score) else bool(own < np.median(means))  # type: ignore[arg-type]
+        if isinstance(own, Score):
+            return below(own, means, 0.5)
+        return bool(own < np.median(numbers(means)))
 
     def remember(self, trial: int, epoch: int, value: Value) -> None:
         """Its value counts in its mean."""

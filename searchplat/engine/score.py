@@ -34,11 +34,16 @@ Value = float | Score
 """A single number, larger is better, where that says all."""
 
 
+def numbers(values: Sequence[Value]) -> list[float]:
+    """Those that are no scores."""
+    return [float(one) for one in values if not isinstance(one, Score)]
+
+
 def mean(values: Sequence[Value]) -> Value:
     """The mean; of scores in each part."""
     scores = [one for one in values if isinstance(one, Score)]
     if not scores:
-        return float(np.mean(values))  # type: ignore[arg-type]
+        return float(np.mean(numbers(values)))
     gains = np.mean([one.gains for one in scores], axis=0)
     return Score(tuple(gains.tolist()), sum(one.violation for one in scores) / len(scores))
 
@@ -62,7 +67,7 @@ def below(value: Value, others: Sequence[Value], share: float) -> bool:
     if not others:
         return False
     if not isinstance(value, Score):
-        return bool(value < np.nanpercentile(others, 100 * share))  # type: ignore[arg-type]
+        return bool(value < np.nanpercentile(numbers(others), 100 * share))
     scores = [one for one in others if isinstance(one, Score)][-_MOST:]
     if len(value.gains) == 1 and not any(one.violation for one in (value, *scores)):
         return below(value.gains[0], [one.gains[0] for one in others if isinstance(one, Score)], share)

@@ -97,7 +97,7 @@ class Standing:
                 "trial": best.number,
                 "value": best.objectives[0],
                 "stage": best.stage,
-                "broken": broken_document(best.broken),
+                **({"broken": broken_document(best.broken)} if snapshot.spec.outcomes else {}),
                 "values": dict(zip(snapshot.metrics, best.objectives, strict=False)),
             },
             "compared_on": snapshot.ranking.share,

@@ -93,7 +93,8 @@ def test_more_trials_keep_the_bounds_than_without_being_told_and_better_ones_are
 
     told = untold = 0
     gained = 0.0
-    for seed in range(1, 4):
+    seeds = 1 if name in SLOW else 3
+    for seed in range(1, seeds + 1):
         found = kept(search(name, 36, seed=seed))
         told, untold = told + len(found), untold + len(kept(search(name, 36, seed=seed, bounded=False)))
         at_random = kept(search("random", 36, seed=seed))
@@ -101,5 +102,5 @@ def test_more_trials_keep_the_bounds_than_without_being_told_and_better_ones_are
             ((t.objectives or (0.0,))[0] for t in at_random), default=0.0
         )
     assert told > 2 * untold
-    assert told >= 12
+    assert told >= 4 * seeds
     assert gained > 0
