@@ -189,7 +189,7 @@ def _by_model(
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     values_NJ = known.values_NJ
     if (excess_NB := known.excess_NB) is not None:
-        families = _families(encoding, options)
+        families = families_of(encoding, options)
         factors += bounds.factors(encoding, features_ND, excess_NB, families, known.known_at_N)
         mean_N = bounds.behind(mean_N, excess_NB)
         values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
