@@ -28,6 +28,7 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
     Columns: `trial`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`, `repeats`
     (the trial whose configuration it trained again), `retries`, `widened` (how often the space had been widened when it
     was suggested), `cause`, then `value.<metric>` of each objective,
+    `outcome.<metric>` of each bounded metric and `violation` (0 where all bounds are kept) where there are bounds,
     `param.<name>` of each searched value, `config.<name>` of the whole configuration. Types of all but the last are
     those of the space, whatever the trials have.
     """
@@ -44,11 +45,15 @@ def frame(ledger: Ledger, spec: SearchSpec) -> pd.DataFrame:
                 "data_fraction": trial.data_fraction, "repeats": repeated(trial), "retries": trial.retries,
                 "widened": sum(seq < trial.suggested_at for seq in widened), "cause": trial.cause,
                 **{f"value.{o.metric}": value for o, value in zip(spec.objectives, values, strict=True)},
+                **{f"outcome.{one.bound.metric}": one.value for one in trial.outcomes},
+                **({"violation": trial.violation if trial.outcomes else math.nan} if spec.outcomes else {}),
                 **{f"param.{name}": value for name, value in trial.values.items()},
                 **{f"config.{name}": _cell(value) for name, value in trial.config.items()},
             }
         )  # fmt: skip
     types = {**_TYPES, **{f"value.{o.metric}": "float64" for o in spec.objectives}}
+    types |= {f"outcome.{bound.metric}": "float64" for bound in spec.outcomes}
+    types |= {"violation": "float64"} if spec.outcomes else {}
     known = {f"param.{axis.name}": _type_of(axis) for axis in spec.space.domains}
     columns = dict.fromkeys([*types, *(key for row in rows for key in row)])
     table = pd.DataFrame(rows, columns=list(columns))

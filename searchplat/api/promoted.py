@@ -6,6 +6,7 @@ import io
 import os
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,8 @@ class Comparison:
 
 def promoted(
     folder: SearchFolder, *, by: str | None, allow_import: bool, quiet: bool, workers: int, again: bool,
-    top: int | None, seeds: int | None, epochs: int | None, race: int | None, allow_changed: bool,
+    top: int | None, trials: Sequence[int] | None, seeds: int | None, epochs: int | None, race: int | None,
+    allow_changed: bool,
     address: str | None, insecure_cluster: bool, tracking_uri: str | None, storage: str | None,
 ) -> Promoted:  # fmt: skip
     """Promote a search; see `searchplat.api.search.Search.promote`."""
@@ -117,8 +119,8 @@ def promoted(
 
     with methods.imports() if allow_import else nullcontext():
         outcome = run_promotion(
-            folder.name, top=top, by=by, seeds=seeds, race=race, epochs=epochs, workers=workers, again=again,
-            allow_changed=allow_changed, address=address, insecure_cluster=insecure_cluster,
+            folder.name, top=top, by=by, trials=trials, seeds=seeds, race=race, epochs=epochs, workers=workers,
+            again=again, allow_changed=allow_changed, address=address, insecure_cluster=insecure_cluster,
             tracking_uri=tracking_uri, storage=storage, runs=folder.path.parent, say=say,
         )  # fmt: skip
     if outcome.exit_code == exit_code(signal.SIGTERM):

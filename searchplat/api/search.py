@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from searchplat.errors import InputError
 from searchplat.export import frame
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.ledger.outcomes import NONE_KEPT, broken_words
 from searchplat.promotion.statistics import TestName
 from searchplat.spec import from_document
 from searchplat.views import TOP, text
@@ -57,7 +58,9 @@ class Search:
         return self._folder.path
 
     def best(self, n: int = 1, *, by: str | None = None, stage: str | None = None) -> list[Trial]:
-        """The best trials, best first, as `searchplat best` has them.
+        """The best trials, best first, as `searchplat best` has them: those first that keep all bounds on outcomes.
+
+        The first is not `feasible` only where none is.
 
         Args:
             n: How many at most, >= 1.
@@ -76,12 +79,28 @@ class Search:
             raise no_best(self.name, stage)
         return [trial_in(snapshot, record) for record in ranked]
 
+    def front(self, *, stage: str | None = None) -> list[Trial]:
+        """The Pareto front: the trials that no other dominates, in the order of `best`; for one objective the best.
+
+        Args:
+            stage: Of this stage alone.
+
+        Raises:
+            SearchFailedError: If none has a value.
+            InputError: If there is no such stage.
+        """
+        snapshot = self._snapshot()
+        if not best_trials(snapshot, 1, stage=stage):
+            raise no_best(self.name, stage)
+        return [trial_in(snapshot, record) for record in snapshot.ranking.front(stage)]
+
     def trials(self) -> pd.DataFrame:
         """A row a trial, controls included: the table of `searchplat export`, with `number` in place of `trial`.
 
         Columns: `number`, `stage`, `control`, `method`, `state`, `epochs`, `seconds`, `seed`, `data_fraction`,
-        `repeats`, `retries`, `widened`, `cause`, `value.<metric>` of each objective, `param.<name>` of each searched
-        value, `config.<name>` of the whole configuration. Their types do not depend on what is in them.
+        `repeats`, `retries`, `widened`, `cause`, `value.<metric>` of each objective, `outcome.<metric>` of each bounded
+        metric and `violation` where there are bounds, `param.<name>` of each searched value, `config.<name>` of the
+        whole configuration. Their types do not depend on what is in them.
         """
         with self._read() as ledger:
             return frame(ledger, from_document(ledger.document())).rename(columns={"trial": "number"})
@@ -149,6 +168,7 @@ class Search:
         *,
         top: int | None = None,
         by: str | None = None,
+        trials: Sequence[int] | None = None,
         seeds: int | None = None,
         epochs: int | None = None,
         race: int | None = None,
@@ -167,6 +187,7 @@ class Search:
         Args:
             top, seeds, epochs, race: Instead of the space's `promotion:`.
             by: An objective that decides alone.
+            trials: Numbers of the trials to promote instead of the best, such as those of `front` that suit.
             workers: Processes that train each final run together.
             again: Promote once more; counts, and says so, that the test split was seen.
             allow_changed: Go on although data, code or packages are not those of the search.
@@ -180,7 +201,8 @@ class Search:
         from searchplat.api.promoted import promoted
 
         return promoted(
-            self._folder, top=top, by=by, seeds=seeds, epochs=epochs, race=race, workers=workers, again=again,
+            self._folder, top=top, by=by, trials=trials, seeds=seeds, epochs=epochs, race=race, workers=workers,
+            again=again,
             allow_changed=allow_changed, address=address, insecure_cluster=insecure_cluster,
             tracking_uri=tracking_uri, storage=storage, allow_import=allow_import, quiet=quiet,
         )  # fmt: skip
@@ -194,15 +216,17 @@ class Search:
         snapshot = one.snapshot
         ranked = best_trials(snapshot, TOP)
         params = list(dict.fromkeys(key for record in ranked for key in trial_in(snapshot, record).params))
-        head = ["trial", "stage", *snapshot.metrics, *params, "time"]
+        head = ["trial", "stage", *snapshot.metrics, *params, "time", *(["bounds"] if snapshot.spec.outcomes else [])]
         rows = []
         for record in ranked:
             trial = trial_in(snapshot, record)
             values = [text.metric(trial.values.get(metric, math.nan)) for metric in snapshot.metrics]
             own = [text.value(trial.params[key]) if key in trial.params else "" for key in params]
-            rows.append([str(trial.number), trial.stage, *values, *own, text.duration(trial.seconds)])
+            kept = [broken_words(record.broken) or "kept"] if snapshot.spec.outcomes else []
+            rows.append([str(trial.number), trial.stage, *values, *own, text.duration(trial.seconds), *kept])
         said = f"{snapshot.name}: {one.words}, {snapshot.ended} of {snapshot.planned} trials ended"
-        below = f"<p>The best is {_cell(stands)}.</p>" if (stands := snapshot.ranking.not_beaten) else ""
+        none = f"<p>{_cell(NONE_KEPT)}.</p>" if ranked and ranked[0].broken else ""
+        below = none + (f"<p>The best is {_cell(stands)}.</p>" if (stands := snapshot.ranking.not_beaten) else "")
         return f"<p>{_cell(said)}</p>{html_table(head, rows)}{below}"
 
     @contextmanager

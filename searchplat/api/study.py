@@ -62,6 +62,8 @@ class Study:
             is gone with this object.
         objective: Names of metrics to `maximize` or `minimize`, such as `{"loss": "minimize"}`; several are searched
             for their Pareto front. By default the space's own, else `value`, of which **more is better**.
+        outcomes: Bounds on what is told, such as `["size <= 1e6"]`: trials that keep them come before all others. By
+            default the space's own.
         scale: Of a space file with a method; by default its own.
         overrides: Changes to such a file, `{"epochs": 1}`; see `searchplat.search`.
 
@@ -78,6 +80,7 @@ class Study:
         folder: Path | str | None = None,
         *,
         objective: Mapping[str, str] | None = None,
+        outcomes: Sequence[str] | None = None,
         scale: str | None = None,
         overrides: Mapping[str, Any] | Sequence[str] = (),
     ) -> None:
@@ -86,8 +89,8 @@ class Study:
             path = _path(folder, stack)
             where = SearchFolder(path.parent, path.name)
             self._spec = study_spec(
-                space, name=path.name, searcher=searcher, seed=seed, objective=objective, scale=scale,
-                overrides=set_items(overrides),
+                space, name=path.name, searcher=searcher, seed=seed, objective=objective, outcomes=outcomes,
+                scale=scale, overrides=set_items(overrides),
             )  # fmt: skip
             try:
                 stack.enter_context(where.held())
@@ -132,15 +135,16 @@ class Study:
 
         Args:
             trial: The trial, or its number, of this process or one before.
-            told: The value of the only objective; or metrics by name, all objectives among them; or None if the trial
-                failed and has none. A value that is not finite counts as diverged. Anything else that can be a number
-                will do, of NumPy or torch say.
+            told: The value of the only objective; or metrics by name, all objectives and bounded metrics among them; or
+                None if the trial failed and has none. An objective that is not finite counts as diverged, a bounded
+                metric that is NaN as not measured, so that its bound is broken. Anything else that can be a number will
+                do, of NumPy or torch say.
             seconds: How long it took, >= 0; by default since this process asked for it.
             cause: Why it failed.
 
         Raises:
-            InputError: If there is no such trial, it has ended, or an objective is missing or no number. The trial is
-                then as it was.
+            InputError: If there is no such trial, it has ended, or an objective or a bounded metric is missing or no
+                number. The trial is then as it was.
         """
         number = trial.number if isinstance(trial, Trial) else trial
         if isinstance(number, bool) or not isinstance(number, int):
@@ -167,7 +171,7 @@ class Study:
 
     @property
     def best(self) -> Trial:
-        """The best trial so far; of several objectives the first of the front.
+        """The best trial so far; of several objectives the first of the front. See `Trial.feasible`.
 
         Raises:
             SearchFailedError: If none has a value.
@@ -236,12 +240,16 @@ class Study:
 
     def _metrics(self, told: float | Mapping[str, float]) -> dict[str, float]:
         names = [one.metric for one in self._spec.objectives]
+        bounded = [bound.metric for bound in self._spec.outcomes if bound.metric != _SECONDS]  # which is always known
+        needed = list(dict.fromkeys([*names, *bounded]))
         if not isinstance(told, Mapping):
-            if len(names) > 1:
-                raise InputError(f"told: there are several objectives, so give a value for each: {_example(names)}")
+            if len(needed) > 1:
+                several = "several objectives" if len(names) > 1 else "bounds on outcomes"
+                raise InputError(f"told: there are {several}, so give a value for each: {_example(needed)}")
             return {names[0]: _number(names[0], told)}
-        if missing := [name for name in names if name not in told]:
-            raise InputError(f"told: objective {missing[0]} is missing; got {', '.join(map(str, told)) or 'nothing'}")
+        if missing := [name for name in needed if name not in told]:
+            what = "objective" if missing[0] in names else "bounded metric"
+            raise InputError(f"told: {what} {missing[0]} is missing; got {', '.join(map(str, told)) or 'nothing'}")
         return {str(name): _number(str(name), value) for name, value in told.items()}
 
     def _ranking(self) -> Ranking:

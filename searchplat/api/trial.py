@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import Any
 
 from searchplat.ledger import TrialRecord
@@ -27,6 +28,8 @@ class Trial:
         epochs: Reported so far.
         control: The control's name, None for a trial of the search.
         cause: Why it ended as it did, if badly.
+        broken: The search's bounds on outcomes that it breaks, such as `time/train_seconds <= 60`, and by how much;
+            infinite where the metric was not reported.
     """
 
     number: int
@@ -40,6 +43,12 @@ class Trial:
     epochs: int
     control: str | None = None
     cause: str | None = None
+    broken: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it breaks no bound on outcomes, as far as it was measured."""
+        return not self.broken
 
     @property
     def value(self) -> float | None:
@@ -66,6 +75,10 @@ def trial_of(record: TrialRecord, metrics: list[str], params: dict[str, Any]) ->
         epochs=record.epoch,
         control=record.control,
         cause=record.cause,
+        broken={
+            one.bound.text: math.inf if math.isnan(one.value) else abs(one.value - one.bound.limit)
+            for one in record.broken
+        },
     )
 
 

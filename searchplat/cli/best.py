@@ -22,6 +22,9 @@ def best(
         str | None,
         typer.Option("--by", metavar="METRIC", help="By this objective alone. [default: all; the Pareto front first]"),
     ] = None,
+    front: Annotated[
+        bool, typer.Option("--front", help="All of the Pareto front and nothing else, however many --top says.")
+    ] = False,
     yaml: Annotated[
         bool, typer.Option("--yaml", help="Print only the first one's configuration, as YAML for a space file.")
     ] = False,
@@ -34,12 +37,13 @@ def best(
     """Show the best trials, and the whole configuration of the first.
 
     Trials compare where they were measured on the same share of the users: that of the last stage with a value. Others
-    are left out. With several objectives the Pareto front comes first.
+    are left out. With several objectives the Pareto front comes first, with bounds on outcomes what keeps them.
 
     \b
     Examples:
       searchplat best darec-quick --top 3
       searchplat best fast-and-good --by valid/ndcg@10
+      searchplat best fast-and-good --front --json
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """
@@ -55,7 +59,11 @@ def best(
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
+    if front and by is not None:
+        raise InputError("--front: is of all objectives, and --by of one; give one of the two")
     ranked = best_trials(snapshot, top, stage=stage, by=by)
+    if front and ranked:
+        ranked = snapshot.ranking.front(stage)
     if json_:
         marks = snapshot.ranking.on_front(stage)
         print_json([document(snapshot, trial, marks) for trial in ranked])
@@ -85,13 +93,14 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
 
     from rich.console import Group
 
+    from searchplat.ledger.outcomes import NONE_KEPT, broken_words
     from searchplat.views import text
     from searchplat.views.layout_picture import layout_grid
     from searchplat.views.live_picture import searched_values, shared_values
     from searchplat.views.output import Fitted, command, line, table
     from searchplat.views.reuse import run_command
 
-    several = snapshot.ranking.several
+    several, bounds = snapshot.ranking.several, snapshot.spec.outcomes
     marks = snapshot.ranking.on_front(stage)
     repeated = any(len(snapshot.ranking.trainings[trial.number].numbers) > 1 for trial in ranked)
     same = shared_values([searched_values(snapshot, trial) for trial in ranked])
@@ -103,10 +112,15 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
         found = snapshot.ranking.trainings[trial.number]
         spread = [len(found.numbers), *(text.metric(v) if math.isfinite(v) else "-" for v in found.deviation)]
         numbers += map(str, spread if repeated else [])
-        rows.append((place, trial.number, trial.stage, *standing, *numbers, text.duration(trial.seconds), values))
+        kept = [broken_words(trial.broken) or "kept"] if bounds else []
+        rows.append(
+            (place, trial.number, trial.stage, *standing, *numbers, text.duration(trial.seconds), *kept, values)
+        )
     named = [*(["Pareto"] if several else []), *(f">{metric}" for metric in snapshot.metrics)]
     named += [">trainings", *(">sd" for _ in snapshot.metrics)] if repeated else []
-    parts: list[Any] = [table((">", ">trial", "stage", *named, ">time", "values"), rows)]
+    parts: list[Any] = [
+        table((">", ">trial", "stage", *named, ">time", *(["bounds"] if bounds else []), "values"), rows)
+    ]
     if several:
         how = "first those that together dominate most" if by is None else f"by {snapshot.metrics[by]} alone"
         whole = f"Pareto front of {text.plural(sum(marks.values()), 'trial')}, which no trial dominates; {how}"
@@ -118,6 +132,8 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
         names = ", ".join(dict.fromkeys(t.stage for t in left_out))
         share = f"{text.plural(len(left_out), 'trial')} of {names} on another share of the users left out"
         parts.append(line((f"{share}; see --stage", "dim")))
+    if ranked[0].broken:
+        parts.append(line((NONE_KEPT, "bold red")))
     if (stands := snapshot.ranking.not_beaten) and stage is None:
         parts.append(line((f"the best is {stands}", "bold red")))
     parts += [line(("ranked  ", "dim"), snapshot.ranked)] if snapshot.ranked else []

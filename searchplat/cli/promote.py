@@ -25,6 +25,10 @@ def promote(
         str | None,
         typer.Option("--by", metavar="METRIC", help="By this objective alone. [default: all; the Pareto front first]"),
     ] = None,
+    trial: Annotated[
+        list[int] | None,
+        typer.Option("--trial", metavar="NUMBER", min=0, help="This trial, instead of the best; may be repeated."),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option("--seeds", metavar="N", min=1, help="Final trainings of each. [default: the space's]")
     ] = None,
@@ -63,12 +67,14 @@ def promote(
     a crash goes on where it was.
 
     With several objectives the Pareto front is promoted: of more trials than asked for, those that together dominate
-    most; if it has fewer, the front of the other trials follows. --by chooses one objective instead.
+    most; if it has fewer, the front of the other trials follows. --by chooses one objective instead, --trial what you
+    like of the front. No trial that breaks a bound on outcomes is promoted.
 
     \b
     Examples:
       searchplat promote darec-quick
       searchplat promote darec-quick --top 3 --seeds 3
+      searchplat promote fast-and-good --trial 12 --trial 31
       searchplat promote darec-paper --address auto --workers 4
     """
     from searchplat.promotion.outcome import document
@@ -87,6 +93,7 @@ def promote(
         search,
         top=top,
         by=by,
+        trials=trial or None,
         seeds=seeds,
         race=race,
         epochs=epochs,

@@ -73,6 +73,7 @@ def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | No
 
 
 def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
+    from searchplat.ledger.outcomes import broken_words
     from searchplat.ledger.repeats import repeated
     from searchplat.views import text
     from searchplat.views.live_picture import STATE_STYLES, own_values
@@ -87,6 +88,8 @@ def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:
             what = f"control {trial.control}" + (f": {what}" if what else "")
         if (first := repeated(trial)) is not None:
             what = f"repeats trial {first}"
+        if trial.state.scored and (breaks := broken_words(trial.broken)):
+            what = f"({breaks})  {what}"
         if trial.cause:
             what += f"  ({trial.cause.strip().splitlines()[-1][:200]})"
         rows.append(

@@ -10,10 +10,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from searchplat.engine.early_stopping import make_early_stopping
+from searchplat.engine.score import Score, Value
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.worker.order import WRONG_INPUT, Message
 from searchplat.errors import InputError, TryAgainError
+from searchplat.ledger.outcomes import outcomes_of
+from searchplat.ledger.ranking import gains
 from searchplat.searchers.contract import TrialState
+from searchplat.spec.errors import suggest
 from searchplat.spec.model import CONTROLS
 
 if TYPE_CHECKING:
@@ -48,11 +52,10 @@ class Judge:
         shutdown: Shutdown,
     ) -> None:
         self._ledger, self._on_end, self._on_bug, self._shutdown = ledger, on_end, on_bug, shutdown
-        objective = spec.objectives[0]
-        self._metric = objective.metric
+        self._objectives = spec.objectives
         self._searched = spec.space.names
         self._stopping = {
-            stage.name: make_early_stopping(stage.scheduler, epochs[stage.name], maximize=objective.maximize)
+            stage.name: make_early_stopping(stage.scheduler, epochs[stage.name], maximize=spec.objectives[0].maximize)
             for stage in spec.stages
         }
 
@@ -115,6 +118,8 @@ class Judge:
             self._end(number, TrialState.FAILED, f"objective {missing[0]} is not reported; reported are: {reported}")
             self._on_bug(self._ledger.trial(number))
             return False
+        if not self._bounds_reported(number, message):
+            return False
         fresh = self._ledger.report(number, message.epoch, message.metrics)
         if bad := _non_finite(message.metrics):
             self._end(number, TrialState.DIVERGED, bad)
@@ -130,14 +135,43 @@ class Judge:
             return True
         return False
 
+    def _bounds_reported(self, number: int, message: Message) -> bool:
+        """Whether bounds are on metrics that trials report. A name that none of them knows is an error of the input."""
+        if self._ledger.trial(number).control is not None:
+            return True
+        for place, bound in enumerate(self._ledger.bounds):
+            if bound.metric in message.metrics:
+                continue
+            outcomes = [
+                trial.outcomes[place] for trial in self._ledger.trials() if trial.outcomes and not trial.control
+            ]
+            if all(math.isnan(outcome.value) for outcome in outcomes):
+                known = suggest(bound.metric, message.metrics, "reported are")
+                self._shutdown.at_once(
+                    InputError(
+                        f"outcomes: bounds are on metrics that trials report with every epoch, and trial {number} does "
+                        f"not report {bound.metric!r}; {known}. Correct the space, and start it under another --name"
+                    )
+                )
+                return False
+        return True
+
     def _stops(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> bool:
         if trial.stage == CONTROLS or _non_finite(metrics):
             return False
-        return self._stopping[trial.stage].stops(trial.number, epoch, metrics[self._metric])
+        return self._stopping[trial.stage].stops(trial.number, epoch, self._value(metrics))
 
     def _remember(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
         if trial.stage != CONTROLS and not _non_finite(metrics):
-            self._stopping[trial.stage].remember(trial.number, epoch, metrics[self._metric])
+            self._stopping[trial.stage].remember(trial.number, epoch, self._value(metrics))
+
+    def _value(self, metrics: dict[str, float]) -> Value:
+        """What early stopping is told of a report."""
+        values = [metrics[objective.metric] for objective in self._objectives]
+        if len(values) == 1 and not self._ledger.bounds:
+            return values[0]
+        exceeded = (outcome.excess for outcome in outcomes_of(self._ledger.bounds, metrics))
+        return Score(gains(values, self._objectives), sum(max(0.0, excess) for excess in exceeded))
 
     def _end(self, number: int, state: TrialState, cause: str | None = None) -> None:
         self._ledger.end(number, state, cause)

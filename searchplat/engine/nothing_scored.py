@@ -1,13 +1,16 @@
-"""The error where a search cannot go on, because none of some trials ended with a value."""
+"""Where a search cannot go on, because none of some trials ended with a value, or goes on from such as break bounds."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_words
 
+_log = logging.getLogger(__name__)
 _CAUSES = 3
 """Of trials that failed, as many as are shown."""
 
@@ -25,3 +28,12 @@ def nothing_scored(trials: Sequence[TrialRecord], said: str) -> SearchFailedErro
     if wrong and len(wrong) == len(causes):
         return InputError(f"{said}: {shown}{more}")
     return SearchFailedError(f"{said}: {shown}{more}")
+
+
+def warn_if_none_keeps(chosen: Sequence[TrialRecord], stage: str, earlier: str) -> None:
+    """Say so where what a stage builds on breaks bounds on outcomes, as nothing of the earlier stage keeps them."""
+    if chosen and all(trial.broken for trial in chosen):
+        _log.warning(
+            "no trial of stage %s keeps the bounds on outcomes; stage %s builds on those nearest to them: trial %d %s",
+            earlier, stage, chosen[0].number, broken_words(chosen[0].broken),
+        )  # fmt: skip

@@ -20,7 +20,7 @@ from searchplat.contract import Values
 from searchplat.engine import closing
 from searchplat.engine.budgets import budgets, recorded
 from searchplat.engine.first_points import no_point, whole_points
-from searchplat.engine.nothing_scored import nothing_scored
+from searchplat.engine.nothing_scored import nothing_scored, warn_if_none_keeps
 from searchplat.engine.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord, repeats
@@ -216,6 +216,7 @@ class Plan:
             names = [one.name for one in self.spec.stages]
             ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
             self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
+            warn_if_none_keeps(self._chosen[stage.name], stage.name, earlier)
         if not self._chosen[stage.name]:
             raise nothing_scored(
                 [trial for trial in self.ledger.trials() if trial.stage == stage.start_from.stage],

@@ -77,6 +77,8 @@ def readings(
     for place, objective in enumerate(ledger.objectives):
         for best in ranking.best(1, by=place):
             assert best.objectives is not None
+            if best.broken:
+                continue
             found.append(Reading("searchplat_best_value", best.objectives[place], {**own, "metric": objective.metric}))
     return [reading for reading in found if math.isfinite(reading.value)]
 

@@ -23,22 +23,24 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError
 from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, room, to_text
+from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import (
     EVENT_COLUMNS,
     REPORT_COLUMNS,
-    TRIAL_COLUMNS,
     Event,
     Report,
     TrialRecord,
     event_of,
     report_of,
     seconds_of,
+    trial_columns,
     trial_of,
 )
 from searchplat.ledger.trial_table import TrialTable
 from searchplat.redaction import redact
 from searchplat.searchers.contract import History, TrialState
+from searchplat.spec.document.bounds import bounds_of
 from searchplat.spec.model import Objective
 
 
@@ -60,6 +62,8 @@ class Ledger:
                 "use the searchplat version that wrote it"
             )
         self._objectives = tuple(Objective(o["metric"], o["maximize"]) for o in json.loads(meta["objectives"]))
+        self.bounds = bounds_of(json.loads(meta.get("document") or "{}").get("outcomes", ()))
+        """Bounds on outcomes."""
         self._trials = TrialTable()
         self._data_version = -1
         self._refresh()
@@ -204,7 +208,8 @@ class Ledger:
             changed = replace(trial, epoch=epoch, seconds=trial.seconds + seconds_of(metrics))
             objectives = tuple(metrics.get(o.metric, math.nan) for o in self._objectives)
             if all(map(math.isfinite, objectives)) and improves(objectives, trial.objectives, self._objectives):
-                changed = replace(changed, best_epoch=epoch, objectives=objectives)
+                outcomes = outcomes_of(self.bounds, metrics)
+                changed = replace(changed, best_epoch=epoch, objectives=objectives, outcomes=outcomes)
             self._store(changed)
             return True
 
@@ -396,5 +401,5 @@ class Ledger:
     def _read_trials(self, number: int | None = None) -> Iterator[TrialRecord]:
         """All trials in the order of their numbers, or one."""
         which, values = ("", ()) if number is None else (" WHERE number = ?", (number,))
-        rows = self._connection.execute(f"SELECT {TRIAL_COLUMNS} FROM trials{which} ORDER BY number", values)
-        yield from map(trial_of, rows.fetchall())
+        query = f"SELECT {trial_columns(self.bounds)} FROM trials{which} ORDER BY number"
+        yield from (trial_of(row, self.bounds) for row in self._connection.execute(query, values).fetchall())

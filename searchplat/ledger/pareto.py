@@ -114,6 +114,22 @@ def representatives(gains_FJ: Gains, most: int | None = None) -> list[int]:
     return [*chosen, *sorted((row for _, _, row, _ in waiting), key=place.__getitem__)][:most]
 
 
+def place(gains_NJ: Gains, row: int) -> int:
+    """How many points come before a row in `order`, which need not be worked out as a whole for it.
+
+    >>> place(np.array([[1.0, 1.0], [0.0, 3.0], [2.0, 2.0], [0.0, 0.0]]), 0)
+    2
+    """
+    before = 0
+    left = np.arange(len(gains_NJ))
+    while True:
+        rows = left[front(gains_NJ[left])]
+        if row in rows:
+            return before + next(n for n, found in enumerate(representatives(gains_NJ[rows])) if rows[found] == row)
+        before += len(rows)
+        left = np.setdiff1d(left, rows)
+
+
 def order(gains_NJ: Gains, most: int | None = None) -> list[int]:
     """Order points: the front by its `representatives`, then likewise the front of the others, and so on.
 

@@ -12,6 +12,9 @@
 6. A configuration that was repeated (`repeats`) counts once: its first trial stands for it, with the mean of its
    trainings' values.
 7. Several objectives: the Pareto front comes first, then the front of the others, and so on; see `pareto.order`.
+8. Bounds on outcomes: trials that keep them all come before all others, which follow by how much they break them,
+   `TrialRecord.violation`, whatever their values (Deb's rules of 2000). A front is one of equal violations. What a
+   configuration that was repeated measured is the mean of its trainings.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import nsmallest
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,16 +111,22 @@ class Ranking:
         return ordered(self._pool(stage), self.objectives, most, by)
 
     def configurations(self, most: int, *, stage: str | None = None, by: int | None = None) -> list[TrialRecord]:
-        """The best trials with different configurations: of those with equal ones the best stands for all."""
+        """The best trials with different configurations: of those with equal ones the best stands for all.
+
+        While any keeps the bounds on outcomes, only such as do.
+        """
         equal: dict[str, list[TrialRecord]] = {}
         for trial in self._pool(stage):
             equal.setdefault(json.dumps(trial.config, sort_keys=True), []).append(trial)
-        return ordered([ordered(same, self.objectives, 1, by)[0] for same in equal.values()], self.objectives, most, by)
+        chosen = [ordered(same, self.objectives, 1, by)[0] for same in equal.values()]
+        feasible = [trial for trial in chosen if not trial.broken]
+        return ordered(feasible or chosen, self.objectives, most, by)
 
     def front(self, stage: str | None = None) -> list[TrialRecord]:
         """The Pareto front of the trials that compare: those that no other dominates, in the order of `best`.
 
-        For one objective it is the best trial.
+        For one objective it is the best trial. It is one of trials that keep the bounds on outcomes, if any does; else
+        of those that break them least.
 
         Args:
             stage: Of this stage's trials.
@@ -169,7 +179,8 @@ class Ranking:
         """Which controls the best does not beat, such as `below the control markov (0.0491)`; empty for a front."""
         if self.several or not (best := self.best(1)):
             return ""
-        values = [(str(t.control), t.objectives[0]) for t in self.rivals if t.objectives]
+        fair = [t for t in self.rivals if t.violation <= best[0].violation]
+        values = [(str(t.control), t.objectives[0]) for t in fair if t.objectives]
         return not_beaten((best[0].objectives or (math.nan,))[0], values, self.objectives[0].maximize)
 
     @cached_property
@@ -183,9 +194,7 @@ class Ranking:
 
     def beaten_by(self, trial: TrialRecord) -> TrialRecord | None:
         """The first trial of the front that dominates a trial which compares; for one objective, the best if better."""
-        value = gains(trial.objectives or (), self.objectives)
-        front = self.front()
-        return next((t for t in front if pareto.dominates(gains(t.objectives or (), self.objectives), value)), None)
+        return next((one for one in self.front() if before(one, trial, self.objectives)), None)
 
 
 class Lead:
@@ -241,10 +250,9 @@ class Lead:
         return other
 
     def _before(self, one: TrialRecord, other: TrialRecord) -> bool:
-        values = [gains(trial.objectives or (), self._objectives) for trial in (one, other)]
         if self._by is None:
-            return pareto.dominates(values[0], values[1])
-        return (values[0][self._by], -one.number) > (values[1][self._by], -other.number)
+            return before(one, other, self._objectives)
+        return by_value([one, other], self._objectives, self._by)[0] is one
 
 
 def has_value(trial: TrialRecord, objectives: Sequence[Objective]) -> bool:
@@ -273,12 +281,12 @@ def improves(new: Sequence[float], old: Sequence[float] | None, objectives: Sequ
 def by_value(
     trials: Sequence[TrialRecord], objectives: Sequence[Objective], by: int = 0, most: int | None = None
 ) -> list[TrialRecord]:
-    """Trials with values by one objective, best first; ties by number."""
+    """Trials with values by one objective, best first, those that keep all bounds on outcomes before others."""
     sign = -1.0 if objectives[by].maximize else 1.0
 
-    def key(trial: TrialRecord) -> tuple[float, int]:
+    def key(trial: TrialRecord) -> tuple[float, float, int]:
         assert trial.objectives is not None
-        return sign * trial.objectives[by], trial.number
+        return trial.violation, sign * trial.objectives[by], trial.number
 
     return sorted(trials, key=key) if most is None else nsmallest(most, trials, key)
 
@@ -294,15 +302,34 @@ def ordered(
     """
     if by is not None or len(objectives) == 1 or not trials:
         return by_value(trials, objectives, by or 0, most)
-    pool = sorted(trials, key=lambda trial: trial.number)
-    return [pool[row] for row in pareto.order(_gains(pool, objectives), most)]
+    found: list[TrialRecord] = []
+    pool = sorted(trials, key=lambda trial: (trial.violation, trial.number))
+    for _, equal in groupby(pool, key=lambda trial: trial.violation):
+        same = list(equal)
+        wanted = None if most is None else most - len(found)
+        found += [same[row] for row in pareto.order(_gains(same, objectives), wanted)]
+        if most is not None and len(found) >= most:
+            break
+    return found
 
 
 def front_of(trials: Sequence[TrialRecord], objectives: Sequence[Objective]) -> list[TrialRecord]:
-    """The trials with values that no other of them dominates, as `ordered`; for one objective the best."""
+    """The trials with values that no other of them dominates, as `ordered`; for one objective the best.
+
+    Of those that keep all bounds on outcomes; if there are none, of those that break them least.
+    """
     if len(objectives) == 1 or not trials:
         return by_value(trials, objectives, most=1)
+    least = min(trial.violation for trial in trials)
+    trials = [trial for trial in trials if trial.violation == least]
     return ordered([trials[row] for row in pareto.front(_gains(trials, objectives))], objectives)
+
+
+def before(one: TrialRecord, other: TrialRecord, objectives: Sequence[Objective]) -> bool:
+    """Whether a trial dominates another: it breaks bounds on outcomes less, or as much and is better in what counts."""
+    if one.violation != other.violation:
+        return one.violation < other.violation
+    return pareto.dominates(*(gains(trial.objectives or (), objectives) for trial in (one, other)))
 
 
 def order_of(values: Sequence[Sequence[float]], objectives: Sequence[Objective]) -> list[int]:

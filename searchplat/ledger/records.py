@@ -6,11 +6,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any
 
 from searchplat.contract import Values
 from searchplat.ledger.database import from_text
+from searchplat.ledger.outcomes import Outcome, outcomes_of
 from searchplat.searchers.contract import TrialState
+from searchplat.spec.document.bounds import Bound
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class TrialRecord:
         seconds: Training and evaluation time reported (`time/*_seconds`), over all epochs.
         best_epoch: The epoch with the best first objective; see `ranking.improves`.
         objectives: Values of all objectives at that epoch; None before the first report.
+        outcomes: One for each bound of the search, at that epoch; none before the first report. Not stored: worked out
+            from the report of that epoch whenever the ledger is read.
     """
 
     number: int
@@ -54,6 +59,17 @@ class TrialRecord:
     seconds: float = 0.0
     best_epoch: int | None = None
     objectives: tuple[float, ...] | None = None
+    outcomes: tuple[Outcome, ...] = ()
+
+    @cached_property
+    def broken(self) -> tuple[Outcome, ...]:
+        """The bounds that it breaks. A control breaks none by a metric that its method does not report."""
+        return tuple(o for o in self.outcomes if o.excess > 0 and not (self.control and math.isnan(o.value)))
+
+    @cached_property
+    def violation(self) -> float:
+        """By how much it breaks the search's bounds, the sum of what it exceeds them by; 0 if it keeps them all."""
+        return sum((outcome.excess for outcome in self.broken), 0.0)
 
 
 @dataclass(frozen=True)
@@ -79,24 +95,31 @@ class Event:
     payload: dict[str, Any] = field(default_factory=dict)
 
 
-_FIELDS = tuple(f.name for f in fields(TrialRecord))
-TRIAL_COLUMNS = ", ".join(_FIELDS).replace("values", "assigned")  # `values` is a keyword of SQL
-"""The columns of a trial's row."""
+_FIELDS = tuple(f.name for f in fields(TrialRecord) if f.name != "outcomes")
+_COLUMNS = ", ".join(_FIELDS).replace("values", "assigned")  # `values` is a keyword of SQL
 
 
-def trial_of(row: Sequence[Any]) -> TrialRecord:
+def trial_columns(bounds: Sequence[Bound] = ()) -> str:
+    """The columns of a trial's row; where there are bounds on outcomes, then the metrics of its best epoch's report."""
+    best = ", (SELECT metrics FROM reports WHERE trial = number AND reports.epoch = best_epoch)"
+    return _COLUMNS + (best if bounds else "")
+
+
+def trial_of(row: Sequence[Any], bounds: Sequence[Bound] = ()) -> TrialRecord:
     """A trial from its row.
 
     Args:
-        row: The values of `TRIAL_COLUMNS`.
+        row: The values of `trial_columns`.
+        bounds: The search's, on outcomes.
     """
+    *row, metrics = row if bounds else (*row, None)
     record: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
     for name in ("values", "config", "info"):
         record[name] = from_text(record[name])
     record["state"] = TrialState(record["state"])
     if record["objectives"] is not None:
         record["objectives"] = tuple(json.loads(record["objectives"]))
-    return TrialRecord(**record)
+    return TrialRecord(**record, outcomes=() if metrics is None else outcomes_of(bounds, from_text(metrics)))
 
 
 def seconds_of(metrics: Mapping[str, float]) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from searchplat.ledger.outcomes import Outcome
 from searchplat.ledger.records import TrialRecord
 from searchplat.searchers.contract import History
 
@@ -79,7 +80,7 @@ def trainings_of(trials: Iterable[TrialRecord]) -> dict[int, Trainings]:
 
 
 def merged(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Each configuration's first trial with the mean of its trainings as its value, in the order of `trials`.
+    """Each configuration's first trial with the means of its trainings as its values, in the order of `trials`.
 
     Args:
         trials: As `trainings_of`.
@@ -88,10 +89,23 @@ def merged(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
         return list(trials)
     found = trainings_of(trials)
     firsts = [trial for trial in trials if trial.number in found]
+    by_number = {trial.number: trial for trial in trials}
     return [
-        replace(trial, objectives=found[trial.number].mean) if len(found[trial.number].numbers) > 1 else trial
+        replace(
+            trial,
+            objectives=found[trial.number].mean,
+            outcomes=_mean_outcomes([by_number[number] for number in found[trial.number].numbers]),
+        )
+        if len(found[trial.number].numbers) > 1
+        else trial
         for trial in firsts
     ]
+
+
+def _mean_outcomes(trainings: Sequence[TrialRecord]) -> tuple[Outcome, ...]:
+    """What trainings of one configuration measured, on average; NaN where one of them did not."""
+    several = zip(*(trial.outcomes for trial in trainings), strict=True)
+    return tuple(Outcome(same[0].bound, sum(one.value for one in same) / len(same)) for same in several)
 
 
 def heard(history: History, trials: Iterable[TrialRecord]) -> History:

@@ -77,5 +77,5 @@ class TrialTable:
 def _past(trial: TrialRecord) -> PastTrial:
     return PastTrial(
         trial.number, trial.values, trial.state, trial.objectives, trial.seconds, trial.suggested_at, trial.based_on,
-        trial.ended_at,
+        trial.ended_at, tuple(outcome.excess for outcome in trial.outcomes),
     )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 
 from searchplat.engine.monitor import SearchOutcome
 from searchplat.errors import TryAgainError
+from searchplat.ledger.outcomes import broken_words
 from searchplat.redaction import redact
 from searchplat.spec.model import NOTICES
 from searchplat.views import text
@@ -77,7 +78,8 @@ def _best(snapshot: Snapshot) -> str:
     best = snapshot.best
     assert best is not None
     values = zip(snapshot.metrics, best.objectives or (), strict=False)
-    return ", ".join(f"{metric} {text.metric(value)}" for metric, value in values) + f" (trial {best.number})"
+    breaks = f", which {words}" if (words := broken_words(best.broken)) else ""
+    return ", ".join(f"{metric} {text.metric(value)}" for metric, value in values) + f" (trial {best.number}{breaks})"
 
 
 def _notice(event: str, state: str, name: str, snapshot: Snapshot | None, said: str) -> Notice:

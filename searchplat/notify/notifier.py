@@ -97,7 +97,9 @@ class Notifier:
                 seq = events[-1].seq
                 for event in events:
                     if event.kind == "ended" and event.trial is not None:
-                        better = lead.add(info.ledger.trial(event.trial)) or better
+                        leads = lead.add(info.ledger.trial(event.trial))
+                        # One that breaks bounds on outcomes leads as long as none keeps them, and is no best.
+                        better = (leads and not any(one.broken for one in lead.front)) or better
             if better and time.monotonic() - told >= PAUSE_S:
                 notice = best_notice(take(info.name, info.folder, info.ledger, info.spec))
                 better, told = False, time.monotonic()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ledger.outcomes import broken_words
 from searchplat.ledger.ranking import Ranking
+from searchplat.ledger.repeats import repeated
 from searchplat.spec.grammar import NAME
 
 
@@ -38,23 +41,53 @@ class Candidate:
             raise InputError(f"candidate {self.name!r}: a name must match {NAME}; searchplat did not write this ledger")
 
 
-def choose(ledger: Ledger, search: str, top: int, by: int | None = None) -> list[Candidate]:
+def choose(
+    ledger: Ledger, search: str, top: int, by: int | None = None, trials: Sequence[int] | None = None
+) -> list[Candidate]:
     """The best `top` configurations of the search, as `Ranking.configurations`, then the best trial of each control.
+
+    None that breaks a bound on outcomes is promoted.
 
     Args:
         by: The place of the only objective that counts; by default all do.
+        trials: Numbers of the trials to take instead, in this order.
 
     Raises:
-        SearchFailedError: If no trial ended with a value.
+        InputError: If one of `trials` is none of the search's own that ended with a value and keeps all bounds.
+        SearchFailedError: If no trial ended with a value, or none of those keeps the bounds on outcomes.
     """
     ranking = Ranking.of(ledger)
-    best = ranking.configurations(top, by=by)
+    best = ranking.configurations(top, by=by) if trials is None else [_named(ranking, number) for number in trials]
     if not best:
         raise SearchFailedError(
             f"search {search!r} has no trial that ended with a value; see why with: searchplat trials {search}"
         )
+    if breaks := broken_words(best[0].broken):
+        raise SearchFailedError(
+            f"search {search!r} has no trial that keeps the bounds on outcomes; the nearest, trial {best[0].number}, "
+            f"{breaks}. Search longer, or start a search with other bounds from its trials: --fork"
+        )
     controls = sorted(ranking.controls_by(by), key=lambda trial: trial.number)
     return [_candidate(trial, by or 0) for trial in [*best, *controls]]
+
+
+def _named(ranking: Ranking, number: int) -> TrialRecord:
+    """The trial that `--trial` names."""
+    known = {trial.number: trial for trial in ranking.ranked}
+    if (trial := known.get(number)) is not None and not trial.broken:
+        return trial
+    found = next((one for one in ranking.trials if one.number == number), None)
+    if trial is not None:
+        why = broken_words(trial.broken)
+    elif found is None:
+        why = "does not exist"
+    elif found.control is not None:
+        why = "is a control, and all of these are promoted in any case"
+    elif (first := repeated(found)) is not None:
+        why = f"repeats trial {first}; name that"
+    else:
+        why = f"has no value ({found.state})"
+    raise InputError(f"--trial: trial {number} cannot be promoted: it {why}; see `searchplat trials --sort value`")
 
 
 def _candidate(trial: TrialRecord, by: int) -> Candidate:

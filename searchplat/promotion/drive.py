@@ -37,7 +37,7 @@ from searchplat.promotion.record import (
     PromotionStore,
 )
 from searchplat.redaction import redact
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import VALID, SearchSpec
 
 MAX_DEATHS = 3
 """Times that a run is taken up again after its worker died."""
@@ -54,6 +54,7 @@ class Sizes:
         seeds: Final trainings of each.
         epochs: Of a final training, at most; None for the configuration's own.
         by: The only objective that decides, where the search has several; None if all do.
+        trials: Numbers of the trials to promote; None for the best.
     """
 
     top: int
@@ -63,6 +64,7 @@ class Sizes:
     patience: int
     data_fraction: float
     by: str | None = None
+    trials: list[int] | None = None
 
 
 class Drive:
@@ -205,7 +207,7 @@ class Drive:
             self._plan(FINAL, self._sizes.seeds, [name for name in self._candidates if name not in out])
 
     def _scores(self, candidate: str) -> list[list[float]]:
-        names = [self._short(one.metric) for one in self._spec.objectives]
+        names = [one.short for one in self._spec.objectives]
         found = [
             [run.valid.get(name, math.nan) for name in names]
             for run in self._runs.values()
@@ -248,8 +250,8 @@ class Drive:
     def _best(self, run: FinalRun, message: dict[str, Any]) -> tuple[dict[str, float], int]:
         """Validation metrics at the best epoch so far, without their prefix, and that epoch."""
         if "best" in message:
-            return _valid(message["best"]), message["best_epoch"]
-        name, new = self._short(self._objective.metric), _valid(message["metrics"])
+            return self._valid(message["best"]), message["best_epoch"]
+        name, new = self._objective.short, self._valid(message["metrics"])
         value, best = new.get(name, math.nan), run.valid.get(name)
         better = improves([value], None if best is None else [best], [self._objective])
         return (new, message["epoch"]) if better and math.isfinite(value) else (run.valid, run.best_epoch)
@@ -301,14 +303,12 @@ class Drive:
         return f"{run.phase:<5}  {ended}/{len(of_phase)}  {run.candidate}, {seed}"
 
     def _said_valid(self, run: FinalRun) -> str:
-        name = self._short(self._objective.metric)
+        name = self._objective.short
         value = run.valid.get(name, math.nan)
         return f"{self._objective.metric} {value:.4f} at epoch {run.best_epoch} of {run.epochs}, {run.seconds:.0f} s"
 
-    @staticmethod
-    def _short(metric: str) -> str:
-        return metric.removeprefix("valid/")
-
-
-def _valid(metrics: dict[str, float]) -> dict[str, float]:
-    return {name.removeprefix("valid/"): value for name, value in metrics.items() if name.startswith("valid/")}
+    def _valid(self, metrics: dict[str, float]) -> dict[str, float]:
+        """What a report says of validation, without the prefix, and of objectives that are none of it: times, say."""
+        objectives = {one.metric for one in self._spec.objectives}
+        kept = {name: value for name, value in metrics.items() if name.startswith(VALID) or name in objectives}
+        return {name.removeprefix(VALID): value for name, value in kept.items()}

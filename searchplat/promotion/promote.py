@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ from searchplat.promotion.preconditions import check_changes, check_methods, che
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import VALID, SearchSpec
 from searchplat.tracking.registry.pack import Registered, register_winner
 from searchplat.tracking.sending.finals import FinalsSink
 from searchplat.tracking.store.address import chosen_uri
@@ -68,6 +69,7 @@ def run_promotion(
     *,
     top: int | None = None,
     by: str | None = None,
+    trials: Sequence[int] | None = None,
     seeds: int | None = None,
     race: int | None = None,
     epochs: int | None = None,
@@ -87,6 +89,7 @@ def run_promotion(
         search: The search's name.
         top, seeds, race, epochs: Instead of the space's `promotion:`.
         by: The only objective that decides; by default all do, and candidates are of the Pareto front.
+        trials: Numbers of the trials to promote, instead of the best `top`.
         workers: Processes that train each final run together.
         again: Begin another promotion although there was one.
         allow_changed: Go on although space, data, code or packages are not those of the search.
@@ -120,16 +123,25 @@ def run_promotion(
         place = place_of(spec.objectives, by)
         if place is not None:
             spec = replace(spec, objectives=(spec.objectives[place],))
+            if not spec.objectives[0].metric.startswith(VALID):
+                raise InputError(
+                    f"--by: a promotion is decided on validation, got {by!r}; choose trials instead: --trial, see "
+                    f"`searchplat best {search} --by {by}`"
+                )
+        chosen = None if trials is None else list(dict.fromkeys(trials))
+        if chosen is not None and top is not None:
+            raise InputError("--trial: says which trials are promoted, and --top how many; give one of the two")
         sizes = Sizes(
-            block.top if top is None else top,
+            len(chosen) if chosen is not None else block.top if top is None else top,
             block.race if race is None else race,
             block.seeds if seeds is None else seeds,
             block.epochs if epochs is None else epochs,
             block.patience,
             block.data_fraction,
             None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
+            chosen,
         )
-        candidates = choose(ledger, search, sizes.top, place)
+        candidates = choose(ledger, search, sizes.top, place, chosen)
         look_in(spec.source.parent, [candidate.method for candidate in candidates])
         check_methods(candidates)
         check_metrics(spec.promotion.test, candidates)
@@ -347,9 +359,9 @@ def _create(
             lineage=now,
             test_openings=0,
             runs=(),
-            objective=objective.metric.removeprefix("valid/"),
+            objective=objective.short,
             maximize=objective.maximize,
-            further=tuple((one.metric.removeprefix("valid/"), one.maximize) for one in spec.objectives[1:]),
+            further=tuple((one.short, one.maximize) for one in spec.objectives[1:]),
             data_fraction=sizes.data_fraction,
             data_seed=spec.seed,
         ),

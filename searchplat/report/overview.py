@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_words
 from searchplat.ledger.ranking import by_value
 from searchplat.report.facts import Facts
 from searchplat.report.promoted import Candidate, candidates
@@ -68,6 +69,7 @@ def header(facts: Facts) -> list[tuple[str, str]]:
         *([("ranked", snapshot.ranked)] if snapshot.ranked else []),
         ("scale", spec.scale or "none"),
         ("objective", goals),
+        *([("bounds", _bounds(facts))] if spec.outcomes else []),
         ("space", f"{', '.join(spec.space.names)}{points}"),
         *(("widened", f"{_minute(one.at)} UTC: {one.payload['said']}") for one in snapshot.widened),
         ("trials", f"{snapshot.ended} of {snapshot.planned} ended: {states or 'none yet'}"),
@@ -89,6 +91,14 @@ def header(facts: Facts) -> list[tuple[str, str]]:
 
 def _minute(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _bounds(facts: Facts) -> str:
+    """The bounds on outcomes, and how many of the trials keep them."""
+    own = [trial for trial in facts.snapshot.trials if trial.control is None and trial.state.scored]
+    kept = sum(not trial.broken for trial in own)
+    texts = ", ".join(bound.text for bound in facts.snapshot.spec.outcomes)
+    return f"{texts}; kept by {kept} of {text.plural(len(own), 'trial')} with a value"
 
 
 def standing(facts: Facts) -> str:
@@ -171,6 +181,8 @@ def best_line(facts: Facts) -> str:
         running = sum(trial.state is TrialState.RUNNING for trial in snapshot.trials)
         return f"No trial has ended with a value yet; {running} running." if running else "No trial has a value yet."
     value = best.objectives[0]
+    if best.broken:
+        return f"No trial keeps the bounds on outcomes; trial {best.number}, the nearest, {broken_words(best.broken)}."
     if snapshot.front:
         return _front_line(facts)
     line = f"Best {snapshot.metric} {text.metric(value)} by trial {best.number}"
@@ -211,9 +223,10 @@ def _shared(facts: Facts, trials: Sequence[TrialRecord]) -> dict[str, object]:
 
 
 def _values(facts: Facts, trial: TrialRecord, without: Collection[str] = ()) -> str:
+    breaks = f"({words}) " if (words := broken_words(trial.broken)) else ""
     if trial.control is not None:
-        return text.values_line(trial.values, 300)
+        return breaks + text.values_line(trial.values, 300)
     values = searched_values(facts.snapshot, trial)
     shown = text.values_line({name: value for name, value in values.items() if name not in without}, 400)
     several = len(facts.snapshot.ranking.trainings[trial.number].numbers) > 1
-    return f"{shown} ({measured(facts.snapshot, trial)})" if several else shown
+    return breaks + (f"{shown} ({measured(facts.snapshot, trial)})" if several else shown)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_words
 from searchplat.report.facts import Facts
 from searchplat.report.figure import MOST, Figure, axis, label, thin, thinned_note
 from searchplat.spec.scale import share_of
@@ -150,7 +151,10 @@ def slice_of(facts: Facts, ranked: Sequence[TrialRecord], domain: Domain) -> Fig
 
 
 def trade_off(facts: Facts) -> list[Figure]:
-    """The second objective against the first, of comparable trials; empty for a single objective."""
+    """The second objective against the first, of comparable trials and controls; empty for a single objective.
+
+    A line joins the front: what is below and behind it is dominated, if only these two objectives count.
+    """
     objectives = facts.snapshot.spec.objectives
     if len(objectives) < 2:
         return []
@@ -160,16 +164,23 @@ def trade_off(facts: Facts) -> list[Figure]:
     front = {trial.number for trial in facts.snapshot.front}
     drawn = thin(scored)
     data = []
-    for name, colour, own in (
-        ("trials", "$c1", [t for t in drawn if t.number not in front]),
-        ("Pareto front", "$c2", [t for t in scored if t.number in front][:MOST]),
+    for name, colour, symbol, own in (
+        ("trials", "$c1", "circle", [t for t in drawn if t.number not in front and not t.broken]),
+        ("break a bound on outcomes", "$ink", "circle-open", [t for t in drawn if t.number not in front and t.broken]),
+        ("controls", "$c4", "square", facts.snapshot.ranking.rivals),
+        ("Pareto front", "$c2", "circle", sorted((t for t in scored if t.number in front), key=_value)[:MOST]),
     ):
         points = [t.objectives for t in own if t.objectives is not None]
+        if not points and name != "trials":
+            continue
+        joined = name == "Pareto front" and len(objectives) == 2
         data.append(
             {
-                "type": "scatter", "mode": "markers", "name": name, "x": [p[0] for p in points],
-                "y": [p[1] for p in points], "text": [_hover(t) for t in own], "hoverinfo": "text",
-                "marker": {"color": colour, "size": 7},
+                "type": "scatter", "mode": "lines+markers" if joined else "markers", "name": name,
+                "x": [p[0] for p in points], "y": [p[1] for p in points],
+                "text": [_both(facts, t) for t in own], "hoverinfo": "text",
+                "marker": {"color": colour, "size": 7, "symbol": symbol},
+                "line": {"color": colour, "width": 1.5, "shape": "vh" if objectives[0].maximize else "hv"},
             }
         )  # fmt: skip
     layout = {"xaxis": axis(label(objectives[0].metric, 30)), "yaxis": axis(label(objectives[1].metric, 30))}
@@ -213,6 +224,15 @@ def _ends(domain: Domain) -> tuple[str, str]:
 def _value(trial: TrialRecord) -> float:
     assert trial.objectives is not None
     return trial.objectives[0]
+
+
+def _both(facts: Facts, trial: TrialRecord) -> str:
+    """A trial with the values of all objectives."""
+    of = f"control {trial.control}" if trial.control else f"trial {trial.number}"
+    values = zip(facts.snapshot.metrics, trial.objectives or (), strict=False)
+    named = ", ".join(f"{metric} {text.metric(value)}" for metric, value in values)
+    breaks = f"; {words}" if (words := broken_words(trial.broken)) else ""
+    return label(f"{of}: {named}{breaks}  {text.values_line(trial.values, 90)}", 200)
 
 
 def _hover(trial: TrialRecord) -> str:

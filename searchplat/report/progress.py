@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_words
 from searchplat.report.facts import Facts, Span, lanes
 from searchplat.report.figure import MOST, STATE_COLOURS, Figure, axis, colour, label, thin, thinned_note
 from searchplat.searchers.contract import TrialState
 from searchplat.views import TOP, text
+from searchplat.views.snapshot import Snapshot
 
 _CURVES = 400
 """Learning curves drawn; more become a coloured area."""
@@ -48,7 +50,7 @@ def _against(
     end = max(end, facts.times.worked / _unit(facts)[0] if name != "trial" else len(snapshot.trials) - 1)
     drawn = thin(trials)
     for index, stage in enumerate(snapshot.spec.stages):
-        own = [t for t in drawn if t.stage == stage.name]
+        own = [t for t in drawn if t.stage == stage.name and not t.broken]
         if own:
             data.append(
                 {
@@ -58,12 +60,22 @@ def _against(
                     "marker": {"color": colour(index), "size": 6, "opacity": 0.6},
                 }
             )  # fmt: skip
+    if broken := [t for t in drawn if t.broken]:
+        data.append(
+            {
+                "type": "scatter", "mode": "markers", "name": "break a bound on outcomes",
+                "x": [where[t.number] for t in broken], "y": [_value(t) for t in broken],
+                "text": [_hover(facts, t) for t in broken], "hoverinfo": "text",
+                "marker": {"color": "$ink", "size": 6, "opacity": 0.6, "symbol": "circle-open"},
+            }
+        )  # fmt: skip
+    trials = [t for t in trials if not t.broken] or trials
     shares = sorted({t.data_fraction for t in trials})
     for share in shares:
         own = [t for t in trials if t.data_fraction == share]
         steps: list[TrialRecord] = []
         for trial in own:
-            if not steps or snapshot.better(_value(trial), _value(steps[-1])):
+            if not steps or _leads(snapshot, trial, steps[-1]):
                 steps.append(trial)
         last = end if share == own[-1].data_fraction and own[-1] is trials[-1] else where[own[-1].number]
         of = "" if len(shares) == 1 else f" on {share:.0%} of users"
@@ -248,7 +260,15 @@ def _value(trial: TrialRecord) -> float:
 
 def _hover(facts: Facts, trial: TrialRecord) -> str:
     value = text.metric(trial.objectives[0]) if trial.objectives else "no value"
-    return label(f"trial {trial.number}, {trial.stage}, {trial.state.value}: {value}", 120)
+    breaks = f"; {words}" if (words := broken_words(trial.broken)) else ""
+    return label(f"trial {trial.number}, {trial.stage}, {trial.state.value}: {value}{breaks}", 160)
+
+
+def _leads(snapshot: Snapshot, trial: TrialRecord, other: TrialRecord) -> bool:
+    """Whether a trial is better than an earlier one by the first objective, or breaks bounds on outcomes less."""
+    if trial.violation != other.violation:
+        return trial.violation < other.violation
+    return snapshot.better(_value(trial), _value(other))
 
 
 def _span_hover(facts: Facts, span: Span, trial: TrialRecord) -> str:

@@ -51,6 +51,8 @@ class PastTrial:
         suggested_at: Ledger sequence number of the suggestion.
         based_on: Sequence number up to which the searcher had seen the ledger when it suggested this trial.
         ended_at: Sequence number of the end; None while open.
+        excess: By how much it exceeds each bound of the search on outcomes, in shares of the limit; at most 0 where it
+            keeps it, infinite where it did not report the metric. One for each bound where there are objectives.
     """
 
     number: int
@@ -61,6 +63,12 @@ class PastTrial:
     suggested_at: int = 0
     based_on: int = 0
     ended_at: int | None = None
+    excess: tuple[float, ...] = ()
+
+    @property
+    def violation(self) -> float:
+        """By how much it breaks the bounds together; 0 if it keeps them all."""
+        return sum(value for value in self.excess if value > 0)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from searchplat.contract import Values
@@ -27,8 +28,18 @@ from searchplat.searchers.optuna_space import OptunaSpace
 from searchplat.searchers.points import Key, key, seed_of, untried
 from searchplat.spec.space import Space
 
-MakeSampler = Callable[[int, dict[str, BaseDistribution]], BaseSampler]
-"""Builds a sampler from a seed and the distributions that every point has."""
+Excesses = Callable[[FrozenTrial], tuple[float, ...]]
+"""By how much a trial exceeds each bound on outcomes, above 0 where it breaks it: Optuna's `constraints_func`."""
+
+MakeSampler = Callable[[int, dict[str, BaseDistribution], Excesses | None], BaseSampler]
+"""Builds a sampler from a seed, the distributions that every point has, and what it is to ask about bounds on outcomes;
+None for that where there are none."""
+
+_FAR = 1e3
+"""Shares of a limit beyond which it does not matter by how much a bound is broken; an unreported metric is there.
+Samplers fit models to the numbers, which infinity would end."""
+_RANKED_LAST = 1e100
+"""The value of a trial that breaks bounds, to a sampler that looks at ranks alone, is worse than any by this much."""
 
 _ASKS = 8  # a sampler that keeps proposing tried points has nothing left to say: go random
 
@@ -39,7 +50,9 @@ class OptunaSearcher:
     How past trials enter the study: FINISHED and STOPPED as complete, with the best value so far (a trial stopped
     early would rank as worst of all as Optuna's "pruned", which CMA-ES and GPs ignore altogether; its best value
     is a fair bound); diverged, infeasible, timed-out and failed ones as failed, which Optuna's samplers ignore;
-    open ones as running, which TPE (constant liar) and GP keep away from.
+    open ones as running, which TPE (constant liar) and GP keep away from. Where the search has bounds on outcomes, the
+    samplers are told by how much each trial exceeds them; one that knows of no such thing is told that a trial which
+    breaks any is worse than all that break none, by how much it breaks them.
 
     Args:
         space: The stage's axes.
@@ -48,6 +61,7 @@ class OptunaSearcher:
         given: Values of parameters outside the space that conditions may look at.
         make_sampler: Builds the sampler, anew for each suggestion.
         stateful: The sampler stores state in the trials that it is asked for; replay them.
+        bounds: Whether the sampler knows of bounds on outcomes. If not, it must look at the ranks of values alone.
         bits_as_ints: See `OptunaSpace`.
     """
 
@@ -60,8 +74,10 @@ class OptunaSearcher:
         make_sampler: MakeSampler,
         stateful: bool = False,
         bits_as_ints: bool = False,
+        bounds: bool = True,
     ) -> None:
         self._space, self._maximize, self._seed, self._given = space, maximize, seed, given
+        self._bounds = bounds
         self._translation = OptunaSpace(space, given, bits_as_ints)
         self._make_sampler, self._stateful = make_sampler, stateful
         self._mirror = self._empty()
@@ -82,7 +98,7 @@ class OptunaSearcher:
         return None if point is None else Suggestion(point, info)
 
     def _empty(self) -> _Mirror:
-        return _Mirror(self._translation, self._maximize, self._seed, self._make_sampler, self._stateful)
+        return _Mirror(self._translation, self._maximize, self._seed, self._make_sampler, self._stateful, self._bounds)
 
 
 class _Mirror:
@@ -95,9 +111,11 @@ class _Mirror:
         seed: int,
         make_sampler: MakeSampler,
         stateful: bool,
+        bounds: bool,
     ) -> None:
-        self._translation, self._seed = translation, seed
-        self._make_sampler, self._stateful = make_sampler, stateful
+        self._translation, self._seed, self._maximize = translation, seed, maximize
+        self._make_sampler, self._stateful, self._bounds = make_sampler, stateful, bounds
+        self._excess: dict[int, tuple[float, ...]] = {}  # by the study's number, of trials with values
         with quiet():
             directions = [StudyDirection.MAXIMIZE if up else StudyDirection.MINIMIZE for up in maximize]
             self._study = optuna.create_study(directions=directions)
@@ -162,7 +180,10 @@ class _Mirror:
     def _sampler(self, number: int, attempt: int) -> BaseSampler:
         # NumPy's older generators, which Optuna uses, take 32 bits.
         seed = seed_of(self._seed, "optuna", number, attempt) % 2**32
-        return self._make_sampler(seed, self._translation.always())
+        return self._make_sampler(seed, self._translation.always(), self._excesses if self._excess else None)
+
+    def _excesses(self, trial: FrozenTrial) -> tuple[float, ...]:
+        return self._excess[trial.number]
 
     def _add(self, trial: PastTrial, attrs: dict[str, Any]) -> None:
         params, distributions = self._translation.params(trial.values)
@@ -183,19 +204,35 @@ class _Mirror:
             if trial.state.final and (up_to is None or (trial.ended_at or 0) <= up_to):
                 scored = trial.state.scored and trial.objectives is not None
                 state = OptunaState.COMPLETE if scored else OptunaState.FAIL
-                self._study.tell(self._open.pop(number), trial.objectives if scored else None, state=state)
+                place = self._open.pop(number)
+                if scored and trial.excess and self._bounds:
+                    unasked = not self._excess
+                    self._excess[place] = tuple(max(-_FAR, min(_FAR, value)) for value in trial.excess)
+                    if unasked:  # the sampler of the study notes it down as the trial ends
+                        self._study.sampler = self._sampler(number, 0)
+                self._study.tell(place, self._values(trial) if scored else None, state=state)
                 self._seen[number] = trial
+
+    def _values(self, trial: PastTrial) -> tuple[float, ...]:
+        """The objectives; of a trial that breaks bounds, for a sampler that knows of none, such as rank it behind."""
+        assert trial.objectives is not None
+        if self._bounds or not trial.violation:
+            return trial.objectives
+        worse = _RANKED_LAST * (1 + min(_FAR, trial.violation))
+        return tuple(-worse if up else worse for up in self._maximize)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence Optuna's log below errors, and its notes that a feature is experimental."""
+    """Silence Optuna's log below errors, and its notes that a feature is experimental, or goes in Optuna 7."""
     logger = logging.getLogger("optuna")
     before = logger.level
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # What replaces it, `Trial.set_constraint`, is of trials that the study itself asks for.
+            warnings.filterwarnings("ignore", "`constraints_func` has been deprecated", FutureWarning)
             yield
     finally:
         logger.setLevel(before)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -16,7 +17,7 @@ from optuna.trial import FrozenTrial
 
 from searchplat.errors import InputError
 from searchplat.searchers.options import CMAESOptions, GPOptions, NSGA2Options, TPEOptions
-from searchplat.searchers.optuna_adapter import OptunaSearcher
+from searchplat.searchers.optuna_adapter import Excesses, OptunaSearcher
 from searchplat.searchers.points import seed_of
 from searchplat.spec.space import Space
 
@@ -38,7 +39,13 @@ class _TPE(_KnownSpace, TPESampler):
 
 
 class _GP(_KnownSpace, GPSampler):
-    pass
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Distributions) -> dict[str, Any]:
+        """A point of all axes."""
+        # Where nothing keeps the bounds on outcomes, all points but one may be worth 0. Optuna then divides 0 by 0,
+        # and goes on with that one.
+        with np.errstate(invalid="ignore"):
+            found: dict[str, Any] = super().sample_relative(study, trial, search_space)
+            return found
 
 
 class _CMAES(_KnownSpace, CmaEsSampler):
@@ -69,13 +76,16 @@ def tpe(
     return OptunaSearcher(space, maximize, seed, given, partial(_make_tpe, options, jointly))
 
 
-def _make_tpe(options: TPEOptions, jointly: bool, seed: int, always: Distributions) -> BaseSampler:
+def _make_tpe(
+    options: TPEOptions, jointly: bool, seed: int, always: Distributions, excesses: Excesses | None
+) -> BaseSampler:
     arguments: dict[str, Any] = {
         "seed": seed,
         "n_startup_trials": options.startup,
         "n_ei_candidates": options.candidates,
         "multivariate": options.multivariate,
         "constant_liar": options.constant_liar,
+        "constraints_func": excesses,
     }
     if options.group:  # then Optuna must find the groups itself
         return TPESampler(group=True, **arguments)
@@ -91,12 +101,13 @@ def gp(
     return OptunaSearcher(space, maximize, seed, given, partial(_make_gp, options))
 
 
-def _make_gp(options: GPOptions, seed: int, always: Distributions) -> BaseSampler:
+def _make_gp(options: GPOptions, seed: int, always: Distributions, excesses: Excesses | None) -> BaseSampler:
     sampler = _GP(
         seed=seed,
         n_startup_trials=options.startup,
         deterministic_objective=options.deterministic,
         independent_sampler=_independent(seed),
+        constraints_func=excesses,
         warn_independent_sampling=False,
     )
     sampler.joint = always
@@ -111,10 +122,12 @@ def cmaes(
         raise InputError(
             f"searcher cmaes: takes one objective, got {len(maximize)}; take nsga2, tpe, gp or pr for several"
         )
-    return OptunaSearcher(space, maximize, seed, given, partial(_make_cmaes, options), stateful=True, bits_as_ints=True)
+    return OptunaSearcher(
+        space, maximize, seed, given, partial(_make_cmaes, options), stateful=True, bits_as_ints=True, bounds=False
+    )
 
 
-def _make_cmaes(options: CMAESOptions, seed: int, always: Distributions) -> BaseSampler:
+def _make_cmaes(options: CMAESOptions, seed: int, always: Distributions, excesses: Excesses | None) -> BaseSampler:
     numeric = {n: d for n, d in always.items() if hasattr(d, "low")}
     whole = any(isinstance(d, IntDistribution) or getattr(d, "step", None) for d in numeric.values())
     sampler = _CMAES(
@@ -137,13 +150,14 @@ def nsga2(
     return OptunaSearcher(space, maximize, seed, given, partial(_make_nsga2, options), stateful=True)
 
 
-def _make_nsga2(options: NSGA2Options, seed: int, always: Distributions) -> BaseSampler:
+def _make_nsga2(options: NSGA2Options, seed: int, always: Distributions, excesses: Excesses | None) -> BaseSampler:
     sampler = _NSGA2(
         seed=seed,
         population_size=options.population,
         crossover_prob=options.crossover,
         mutation_prob=options.mutation,
         swapping_prob=options.swap,
+        constraints_func=excesses,
     )
     sampler.joint, sampler.independent = always, _independent(seed)
     return sampler

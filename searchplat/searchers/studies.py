@@ -31,7 +31,7 @@ def write_studies(ledger: Ledger, spec: SearchSpec, search: str, path: Path) -> 
 
     A trial has its searched values, layouts as one parameter a bit; its curve of the first objective; state, times; and
     the rest as user attributes. A trial stopped early is Optuna's PRUNED, one without a value FAIL. How the space was
-    widened is an attribute of each study.
+    widened is an attribute of each study. Bounds on outcomes are constraints, with the excess in shares of the limit.
 
     Raises:
         InputError: If the file exists or cannot be written.
@@ -107,7 +107,7 @@ def _frozen(
     several = len(spec.objectives) > 1
     if several and state is State.PRUNED:  # Optuna prunes one objective only
         state = State.COMPLETE if scored else State.FAIL
-    return FrozenTrial(
+    frozen = FrozenTrial(
         number=number,
         trial_id=-1,
         state=state,
@@ -121,6 +121,10 @@ def _frozen(
         system_attrs={},
         intermediate_values={} if several else curve,
     )
+    for outcome in trial.outcomes:
+        if scored and math.isfinite(outcome.excess):
+            frozen.set_constraint(outcome.bound.text, outcome.excess)
+    return frozen
 
 
 def _params(domain: Domain, value: Any) -> Iterator[tuple[str, Any, BaseDistribution]]:

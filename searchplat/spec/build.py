@@ -18,12 +18,13 @@ from searchplat.spec.axes import build_axes, read_defaults
 from searchplat.spec.binding import Binding, check_own_data, find_method
 from searchplat.spec.constraints import check_defaults, read_constraints
 from searchplat.spec.controls import build_controls, check_controls, control_key
+from searchplat.spec.document.bounds import read_outcomes
 from searchplat.spec.document.folders import with_absolute_folders
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
-from searchplat.spec.model import DataSpec, Objective, PromotionSpec, Resources, SearchSpec, StageSpec
+from searchplat.spec.model import VALID, DataSpec, Objective, PromotionSpec, Resources, SearchSpec
 from searchplat.spec.notify import build_notify
 from searchplat.spec.points import canonical, check_points
 from searchplat.spec.searcher import check_searchers
@@ -73,12 +74,13 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
     stages = build_stages(root, read, axes, problems) if read.get("search", search) is not BROKEN else [None]
     objectives = _objectives(root, read, problems)
     check_searchers(root, stages, axes, len(objectives), problems)
-    _check_scheduling(root, stages, len(objectives), problems)
+    _check_stop(root, len(objectives), problems)
     controls = build_controls(root, read, axes, stages, problems)
     promotion = _promotion(root, read, binding, problems)
     _check_workers(root, read, problems)
     names = (*axes, *binding.config.model_fields) if binding is not None else ()
     constraints = tuple(map(Constraint, read_constraints(root, read, names, problems)))
+    outcomes = read_outcomes(root, read, axes, problems)
     check_points(root, stages, axes, fixed, problems)
     space = Space(_axes(axes), constraints)
     notify = build_notify(root, read, problems)
@@ -120,6 +122,7 @@ def build_spec(root: Node, origin: Origin, problems: Problems, *, chosen: bool =
         source=origin.source,
         text=origin.text,
         notify=notify,
+        outcomes=outcomes,
     )
 
 
@@ -184,21 +187,18 @@ def _objectives(root: Node, read: Mapping[str, Any], problems: Problems) -> list
         if any(fields["metric"] == other.metric for other in objectives):
             where, rule = place.fields["metric"], "every objective has its own metric"
             problems.add(where, "objective", rule, value=fields["metric"], remedy="remove one of the two")
+        if place is places[0] and not fields["metric"].startswith(VALID):
+            rule = "the first objective says which epoch of a trial counts, so it is a validation metric: valid/..."
+            problems.add(place.fields["metric"], "objective", rule, value=fields["metric"], remedy="put it behind one")
         objectives.append(Objective(fields["metric"], fields["direction"] == "maximize"))
     return objectives
 
 
-def _check_scheduling(root: Node, stages: Sequence[StageSpec | None], objectives: int, problems: Problems) -> None:
-    """Schedulers and `stop` compare trials by one number."""
+def _check_stop(root: Node, objectives: int, problems: Problems) -> None:
+    """What `stop` expects to gain is a number."""
     if objectives < 2:
         return
-    scheduled = any(stage is not None and stage.scheduler.name != "none" for stage in stages)
-    nodes = [root, *(root.fields["stages"].items if "stages" in root.fields else [])]
-    for node in nodes:
-        found = node.fields.get("scheduler")
-        if scheduled and found is not None and found.at(["name"]).content in ("asha", "median"):
-            rule = f"stopping early needs one objective, not {objectives}"
-            problems.add(found, "scheduler", rule, remedy="use {name: none}")
+    for node in [root, *(root.fields["stages"].items if "stages" in root.fields else [])]:
         if (stop := node.fields.get("stop")) is not None:
             rule = f"the expected gain is that of one objective, not {objectives}"
             problems.add(stop.key_place, "stop", rule, remedy="remove stop")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from searchplat.spec.document.bounds import is_bound
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN
 from searchplat.spec.errors import Problems, show, suggest
@@ -47,6 +48,8 @@ def read_constraints(root: Node, read: Mapping[str, Any], names: Collection[str]
         for name in unknown:
             at = expression.names[name]
             remedy = _located(node, at, text, suggest(name, names, "known are"))
+            if is_bound(text):
+                remedy = "a bound on a metric that trials report stands under outcomes"
             problems.add(
                 node.character(at), key, f"{name} is neither searched nor a field of the method", remedy=remedy
             )

@@ -11,6 +11,7 @@ from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListO
 from searchplat.spec.model import NOTICES
 
 MOST_CONSTRAINTS = 50
+MOST_OUTCOMES = 10
 NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 _NAME_RULE = "names are 1 to 64 of a-z 0-9 . _ - and start with a letter or digit"
 _NAME = Text(NAME, _NAME_RULE, remedy="choose another name, such as my-search")
@@ -91,8 +92,12 @@ DATA = Fields(
 OBJECTIVE = Fields(
     {
         "metric": Field(
-            Text(r"valid/[A-Za-z0-9_./@-]+", "an objective is a validation metric: valid/...", remedy="use valid/mrr"),
-            "a metric that trials report, beginning with valid/",
+            Text(
+                r"(valid|time|memory)/[A-Za-z0-9_./@-]+|parameters",
+                "an objective is a validation metric, valid/..., or what that costs: time/..., memory/..., parameters",
+                remedy="use valid/mrr",
+            ),
+            "a metric that trials report: valid/...; behind the first also time/..., memory/... or parameters",
             required=True,
         ),
         "direction": Field(Text(words=("maximize", "minimize")), "maximize or minimize", required=True),
@@ -274,6 +279,10 @@ _BODY = {
     "constraints": Field(
         ListOf(Text(), most=MOST_CONSTRAINTS),
         "what must hold between parameters: expressions such as low < high, width % heads == 0",
+    ),
+    "outcomes": Field(
+        ListOf(Text(), most=MOST_OUTCOMES),
+        "bounds on metrics that trials report, such as time/train_seconds <= 60; trials that keep them come first",
     ),
     "stages": Field(ListOf(STAGE), "the stages, in order; without them, searcher and trials"),
     "searcher": Field(SEARCHER, "how to search, if there are no stages"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.contract import FILE
+from searchplat.spec.document.bounds import Bound
 from searchplat.spec.space import Layout, Space
 
 CONTROLS = "controls"
@@ -20,12 +21,21 @@ OWN_LOOP = "own-loop"
 """What stands for the method where somebody's own loop trains what no method here knows."""
 
 
+VALID = "valid/"
+"""What names of validation metrics begin with."""
+
+
 @dataclass(frozen=True)
 class Objective:
     """A metric of the trials' reports, and whether more is better."""
 
     metric: str
     maximize: bool
+
+    @property
+    def short(self) -> str:
+        """Its name without `valid/`."""
+        return self.metric.removeprefix(VALID)
 
 
 @dataclass(frozen=True)
@@ -229,6 +239,7 @@ class SearchSpec:
         overrides: The `--set` items as given.
         seed: Seeds the searchers and, with a trial's number, every trial.
         source: The file; text is its content, for the record.
+        outcomes: Bounds that a trial's metrics are to keep.
     """
 
     name: str
@@ -247,6 +258,7 @@ class SearchSpec:
     source: Path
     text: str
     notify: tuple[NotifySpec, ...] = ()
+    outcomes: tuple[Bound, ...] = ()
 
     @property
     def layout(self) -> Layout | None:

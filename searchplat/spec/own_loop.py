@@ -1,7 +1,8 @@
 """The space of a study: axes for somebody's own loop, of a space file or without any method of this platform.
 
 Where there is a method, its space file is read as ever and all its axes are searched together, as in `searchplat.tune`.
-Without one a file or dictionary says `search`, and may say `objective`, `fixed` and `constraints`, by the same grammar.
+Without one a file or dictionary says `search`, and may say `objective`, `fixed`, `constraints` and
+`outcomes`, by the same grammar.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from searchplat.errors import InputError
 from searchplat.searchers import check_options
 from searchplat.spec.axes import build_axes
 from searchplat.spec.constraints import check_stage, read_constraints
+from searchplat.spec.document.bounds import Bound, BoundError, clashes, parse_bound, read_outcomes
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, Anything, Field, Fields, ListOf, MapOf, Text
 from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, read_file
 from searchplat.spec.errors import Problems
 from searchplat.spec.find import find_space
-from searchplat.spec.grammar import AXIS, BODY
+from searchplat.spec.grammar import AXIS, BODY, MOST_OUTCOMES
 from searchplat.spec.load import load_text, refuse_secrets
 from searchplat.spec.model import OWN_LOOP, DataSpec, Objective, PromotionSpec, Resources, SearcherSpec, SearchSpec
 from searchplat.spec.model import StageSpec as Stage
@@ -50,6 +52,7 @@ _STUDY = Fields(
         "objective": Field(ListOf(_OBJECTIVE, or_one=True), "what is told, and whether more of it is better"),
         "fixed": Field(MapOf(Anything()), "values that are not searched"),
         "constraints": BODY.fields["constraints"],
+        "outcomes": BODY.fields["outcomes"],
     },
     what="the space of a study without a method",
 )
@@ -62,6 +65,7 @@ def study_spec(
     searcher: str | Mapping[str, Any],
     seed: int,
     objective: Mapping[str, str] | None = None,
+    outcomes: Sequence[str] | None = None,
     scale: str | None = None,
     overrides: Sequence[str] = (),
 ) -> SearchSpec:
@@ -74,6 +78,7 @@ def study_spec(
         seed: 0 to 2**32 - 1.
         objective: Metric to `maximize` or `minimize`, the first the most important; by default the space's own, else
             `DEFAULT_OBJECTIVE`.
+        outcomes: Bounds on metrics; by default the space's own, else none.
         scale: Of a space file with a method; see `spec.load`.
         overrides: Likewise.
 
@@ -93,7 +98,10 @@ def study_spec(
     stage = Stage(STAGE, spec.space.names, found, 0, last.data_fraction, last.fixed, seeds=last.seeds)
     if broken := breaks(stage, {axis.name: axis for axis in spec.space.domains}, len(objectives)):
         raise InputError(f"searcher: {broken}; choose another searcher")
-    return dataclasses.replace(spec, stages=(stage,), objectives=objectives, controls=(), seed=seed, notify=())
+    bounds = spec.outcomes if outcomes is None else _bounds(outcomes)
+    return dataclasses.replace(
+        spec, stages=(stage,), objectives=objectives, outcomes=bounds, controls=(), seed=seed, notify=()
+    )
 
 
 def _read(
@@ -149,8 +157,10 @@ def _of_text(text: str, source: Path, name: str, scale: str | None, overrides: S
         texts = read_constraints(root, read, (*axes, *fixed), problems)
         made = Space(tuple(axis for axis in axes.values() if axis is not None), tuple(map(Constraint, texts)))
         check_stage(made, fixed, "the study", root, problems)
+        bounds = read_outcomes(root, read, axes, problems, families=False)
         problems.raise_if_any()
-        return _bare(made, fixed, objectives, name, source, text)
+        bare = _bare(made, fixed, objectives, name, source, text)
+        return dataclasses.replace(bare, outcomes=bounds)
     problems.raise_if_any()
     raise AssertionError("a broken space without problems")
 
@@ -189,6 +199,23 @@ def _objectives(given: Mapping[str, str]) -> tuple[Objective, ...]:
         if direction not in _DIRECTIONS:
             raise InputError(f"objective: {name} must be {' or '.join(_DIRECTIONS)}, got {direction!r}")
     return tuple(Objective(name, direction == "maximize") for name, direction in given.items())
+
+
+def _bounds(texts: Sequence[str]) -> tuple[Bound, ...]:
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise InputError(f"outcomes: must be a list of bounds such as ['size <= 1e6'], got {texts!r}")
+    if len(texts) > MOST_OUTCOMES:
+        raise InputError(f"outcomes: must be at most {MOST_OUTCOMES}, got {len(texts)}; remove some")
+    found: list[Bound] = []
+    for text in texts:
+        try:
+            bound = parse_bound(text)
+        except BoundError as error:
+            raise InputError(f"outcomes: {error.rule}, got {text!r}; {error.remedy}") from error
+        if clash := clashes(bound, found):
+            raise InputError(f"outcomes: {clash[0]}, got {text!r}; {clash[1]}")
+        found.append(bound)
+    return tuple(found)
 
 
 def _checked(space: Space) -> Space:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from searchplat.spec.document.bounds import bounds_of
 from searchplat.spec.errors import join, show
 from searchplat.spec.model import (
     Control,
@@ -57,6 +58,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
         "fixed": dict(spec.fixed),
         "search": [_axis_to(axis) for axis in spec.space.domains],
         **({"constraints": constraints} if constraints else {}),  # there were none before
+        **({"outcomes": [bound.text for bound in spec.outcomes]} if spec.outcomes else {}),
         "stages": [_stage_to(stage) for stage in spec.stages],
         "controls": [_plain(control) for control in spec.controls],
         "resources": _plain(spec.resources),
@@ -98,6 +100,7 @@ def from_document(document: Mapping[str, Any]) -> SearchSpec:
         source=Path(document["source"]),
         text=document["text"],
         notify=tuple(map(_notify_from, document.get("notify", ()))),
+        outcomes=bounds_of(document.get("outcomes", ())),
     )
 
 

@@ -7,13 +7,15 @@ The query, for the experiment of the search's name, best first by the metric `be
 
 `FINISHED` are the trials that ended with a value: all their epochs, or stopped early by the scheduler. Those compare
 that were measured on the share of the users that the parent run's tag `searchplat.compared_on` says. With several
-objectives, `tags.searchplat.front = 'yes'` is the Pareto front. See `searchplat.ledger.ranking`.
+objectives, `tags.searchplat.front = 'yes'` is the Pareto front; with bounds on outcomes, of which the parent run's tag
+`searchplat.outcomes` tells, the metric `violation` comes before it. See `searchplat.ledger.ranking`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -44,6 +46,7 @@ class RankedRun:
         values: Those of all of them, by metric.
         front: Whether it is on the Pareto front; None for one objective.
         params: The flattened config, as text.
+        violation: By how much it breaks bounds on outcomes; 0 if it keeps them, or there are none.
     """
 
     trial: int
@@ -53,6 +56,7 @@ class RankedRun:
     values: Mapping[str, float]
     front: bool | None
     params: Mapping[str, str]
+    violation: float = 0.0
 
 
 def best_trials(
@@ -92,14 +96,19 @@ def best_trials(
         order, most = ["attributes.start_time ASC", "attributes.run_name ASC"], None
         if place is not None:
             way = "DESC" if objectives[place].maximize else "ASC"
-            order, most = [f"metrics.`{_key(objectives[place])}` {way}", *order], top
+            kept = [f"metrics.`{keys.VIOLATION}` ASC"] if keys.BOUNDS in tags else []
+            order, most = [*kept, f"metrics.`{_key(objectives[place])}` {way}", *order], top
         runs = _search(client, experiment.experiment_id, query, order, most)
     found = [_ranked(run, objectives) for run in runs if all(_key(one) in run.data.metrics for one in objectives)]
     if place is not None or not found:
         return found
-    found.sort(key=lambda one: one.trial)
-    gained = np.array([gains(list(one.values.values()), objectives) for one in found])
-    return [found[row] for row in pareto.order(gained, top)]
+    found.sort(key=lambda one: (one.violation, one.trial))
+    ranked: list[RankedRun] = []
+    for _, equal in groupby(found, key=lambda one: one.violation):
+        same = list(equal)
+        gained = np.array([gains(list(one.values.values()), objectives) for one in same])
+        ranked += [same[row] for row in pareto.order(gained, top)]
+    return ranked[:top]
 
 
 def newest_parent(client: Any, experiment_id: str) -> Any:
@@ -138,6 +147,7 @@ def _ranked(run: Any, objectives: Sequence[Objective]) -> RankedRun:
         values,
         tags.get(keys.FRONT) == "yes" if len(objectives) > 1 else None,
         dict(run.data.params),
+        run.data.metrics.get(keys.VIOLATION, 0.0),
     )
 
 

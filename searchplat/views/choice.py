@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_document
 from searchplat.ledger.ranking import place_of
 from searchplat.ledger.repeats import repeated
 from searchplat.views import Sort
@@ -64,6 +66,8 @@ def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) 
     `front` says whether it is on the Pareto front of the trials that compare; null for one objective, and for a trial
     that does not compare. `repeats` is the number of the trial whose configuration it trained again, null if of none.
     Of one that `best` ranks, `trainings` are the numbers of itself and its repeats, `deviation` their spread.
+    `outcomes` are the bounded metrics, `broken` the bounds on them that it breaks, `feasible` whether it breaks none;
+    null where the search has none, or it reported nothing yet.
 
     Args:
         marks: Of `Ranking.on_front`.
@@ -72,6 +76,9 @@ def document(snapshot: Snapshot, trial: TrialRecord, marks: Mapping[int, bool]) 
     record["state"] = trial.state.value
     objectives = trial.objectives
     record["objectives"] = None if objectives is None else dict(zip(snapshot.metrics, objectives, strict=True))
+    record["outcomes"] = {one.bound.metric: None if math.isnan(one.value) else one.value for one in trial.outcomes}
+    record["broken"] = broken_document(trial.broken)
+    record["feasible"] = not trial.broken if trial.outcomes else None
     record["front"] = marks.get(trial.number)
     record["repeats"] = repeated(trial)
     found = snapshot.ranking.trainings.get(trial.number)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from searchplat.ledger import TrialRecord
+from searchplat.ledger.outcomes import broken_words
 from searchplat.searchers.contract import TrialState
 from searchplat.views import text
 from searchplat.views.layout_picture import layout_grid
@@ -174,6 +175,8 @@ def best_lines(snapshot: Snapshot, width: int) -> list[Text]:
     share = "" if best.data_fraction == 1 else f", {best.data_fraction:.0%} of users"
     name = f"front of {len(snapshot.front)}, first  " if snapshot.front else "best  "
     lines = [line(name, (label, "bold green"), f"  trial {best.number}, {measured(snapshot, best)}{share}")]
+    if best.broken:
+        lines.append(line((broken_words(best.broken), "bold red")))
     values = searched_values(snapshot, best)
     layout = snapshot.spec.layout
     drawn = values.pop(layout.name, None) if layout is not None else None

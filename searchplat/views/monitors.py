@@ -15,6 +15,7 @@ from searchplat.engine.closing import ENDED
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.steering.state import KINDS as STEERING
 from searchplat.ledger import Event
+from searchplat.ledger.outcomes import broken_words
 from searchplat.ledger.ranking import Lead
 from searchplat.ledger.repeats import repeated
 from searchplat.tracking import redact
@@ -192,7 +193,10 @@ class PlainMonitor:
         snapshot = take(self._info.name, self._info.folder, self._info.ledger, self._info.spec)
         if (first := repeated(trial)) is not None:
             line += f"; it repeats trial {first}"
-        if self._lead.add(trial):
+        leads = self._lead.add(trial)
+        if breaks := broken_words(trial.broken) if trial.state.scored else "":
+            line += f"; {breaks}"
+        elif leads:
             line += "; on the Pareto front so far" if snapshot.ranking.several else "; the best so far"
         ended = sum(t.ended_at is not None and t.ended_at <= event.seq for t in snapshot.trials)
         left = snapshot.seconds_left(self._info.slots())

@@ -110,8 +110,9 @@ def _constraints(spec: SearchSpec) -> list[RenderableType]:
     rows: list[RenderableType] = [
         line(("constraint  ", "dim"), text.visible(one.text)) for one in spec.space.constraints
     ]
-    if rows:
+    if spec.space.constraints:
         rows.append(line(("feasible  ", "dim"), f"about {100 * feasible_share(spec):.2g} % of its points keep them"))
+    rows += [line(("outcome  ", "dim"), text.visible(bound.text)) for bound in spec.outcomes]
     return rows
 
 

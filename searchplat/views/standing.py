@@ -13,6 +13,7 @@ from searchplat.engine.steering.requests import Request, RequestFolder, words
 from searchplat.engine.steering.state import pending
 from searchplat.ledger import Event, Ledger
 from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.outcomes import broken_document
 from searchplat.views import text
 from searchplat.views.live_picture import STATE_STYLES, ended_early, stages_table
 from searchplat.views.output import Fitted, command, line, table
@@ -96,6 +97,7 @@ class Standing:
                 "trial": best.number,
                 "value": best.objectives[0],
                 "stage": best.stage,
+                **({"broken": broken_document(best.broken)} if snapshot.spec.outcomes else {}),
                 "values": dict(zip(snapshot.metrics, best.objectives, strict=False)),
             },
             "compared_on": snapshot.ranking.share,

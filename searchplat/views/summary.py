@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.ledger import TrialRecord
 from searchplat.ledger.folder import runs_root
+from searchplat.ledger.outcomes import NONE_KEPT, broken_words
 from searchplat.views import TOP, text
 from searchplat.views.layout_picture import layout_grid
 from searchplat.views.live_picture import ended_early, measured, searched_values
@@ -69,6 +70,8 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
         if len(snapshot.front) > _FRONT:
             parts.append(line((f"        and {len(snapshot.front) - _FRONT} more; see `searchplat best`", "dim")))
         parts.append(line((f"        of the first, trial {best.number}:", "dim")))
+    if best.broken:
+        parts.append(line((f"        {broken_words(best.broken)}: {NONE_KEPT}", "bold red")))
     if stands := snapshot.ranking.not_beaten:
         parts.append(line((f"        {stands}", "bold red")))
     if snapshot.ranked and not snapshot.controls:  # else the table of controls says it
@@ -102,6 +105,7 @@ def comparison(snapshot: Snapshot) -> RenderableType:
                 verdict = f"on {control.data_fraction:.0%} of the users, so it does not compare"
             elif not snapshot.ranking.compares(control):
                 verdict = "ranks other items, so it does not compare"
+        verdict = "; ".join(filter(None, (verdict, broken_words(control.broken))))
         rows.append((f"control {name}", *map(text.metric, control.objectives), verdict))
     if best is not None and best.objectives is not None:
         of = "first of the front" if snapshot.front else "best of the search"

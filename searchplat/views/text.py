@@ -51,15 +51,17 @@ def exact(item: Any) -> str:
 
 
 def metric(number: float | None) -> str:
-    """A metric with 4 decimals, or 4 significant digits where these say more; `-` where there is none.
+    """A metric with 4 decimals, or 4 significant digits where these say more; a large whole number as it is.
 
-    >>> metric(0.05341), metric(None), metric(0.0000123), metric(12345.6)
-    ('0.0534', '-', '1.23e-05', '1.235e+04')
+    >>> metric(0.05341), metric(None), metric(0.0000123), metric(12345.6), metric(12345.0)
+    ('0.0534', '-', '1.23e-05', '1.235e+04', '12345')
     """
     if number is None:
         return "-"
     if number == 0 or 1e-3 <= abs(number) < 1000:
         return f"{number:.4f}"
+    if 1000 <= abs(number) < 1e8 and number == int(number):  # a number of parameters, say
+        return f"{number:.0f}"
     return f"{number:.4g}"
 
 

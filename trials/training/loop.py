@@ -130,10 +130,11 @@ class Loop:
         Returns:
             `train/loss` (mean over batches of the summed parts) and `train/<part>` where anything is trained,
             `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`,
-            `time/evaluate_seconds`, `memory/peak_bytes`, and the model's own diagnostics. If a loss or a trained
-            parameter is not finite, the epoch ends there: `train/loss` is that loss (NaN for a parameter) and every
-            `valid/<metric>` is NaN. Once batches did not fit into memory, `memory/parts`: into how many parts they are
-            taken since, each half as large as before that; gradients add up to those of the whole batch.
+            `time/evaluate_seconds`, `memory/peak_bytes`, `parameters` (how many are trained), and the model's own
+            diagnostics. If a loss or a trained parameter is not finite, the epoch ends there: `train/loss` is that loss
+            (NaN for a parameter) and every `valid/<metric>` is NaN. Once batches did not fit into memory,
+            `memory/parts`: into how many parts they are taken since, each half as large as before that; gradients add
+            up to those of the whole batch.
 
         Raises:
             RuntimeError: If all epochs are completed.
@@ -169,6 +170,7 @@ class Loop:
             "time/train_seconds": trained - started,
             "time/evaluate_seconds": evaluated - trained,
             "memory/peak_bytes": float(peak_bytes(device)),
+            "parameters": float(sum(parameter.numel() for parameter in self._trained.values())),
             **({"memory/parts": float(self._parts)} if self._parts > 1 else {}),
         }
         return self.metrics

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
+from searchplat.searchers.pr import bounds
 from searchplat.searchers.pr.acquisition import Averaged, LogAcquisition, NoisyEI, Success, UpperBound
 from searchplat.searchers.pr.batch import drawn
 from searchplat.searchers.pr.cost import per_second
@@ -46,6 +47,7 @@ class Known:
         seconds_N: What the scored points' trials took, NaN where that says nothing; only `cost_aware` looks at it.
         known_at_N: Numbers by whose order the scored points' values became known; by default the rows' order.
         failed_at_F: Of the failed points, in the same count; given if the other is.
+        excess_NB: By how much the scored points exceed each bound on outcomes; None where there are no bounds.
     """
 
     scored_NA: Tensor
@@ -55,6 +57,7 @@ class Known:
     seconds_N: Tensor | None = None
     known_at_N: Tensor | None = None
     failed_at_F: Tensor | None = None
+    excess_NB: Tensor | None = None
 
     @property
     def tried(self) -> Tensor:
@@ -182,15 +185,25 @@ def _by_model(
     fit_done = time.perf_counter()
     factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
     # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
-    first_P = distinct(known.scored_NA)
-    acquisition = _acquisition(known, encoding, features_ND[first_P], models_J, factors, seed, options, generator)
+    first_P = incumbents_P = distinct(known.scored_NA)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
+    values_NJ = known.values_NJ
+    if (excess_NB := known.excess_NB) is not None:
+        families = families_of(encoding, options)
+        factors += bounds.factors(encoding, features_ND, excess_NB, families, known.known_at_N)
+        mean_N = bounds.behind(mean_N, excess_NB)
+        values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
+        incumbents_P = first_P[bounds.feasible(excess_NB)[first_P]]
+    acquisition: LogAcquisition = Averaged([_equal], [1.0], factors)
+    if len(incumbents_P):
+        observed = features_ND[incumbents_P]
+        acquisition = _acquisition(known, encoding, observed, models_J, factors, seed, options, generator)
     order = first_P[mean_N[first_P].argsort(descending=True)]
     # Whatever begins at an observed point begins at a whole one: no step leads out of NaN.
     scored_NA = encoding.completed(known.scored_NA, generator)
     region = None
     if bounded:
-        region = TrustRegion.from_values(encoding, scored_NA[first_P], mean_N[first_P], known.values_NJ[first_P])
+        region = TrustRegion.from_values(encoding, scored_NA[first_P], mean_N[first_P], values_NJ[first_P])
     tried_NA = known.tried
     found: Found | None = None
     for _ in range(3):  # more than once only where rounding makes new codes of old points
@@ -208,7 +221,7 @@ def _by_model(
         return []
     info: dict[str, Any] = {
         "route": route,
-        "acquisition": options.acquisition if len(models_J) == 1 else "hypervolume",
+        "acquisition": _name(options, len(models_J), len(incumbents_P)),
         "log_value": round(found.value, 6),
         "noise": [round(models[0].noise, 6) for models in models_J],
         "kernels": _parts(models_J[0]),
@@ -225,12 +238,23 @@ def _by_model(
     return proposals
 
 
+def _equal(features_MD: Tensor) -> Tensor:
+    """No point is worth more than another: what counts are the factors."""
+    return 0.0 * features_MD.sum(1)
+
+
 def distinct(codes_NA: Tensor) -> Tensor:
     """Rows `[P]` of the first observation of every point."""
     seen: dict[bytes, int] = {}
     for row, code in enumerate(codes_NA.numpy()):
         seen.setdefault(code.tobytes(), row)
     return torch.tensor(list(seen.values()), dtype=torch.int64)
+
+
+def _name(options: PROptions, objectives: int, feasible: int) -> str:
+    if not feasible:
+        return "feasibility"
+    return options.acquisition if objectives == 1 else "hypervolume"
 
 
 def _parts(models: Sequence[Model]) -> dict[str, float]:

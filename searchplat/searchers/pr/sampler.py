@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,7 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, space: StudySpace) ->
     pending: list[Params] = []
     failed: list[Params] = []
     values, seconds = [], []
+    constraints: list[dict[str, float]] = []
     for trial in trials:
         if not trial.state.is_finished():
             pending.append({**_announced(trial, space), **trial.params})
@@ -136,6 +137,7 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, space: StudySpace) ->
         else:
             scored.append(trial.params)
             values.append(scores)
+            constraints.append(trial.constraints)
             whole = trial.state == TrialState.COMPLETE and trial.duration is not None
             seconds.append(trial.duration.total_seconds() if whole and trial.duration else math.nan)
     objectives = torch.tensor(values, dtype=torch.float64).reshape(len(values), len(signs_J)) * signs_J
@@ -147,7 +149,15 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, space: StudySpace) ->
         space.codes([params for params in pending if space.knows(params)]),
         space.codes([params for params in failed if space.knows(params)]),
         seconds_N,
+        excess_NB=_excess(constraints),
     )
+
+
+def _excess(constraints: Sequence[Mapping[str, float]]) -> Tensor | None:
+    """Values of a study's constraints, above 0 where they are broken; infinite where a trial has none."""
+    names = sorted({name for own in constraints for name in own})
+    rows = [[own.get(name, math.inf) for name in names] for own in constraints]
+    return torch.tensor(rows, dtype=torch.float64) if names else None
 
 
 def _announced(trial: FrozenTrial, space: StudySpace) -> Params:

@@ -27,7 +27,8 @@ class PRSearcher:
     """Bayesian optimisation with probabilistic reparameterization; see `searchers/pr`.
 
     Past trials enter as: finished and stopped ones with their best value; diverged, infeasible, timed-out and failed
-    ones as failures, whose probability lowers a point's worth; open ones as pending points.
+    ones as failures, whose probability lowers a point's worth; open ones as pending points. Where the search has bounds
+    on outcomes, the probability of keeping each is another factor, and the best so far is the best that keeps them.
 
     Args:
         space: The stage's axes.
@@ -91,6 +92,7 @@ class PRSearcher:
             ),
             _ended(scored),
             _ended(failed),
+            torch.tensor([t.excess for t in scored], dtype=torch.float64) if scored and scored[0].excess else None,
         )
 
 

@@ -21,7 +21,8 @@ def curve_png(
 ) -> bytes | None:
     """Draw the first objective's values in the order in which trials ended.
 
-    The line is the best among trials that compare. It begins anew where a stage on another share of the users does.
+    The line is the best among trials that compare and keep the bounds on outcomes. It begins anew where a stage on
+    another share of the users does.
 
     Args:
         trials: Of one search, in any order; those without a value are left out.
@@ -36,22 +37,24 @@ def curve_png(
 
     ended = sorted((t for t in trials if t.ended_at is not None), key=lambda trial: trial.ended_at or 0)
     scored = [(n, t, (t.objectives or ())[0]) for n, t in enumerate(ended, 1) if has_value(t, objectives)]
-    own = [(n, value) for n, trial, value in scored if trial.control is None]
+    own = [(n, value) for n, trial, value in scored if trial.control is None and not trial.broken]
+    broken = [(n, value) for n, trial, value in scored if trial.control is None and trial.broken]
     controls = [(n, value) for n, trial, value in scored if trial.control is not None]
-    if not own:
+    if not own and not broken:
         return None
     lead = Lead(objectives, stages, by=0)
     shares: list[float | None] = []
     lines: list[list[tuple[int, float]]] = []
     for n, trial, _ in scored:
         lead.add(trial)
-        if not lead.front:
+        if not lead.front or lead.front[0].broken:
             continue
         if not shares or shares[-1] != lead.share:
             shares.append(lead.share)
             lines.append([])
         lines[-1].append((n, (lead.front[0].objectives or ())[0]))
-    lines[-1].append((len(ended), lines[-1][-1][1]))
+    if lines:
+        lines[-1].append((len(ended), lines[-1][-1][1]))
 
     figure = Figure(figsize=(7.2, 3.0), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
@@ -59,7 +62,11 @@ def curve_png(
     for n, best in enumerate(lines):
         words = "" if n else "best so far"
         axes.step([at for at, _ in best], [value for _, value in best], where="post", color=_BEST, label=words)
-    for points, colour, marker, label in ((own, _TRIAL, "o", "trials"), (controls, _CONTROL, "s", "controls")):
+    for points, colour, marker, label in (
+        (own, _TRIAL, "o", "trials"),
+        (broken, _TRIAL, "x", "break a bound on outcomes"),
+        (controls, _CONTROL, "s", "controls"),
+    ):
         if points:
             trial_numbers, values = [n for n, _ in points], [value for _, value in points]
             axes.scatter(trial_numbers, values, s=16, color=colour, marker=marker, label=label, zorder=3)

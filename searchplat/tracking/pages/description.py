@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.ledger import Ledger, TrialRecord
+from searchplat.ledger.outcomes import NONE_KEPT, broken_words
 from searchplat.ledger.ranking import Ranking
 from searchplat.protocol import words
 from searchplat.searchers.contract import TrialState
@@ -55,6 +56,11 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
         lines += ["", f"| control | {' | '.join(o.metric for o in ledger.objectives)} | users |"]
         lines += [f"|---|---|{'---|' * len(ledger.objectives)}"]
         lines += [f"| {t.control} | {' | '.join(_numbers(t))} | {_share(t)} |" for t in ranking.controls]
+    if ledger.bounds:
+        texts = ", ".join(f"`{bound.text}`" for bound in ledger.bounds)
+        kept = sum(not trial.broken for trial in ranking.ranked)
+        none = "" if kept or not ranking.ranked else f" **{NONE_KEPT}**."
+        lines += ["", f"Bounds on outcomes: {texts}; {kept} of {len(ranking.ranked)} configurations keep them.{none}"]
     lines += ["", *_next(search, space_name, status)]
     return cut(redact("\n".join(lines)))
 
@@ -85,9 +91,9 @@ def _line(trial: TrialRecord, ledger: Ledger, ranking: Ranking) -> str:
         for objective, value in zip(ledger.objectives, trial.objectives or (), strict=True)
     )
     count = len(ranking.trainings[trial.number].numbers)
-    return f"trial {trial.number}, {values} " + (
-        f"over {count} trainings" if count > 1 else f"at epoch {trial.best_epoch}"
-    )
+    where = f"over {count} trainings" if count > 1 else f"at epoch {trial.best_epoch}"
+    breaks = f", which {words}" if (words := broken_words(trial.broken)) else ""
+    return f"trial {trial.number}, {values} {where}{breaks}"
 
 
 def _numbers(trial: TrialRecord) -> list[str]:

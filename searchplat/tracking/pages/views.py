@@ -24,7 +24,12 @@ _MAX_PARAMETERS = 12
 
 
 def view_tags(
-    objectives: Sequence[Objective], parameters: Sequence[str], layout: bool, share: float | None = None
+    objectives: Sequence[Objective],
+    parameters: Sequence[str],
+    layout: bool,
+    share: float | None = None,
+    *,
+    bounded: bool = False,
 ) -> dict[str, str]:
     """The experiment's tags that hold the views.
 
@@ -33,20 +38,23 @@ def view_tags(
         parameters: Searched parameters other than a layout, in the order of the space; the first 12 become columns.
         layout: Whether trials have a tag with their layout.
         share: The share of the users on which trials compare; the list of the trials leaves others out.
+        bounded: Whether there are bounds on outcomes; that list then leaves out trials that break any.
 
     With several objectives a third view has the Pareto front alone.
     """
     best = [f"metrics.`{keys.key(f'best/{objective.metric}')}`" for objective in objectives]
+    extra = ((keys.LAYOUT, layout), (keys.FRONT, len(objectives) > 1), (keys.FEASIBLE, bounded))
     columns = [
         "attributes.`Duration`",
         *best,
         *(f"tags.`{tag}`" for tag in (keys.STAGE, keys.STATE)),
-        *(f"tags.`{tag}`" for tag, shown in ((keys.LAYOUT, layout), (keys.FRONT, len(objectives) > 1)) if shown),
+        *(f"tags.`{tag}`" for tag, shown in extra if shown),
         *(f"params.`{keys.key(name)}`" for name in parameters[:_MAX_PARAMETERS]),
     ]
     every = f"tags.`{keys.KIND}` = 'trial'"
+    kept = [f"tags.`{keys.FEASIBLE}` != 'no'"] if bounded else []
     trials: dict[str, Any] = {
-        "searchFilter": every if share is None else f"{every} and {compares(share)}",
+        "searchFilter": " and ".join([every, *([] if share is None else [compares(share)]), *kept]),
         "orderByKey": best[0],
         "orderByAsc": not objectives[0].maximize,
         "startTime": "ALL",

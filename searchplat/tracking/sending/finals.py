@@ -171,7 +171,7 @@ def final_tags(promotion: Promotion, run: FinalRun, search_id: str, parent: str)
 def final_metrics(run: FinalRun) -> dict[str, float]:
     """The metrics of a final run by MLflow's keys; what is not finite is left out."""
     rows = {
-        **{f"valid/{name}": value for name, value in run.valid.items()},
+        **{_metric(name): value for name, value in run.valid.items()},
         **{f"test/{name}": value for name, value in run.test.items()},
         "time/train_seconds": run.seconds,
         "epochs": float(run.epochs),
@@ -182,6 +182,11 @@ def final_metrics(run: FinalRun) -> dict[str, float]:
     if run.parameters is not None:
         rows["parameters"] = float(run.parameters)
     return {keys.key(name): value for name, value in rows.items() if math.isfinite(value)}
+
+
+def _metric(name: str) -> str:
+    """The whole name of what is noted beside validation: objectives may be times and sizes too."""
+    return name if name == "parameters" or name.startswith(("time/", "memory/")) else f"valid/{name}"
 
 
 def final_key(promotion: Promotion, run: FinalRun) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from searchplat.ledger import Event, Ledger, TrialRecord, repeats
+from searchplat.ledger.outcomes import broken_words
 from searchplat.ledger.ranking import Lead, has_value, stage_names
 from searchplat.searchers.contract import TrialState
 from searchplat.tracking.store import keys
@@ -22,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"
 """MLflow's statuses of a run."""
+
+_FAR = 1e9
+"""The violation of a trial that did not report a bounded metric: MLflow stores no infinity."""
 
 _SEARCH_STATUS = {"done": FINISHED, "interrupted": KILLED, "failed": FAILED}
 """By the `state` of a `closed` event."""
@@ -123,8 +127,9 @@ class Progress:
 
     @property
     def best(self) -> tuple[float, ...]:
-        """The best value of each objective so far; empty before the first."""
-        return tuple((lead.front[0].objectives or ())[place] for place, lead in enumerate(self._by) if lead.front)
+        """The best value of each objective so far; empty before the first trial that keeps the bounds on outcomes."""
+        led = [(place, lead.front[0]) for place, lead in enumerate(self._by) if lead.front]
+        return tuple((trial.objectives or ())[place] for place, trial in led if not trial.broken)
 
     @property
     def share(self) -> float | None:
@@ -152,6 +157,8 @@ def gather(ledger: Ledger, events: Sequence[Event], progress: Progress) -> Batch
             case "suggested":
                 change.created = True
                 change.tags[keys.STATE] = TrialState.WAITING
+                if ledger.bounds and trial.control is None:
+                    change.tags[keys.FEASIBLE] = "unknown"
             case "started":
                 change.tags[keys.STATE] = TrialState.RUNNING
                 change.run(RUNNING)
@@ -222,12 +229,23 @@ def _ended(
         counted = progress.repeated()
     for one in counted:
         # The latest of equal steps is what MLflow shows.
-        batch.trials.setdefault(one.number, Change()).metrics += [
+        own = batch.trials.setdefault(one.number, Change())
+        own.metrics += [
             Point(key, value, at_ms, one.best_epoch or 0)
             for key, value in zip(bests_called, one.objectives or (), strict=True)
         ]
+        if ledger.bounds:
+            _judged(own, one, at_ms)
     if len(bests_called) > 1 and trial.control is None and repeats.repeated(trial) is None:
         change.tags[keys.FRONT] = "no"  # unless it is on the front once all of these events are in
+
+
+def _judged(change: Change, trial: TrialRecord, at_ms: int) -> None:
+    """Whether a trial keeps the bounds on outcomes."""
+    change.tags[keys.FEASIBLE] = "no" if trial.broken else "yes"
+    change.tags[keys.BROKEN] = keys.cut(broken_words(trial.broken))
+    far = min(trial.violation, _FAR)
+    change.metrics.append(Point(keys.VIOLATION, far, at_ms, trial.best_epoch or 0))
 
 
 def _of_search(ledger: Ledger, event: Event, at_ms: int, batch: Batch) -> None:

@@ -226,7 +226,10 @@ class Recorder:
 
     def _send_views(self) -> None:
         about = self._about
-        tags = view_tags(self._ledger.objectives, about.parameters, about.layout is not None, self._share)
+        bounded = bool(self._ledger.bounds)
+        tags = view_tags(
+            self._ledger.objectives, about.parameters, about.layout is not None, self._share, bounded=bounded
+        )
         there = self._client.get_experiment(self.experiment_id).tags
         for name, value in tags.items():
             if there.get(name) != value:
@@ -239,6 +242,8 @@ class Recorder:
             keys.OBJECTIVE: " ".join(objective.metric for objective in objectives),
             keys.DIRECTION: " ".join("maximize" if objective.maximize else "minimize" for objective in objectives),
         }
+        if self._ledger.bounds:
+            tags[keys.BOUNDS] = ", ".join(bound.text for bound in self._ledger.bounds)
         layout = self._about.layout
         if layout is not None:
             tags["searchplat.layout_legend"] = (

@@ -331,3 +331,29 @@ def test_constraints_are_kept(searcher: str) -> None:
 def test_a_constraint_on_nothing_known_is_refused() -> None:
     with pytest.raises(InputError, match=r"constraints\[0\]: hed is neither"):
         sp.Study({"search": {"heads": {"type": "int", "low": 1, "high": 8}}, "constraints": ["hed > 1"]}, seed=1)
+
+
+def test_bounds_on_outcomes(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "mine"
+    with sp.Study(X, searcher="tpe", seed=1, folder=folder, outcomes=["size <= 0.5"]) as study:
+        for _ in range(12):
+            trial = study.ask()
+            if trial.number == 0:
+                with pytest.raises(InputError, match="there are bounds on outcomes, so give a value for each"):
+                    study.tell(trial, 0.5)
+                with pytest.raises(InputError, match="bounded metric size is missing; got value"):
+                    study.tell(trial, {"value": 0.5})
+            size = math.nan if trial.number == 3 else trial.params["x"]
+            study.tell(trial, {"value": trial.params["x"], "size": size})
+        kept = [trial for trial in study.trials if trial.feasible]
+        assert study.best == max(kept, key=lambda trial: trial.value or 0.0)
+        assert study.trials[3].broken == {"size <= 0.5": math.inf}
+        assert all(trial.params["x"] <= 0.5 for trial in kept)
+    search = sp.Search("mine", runs=folder.parent)
+    assert search.best()[0].feasible
+    assert [trial.feasible for trial in search.best(12)] == sorted((t.feasible for t in search.best(12)), reverse=True)
+    table = search.trials()
+    assert (table["violation"] == 0).sum() == len(kept)
+    assert table["outcome.size"].isna().sum() == 1
+    with pytest.raises(InputError, match="outcomes: "):
+        sp.Study(X, folder=folder, outcomes=["size <= 0.6"])

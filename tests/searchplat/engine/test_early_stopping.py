@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, MedianStoppingRule, TrialScheduler
 
 from searchplat.engine.early_stopping import Asha, make_early_stopping
+from searchplat.engine.score import Score, below
+from searchplat.ledger import pareto
 from searchplat.spec.model import SchedulerSpec
 
 EPOCHS = 4
@@ -104,3 +106,62 @@ def test_median_stopping_stops_what_is_worse_than_the_median_and_minimising_work
 def test_no_rule_stops_nothing() -> None:
     rule = make_early_stopping(SchedulerSpec("none"), 5, maximize=True)
     assert not any(rule.stops(0, epoch, -1e9) for epoch in range(1, 6))
+
+
+SPECS = [SchedulerSpec("asha", reduction=2), SchedulerSpec("asha", reduction=3), SchedulerSpec("median", min_trials=1)]
+
+
+@given(spec=st.sampled_from(SPECS), ties=st.booleans(), seed=st.integers(0, 10_000))
+def test_a_score_of_one_objective_decides_as_its_number_does(spec: SchedulerSpec, ties: bool, seed: int) -> None:
+    numbers, scores = (make_early_stopping(spec, 9, maximize=True) for _ in range(2))
+    at_random = random.Random(seed)
+    live = dict.fromkeys(range(15), 0)
+    while live:
+        number = at_random.choice(list(live))
+        live[number] += 1
+        value = float(at_random.randrange(3)) if ties else at_random.gauss(0, 1)
+        stops = numbers.stops(number, live[number], value)
+        assert stops == scores.stops(number, live[number], Score((value,)))
+        if stops or live[number] >= 9:
+            del live[number]
+
+
+@given(seed=st.integers(0, 10_000), objectives=st.integers(1, 3), share=st.sampled_from([0.5, 2 / 3, 0.75]))
+def test_who_is_below_is_who_comes_late_in_the_order_of_the_ranking(seed: int, objectives: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    gains_NJ = rng.normal(size=(int(rng.integers(2, 25)), objectives))
+    violations = rng.choice([0.0, 0.0, 0.5, 1.0], len(gains_NJ))
+    scores = [Score(tuple(row), float(v)) for row, v in zip(gains_NJ.tolist(), violations, strict=True)]
+    value, others = scores[0], scores[1:]
+    groups = [np.flatnonzero(violations == v) for v in sorted(set(violations))]
+    order = [int(rows[n]) for rows in groups for n in pareto.order(gains_NJ[rows])]
+    behind = len(others) - order.index(0)
+    if objectives > 1 or violations.any():
+        assert below(value, others, share) == (behind <= (len(others) - 1) * share)
+    if order[0] == 0:
+        assert not below(value, others, share)
+    if order[-1] == 0:
+        assert below(value, others, share) or len(others) == 0
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_with_two_objectives_who_is_ahead_in_one_goes_on_and_who_is_behind_in_both_stops(spec: SchedulerSpec) -> None:
+    rule = make_early_stopping(spec, 9, maximize=True)
+    for number in range(6):
+        rule.stops(number, 1, Score((number / 10, 1 - number / 10)))  # a front
+    assert not rule.stops(10, 1, Score((2.0, 0.05)))
+    assert not rule.stops(11, 1, Score((0.05, 3.0)))
+    assert rule.stops(12, 1, Score((0.05, 0.1)))
+    assert rule.stops(13, 1, Score((3.0, 4.0), violation=0.1))  # better in both, and breaks a bound
+
+
+def test_what_was_remembered_counts_as_if_it_had_been_asked() -> None:
+    rng = np.random.default_rng(0)
+    rows = [(n, Score(tuple(rng.normal(size=2)), float(rng.choice([0.0, 0.3])))) for n in range(30)]
+    for spec in SPECS:
+        asked, remembered = (make_early_stopping(spec, 9, maximize=True) for _ in range(2))
+        for number, score in rows:
+            asked.stops(number, 1, score)
+            remembered.remember(number, 1, score)
+        last = Score((0.3, 0.3))
+        assert asked.stops(99, 1, last) == remembered.stops(99, 1, last)

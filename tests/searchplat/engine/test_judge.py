@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,3 +220,42 @@ def test_a_program_that_fails_ends_its_trial_and_one_that_never_worked_the_searc
             assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "failed", "exit code 1")
         assert bugs == []
         assert ledger.trial(4).state is TrialState.FAILED
+
+
+def bounded(path: Path, spec: SearchSpec, *bounds: str) -> Ledger:
+    return Ledger.create(path, {"outcomes": list(bounds)}, spec.objectives)
+
+
+def test_a_bound_on_what_no_trial_reports_ends_the_search_and_not_the_trial(tmp_path: Path, spec: SearchSpec) -> None:
+    with bounded(tmp_path / "l.sqlite", spec, "valid/mrrr <= 1") as ledger:
+        shutdown = Shutdown()
+        assert not goes_on(judge_of(spec, ledger, shutdown=shutdown), suggest(ledger).number, 1, 0.5)
+        assert isinstance(shutdown.error, InputError)
+        assert "trial 0 does not report 'valid/mrrr'; did you mean valid/mrr?" in str(shutdown.error)
+        assert (ledger.trial(0).state, ledger.trial(0).epoch) == (TrialState.RUNNING, 0)
+
+
+def test_a_bounded_metric_that_others_report_makes_one_trial_infeasible(tmp_path: Path, spec: SearchSpec) -> None:
+    with bounded(tmp_path / "l.sqlite", spec, "size <= 1") as ledger:
+        judge = judge_of(spec, ledger)
+        first, second = suggest(ledger).number, suggest(ledger).number
+        assert judge.goes_on(first, Message("report", 1, EPOCHS, {"valid/mrr": 0.5, "size": 1.0}))
+        assert not judge.goes_on(second, Message("report", 1, EPOCHS, {"valid/mrr": 0.9}))  # ASHA stops what is behind
+        assert (ledger.trial(first).violation, ledger.trial(second).violation) == (0.0, math.inf)
+
+
+def test_a_trial_that_breaks_a_bound_stops_no_trial_that_keeps_it(tmp_path: Path, spec: SearchSpec) -> None:
+    def stopped(path: Path, *bounds: str) -> list[bool]:
+        """Of three trials, the best one last; the first two break the bound."""
+        rows = [(0.9, 5.0), (0.8, 3.0), (0.2, 1.0), (0.1, 0.5)]
+        with bounded(path, spec, *bounds) as ledger:
+            judge = judge_of(spec, ledger)
+            return [
+                not judge.goes_on(
+                    suggest(ledger).number, Message("report", 1, EPOCHS, {"valid/mrr": mrr, "size": size})
+                )
+                for mrr, size in rows
+            ]  # fmt: skip
+
+    assert stopped(tmp_path / "free.sqlite") == [False, True, True, True]
+    assert stopped(tmp_path / "bounded.sqlite", "size <= 1") == [False, False, False, False]

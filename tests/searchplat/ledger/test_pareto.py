@@ -45,6 +45,7 @@ def test_the_order_takes_front_after_front_and_the_greedy_choice_within_each(see
     assert sorted(whole) == list(range(len(gains_NJ)))
     for most in (1, 2, 5):
         assert pareto.order(gains_NJ, most) == whole[:most]
+    assert [pareto.place(gains_NJ, row) for row in whole] == list(range(len(whole)))
     for place, row in enumerate(whole):
         later = whole[place + 1 :]
         assert not any(pareto.dominates(gains_NJ[other], gains_NJ[row]) for other in later)

@@ -14,10 +14,12 @@ import pytest
 
 from searchplat.errors import InputError
 from searchplat.ledger import pareto, ranking
+from searchplat.ledger.outcomes import Outcome
 from searchplat.ledger.ranking import Lead, Ranking, improves, place_of
 from searchplat.ledger.records import TrialRecord
 from searchplat.ledger.repeats import info_of, repeated
 from searchplat.searchers.contract import TrialState
+from searchplat.spec.document.bounds import Bound
 from searchplat.spec.model import Objective
 
 MRR, LOSS, TIME = Objective("valid/mrr", True), Objective("valid/loss", False), Objective("valid/time", False)
@@ -134,12 +136,54 @@ def test_an_epoch_improves_by_the_first_objective_and_of_equal_ones_by_the_next(
     assert not improves([0.2], [0.2], [LOSS])
 
 
+def broken(trial: TrialRecord, excess: float) -> TrialRecord:
+    """The trial, breaking a bound on an outcome by a share of its limit; not if that is not above 0."""
+    return replace(trial, outcomes=(Outcome(Bound("size", True, 1.0), 1.0 + excess),))
+
+
+def test_what_keeps_the_bounds_on_outcomes_comes_first_then_what_breaks_them_least() -> None:
+    trials = [broken(trial(n, value), excess) for n, (value, excess) in enumerate(
+        ((0.9, 0.5), (0.1, 0.0), (0.8, 0.25), (0.2, -0.5), (0.95, 0.25), (0.99, math.nan))
+    )]  # fmt: skip
+    found = Ranking(trials, [MRR])
+    assert numbers(found.best()) == [3, 1, 4, 2, 0, 5]
+    assert numbers(found.best(3)) == numbers(found.best(3, by=0)) == [3, 1, 4]
+    assert numbers(found.front()) == [3]
+    assert numbers(found.configurations(4)) == [3, 1]  # nothing is built upon what breaks a bound
+    assert numbers(Ranking([t for t in trials if t.broken], [MRR]).configurations(2)) == [4, 2]  # unless all do
+    ahead = found.beaten_by(trials[4])
+    assert ahead is not None
+    assert ahead.number == 3
+
+
+def test_a_front_is_of_trials_that_keep_the_bounds_or_of_those_that_break_them_least() -> None:
+    rows = ((0.9, 1.0, 0.5), (0.5, 5.0, 0.0), (0.6, 6.0, 0.0), (0.4, 9.0, 0.0), (0.95, 0.5, 0.25), (0.9, 0.1, 0.25))
+    trials = [broken(trial(n, mrr, loss), excess) for n, (mrr, loss, excess) in enumerate(rows)]
+    found = Ranking(trials, [MRR, LOSS])
+    assert set(numbers(found.front())) == {1, 2}
+    assert found.on_front() == {n: n in (1, 2) for n in range(6)}
+    assert set(numbers(found.best(2))) == {1, 2}
+    assert (numbers(found.best())[2], set(numbers(found.best())[3:5]), numbers(found.best())[5]) == (3, {4, 5}, 0)
+    none = Ranking([t for t in trials if t.broken], [MRR, LOSS])
+    assert set(numbers(none.front())) == {4, 5}
+
+
+def test_a_control_that_breaks_a_bound_is_ahead_of_nothing_that_keeps_it() -> None:
+    control = trial(1, 0.9, control="c", stage="controls")
+    assert "below the control c" in Ranking([broken(trial(0, 0.5), 0.0), control], [MRR], STAGES).not_beaten
+    assert Ranking([broken(trial(0, 0.5), 0.0), broken(control, 0.5)], [MRR], STAGES).not_beaten == ""
+    assert "below" in Ranking([broken(trial(0, 0.5), 0.7), broken(control, 0.5)], [MRR], STAGES).not_beaten
+    unknown = broken(control, math.nan)
+    assert "below" in Ranking([broken(trial(0, 0.5), 0.0), unknown], [MRR], STAGES).not_beaten
+
+
 def random_search(seed: int) -> tuple[list[TrialRecord], list[Objective]]:
     """Trials of three stages interleaved, on two shares, with few different values, controls and every ending."""
     rng = np.random.default_rng(seed)
     objectives = [[MRR], [LOSS], [MRR, LOSS], [MRR, LOSS, TIME]][seed % 4]
     shares = dict(zip(STAGES, rng.choice([0.1, 0.5, 1.0], 3), strict=True))
     trials = []
+    bounded = seed % 3 > 0
     for number in range(int(rng.integers(1, 25))):
         stage = str(rng.choice(STAGES))
         state = TrialState(rng.choice([*TrialState, *[TrialState.FINISHED] * 8]))
@@ -147,9 +191,10 @@ def random_search(seed: int) -> tuple[list[TrialRecord], list[Objective]]:
         if rng.random() < 0.1:
             values[-1] = math.nan
         control = str(rng.choice(["a", "b"])) if rng.random() < 0.2 else None
+        excess = float(rng.choice([-0.5, 0.0, 0.25, 0.5])) if bounded else 0.0
         trials.append(
-            trial(number, *values, stage="controls" if control else stage, control=control, state=state,
-                  share=1.0 if control else float(shares[stage]), config={"x": int(rng.integers(0, 6))})
+            broken(trial(number, *values, stage="controls" if control else stage, control=control, state=state,
+                  share=1.0 if control else float(shares[stage]), config={"x": int(rng.integers(0, 6))}), excess)
         )  # fmt: skip
     return trials, objectives
 
@@ -169,6 +214,8 @@ def test_random_searches_are_ranked_as_the_rules_say(seed: int) -> None:
     assert sorted(numbers(found.best())) == numbers(compared)
 
     def better(one: TrialRecord, other: TrialRecord) -> bool:
+        if one.violation != other.violation:
+            return one.violation < other.violation
         pairs = zip(one.objectives or (), other.objectives or (), objectives, strict=True)
         turned = [(a, b) if o.maximize else (-a, -b) for a, b, o in pairs]
         return pareto.dominates(*map(tuple, zip(*turned, strict=True)))  # type: ignore[arg-type]
@@ -177,17 +224,22 @@ def test_random_searches_are_ranked_as_the_rules_say(seed: int) -> None:
     for place, one in enumerate(best):
         assert not any(better(later, one) for later in best[place:])
         if len(objectives) == 1:
-            assert all(later.number > one.number for later in best[place + 1 :] if later.objectives == one.objectives)
+            assert all(
+                later.number > one.number
+                for later in best[place + 1 :]
+                if (later.violation, later.objectives) == (one.violation, one.objectives)
+            )
     front = [t.number for t in compared if not any(better(other, t) for other in compared)]
     if len(objectives) > 1:
         assert sorted(numbers(found.front())) == front
         assert found.on_front() == {t.number: t.number in front for t in compared}
     assert {t.control for t in found.controls} == {t.control for t in with_value} - {None}
     configs = [str(t.config) for t in found.configurations(99)]
-    assert sorted(configs) == sorted({str(t.config) for t in compared})
+    kept = [t for t in compared if not t.broken]
+    assert sorted(configs) == sorted({str(t.config) for t in kept or compared})
     for n, objective in enumerate(objectives):
-        column = [(t.objectives or ())[n] for t in found.best(by=n)]
-        assert column == sorted(column, reverse=objective.maximize)
+        column = [(t.violation, (t.objectives or ())[n] * (-1 if objective.maximize else 1)) for t in found.best(by=n)]
+        assert column == sorted(column)
 
 
 @pytest.mark.parametrize("seed", range(24))
@@ -217,6 +269,7 @@ def test_who_leads_after_repeats_is_who_leads_of_all_that_ended(seed: int, share
     lead, by = Lead(objectives, STAGES), Lead(objectives, STAGES, by=0)
     for number in range(40):
         one = trial(number, *rng.normal(size=len(objectives)), share=float(rng.choice([0.5, 1.0])))
+        one = broken(one, float(rng.normal()) if seed % 3 else 0.0)
         if trials and rng.random() < 0.4:
             first = trials[rng.integers(len(trials))]
             if repeated(first) is None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from searchplat.notify.notifier import Notifier
 from searchplat.notify.receivers import Command, Receiver, Webhook
 from searchplat.redaction import redact
 from searchplat.searchers.contract import TrialState
-from searchplat.spec import from_document
+from searchplat.spec import from_document, to_document
+from searchplat.spec.document.bounds import Bound
 from searchplat.spec.model import NOTICES, NotifySpec
 
 Half = tuple[SearchFolder, Ledger]
@@ -147,6 +149,23 @@ def test_a_new_best_and_the_end_arrive_as_slack_takes_them(half_done: Half, serv
     assert (last["event"], last["state"], last["planned"]) == ("end", "done", 17)
     assert last["text"] == f"first: done; best valid/mrr 0.9000 (trial {best})"
     assert warned == []
+
+
+def test_what_breaks_a_bound_on_outcomes_is_no_new_best(half_done: Half, server: Server, tmp_path: Path) -> None:
+    spec = replace(from_document(half_done[1].document()), outcomes=(Bound("valid/mrr", True, 0.5),))
+    folder = SearchFolder(tmp_path / "bounded", "first")
+    folder.path.mkdir(parents=True)
+    with (
+        Ledger.create(folder.ledger_path, to_document(spec), spec.objectives) as ledger,
+        told((folder, ledger), Webhook("hook", NOTICES, server.url)),
+    ):
+        end_a_trial(ledger, 0.75)
+        time.sleep(0.3)
+        assert server.got == []
+        best = end_a_trial(ledger, 0.25)
+        until(lambda: len(server.got) == 1)
+        end_a_trial(ledger, 0.9)
+    assert [(one["event"], one["trial"]) for one in server.got] == [("best", best), ("end", best)]
 
 
 def test_only_what_was_asked_for_is_told(half_done: Half, server: Server) -> None:

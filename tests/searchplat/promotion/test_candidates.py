@@ -93,3 +93,14 @@ def test_of_several_objectives_the_front_is_promoted(two: Ledger, top: int, by: 
     found = choose(two, "s", top, by)
     assert [c.trial for c in found] == [*chosen, 3]
     assert found[-1].search_score == (3.0 if by else 0.7)
+
+
+def test_only_what_keeps_the_bounds_on_outcomes_is_promoted(tmp_path: Path) -> None:
+    objectives = [Objective("valid/mrr", maximize=True)]
+    with Ledger.create(tmp_path / "bounded.sqlite", {"outcomes": ["valid/mrr <= 0.5"]}, objectives) as ledger:
+        trial(ledger, 0.75, x=1)
+        with pytest.raises(SearchFailedError, match=r"trial 0, breaks valid/mrr <= 0\.5 by 0\.25\. Search"):
+            choose(ledger, "s", 3)
+        trial(ledger, 0.4, x=2)
+        trial(ledger, 0.9, x=3, control="c")
+        assert [c.name for c in choose(ledger, "s", 3)] == ["trial-1", "c"]

@@ -49,6 +49,18 @@ def test_refuses(searcher: str, objective: str, search: str, part: str) -> None:
     assert part in str(caught.value)
 
 
-def test_early_stopping_needs_one_objective() -> None:
-    with pytest.raises(SpecError, match="scheduler: stopping early needs one objective, not 2; use"):
-        load_text(text("{name: random}", TWO) + "scheduler: {name: median}\n")
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_several_objectives_have_early_stopping_too(scheduler: str) -> None:
+    spec = load_text(text("{name: random}", TWO) + f"scheduler: {{name: {scheduler}}}\n")
+    assert spec.stages[0].scheduler.name == scheduler
+
+
+def test_behind_a_validation_metric_an_objective_may_be_what_it_costs() -> None:
+    quality, cost = "{metric: valid/mrr, direction: maximize}", "{metric: parameters, direction: minimize}"
+    spec = load_text(text("{name: random}", f"[{quality}, {cost}]"))
+    assert [one.metric for one in spec.objectives] == ["valid/mrr", "parameters"]
+    for objective in (f"[{cost}, {quality}]", cost):
+        with pytest.raises(SpecError, match="the first objective says which epoch of a trial counts"):
+            load_text(text("{name: random}", objective))
+    with pytest.raises(SpecError, match=r"an objective is a validation metric, valid/..., or what that costs"):
+        load_text(text("{name: random}", f"[{quality}, {{metric: test/mrr, direction: maximize}}]"))

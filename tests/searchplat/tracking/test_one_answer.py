@@ -22,7 +22,7 @@ from searchplat.ledger.ranking import Ranking
 from searchplat.ledger.repeats import info_of
 from searchplat.promotion.candidates import choose
 from searchplat.report.facts import gather
-from searchplat.report.overview import leaderboard
+from searchplat.report.overview import best_line, leaderboard
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load_text, to_document
 from searchplat.spec.model import CONTROLS
@@ -67,7 +67,7 @@ TRIALS = [
 BEST = {"maximize": [2, 4, 3, 0, 6], "minimize": [6, 0, 3, 2, 4]}
 """By the first objective, of those on all users: what a person reads off the list above."""
 
-Put = Callable[[str, str], tuple[SearchFolder, Ledger, str]]
+Put = Callable[..., tuple[SearchFolder, Ledger, str]]
 
 
 @pytest.fixture
@@ -75,8 +75,8 @@ def put(tmp_path: Path, name: str) -> Any:
     """Writes the search."""
     opened = []
 
-    def write(objective: str, way: str) -> tuple[SearchFolder, Ledger, str]:
-        spec = load_text(SPACE.format(objective=objective.format(way=way)), tmp_path / "space.yaml")
+    def write(objective: str, way: str, outcomes: str = "") -> tuple[SearchFolder, Ledger, str]:
+        spec = load_text(SPACE.format(objective=objective.format(way=way)) + outcomes, tmp_path / "space.yaml")
         folder = SearchFolder(tmp_path / "runs", name)
         ledger = Ledger.create(folder.ledger_path, to_document(spec), spec.objectives)
         opened.append(ledger)
@@ -172,6 +172,8 @@ def test_two_objectives(put: Put, way: str, store: str, mlflow: Any) -> None:
         for who, found in answers(folder, ledger, search, top).items():
             assert found == best[:top], who
     assert asked("status", search)["front"] == best[: len(front)]
+    assert [trial["number"] for trial in asked("best", search, "--front", "--top", "1")] == best[: len(front)]
+    assert CliRunner().invoke(app, ["best", search, "--front", "--by", "mrr"]).exit_code == 2
     marks = {trial["number"]: trial["front"] for trial in asked("trials", search)}
     assert marks == {n: n in front if n in best else None for n in range(10)}
     assert [trial["number"] for trial in asked("best", search, "--by", "mrr")] == BEST[way]
@@ -198,6 +200,65 @@ def test_two_objectives(put: Put, way: str, store: str, mlflow: Any) -> None:
     assert sorted(int(run.data.tags["searchplat.trial"]) for run in shown) == front
     outside = mlflow.search_runs([experiment.experiment_id], "tags.`searchplat.front` = 'no'")
     assert sorted(int(run.data.tags["searchplat.trial"]) for run in outside) == sorted({*range(9)} - {*front, 5, 7})
+
+
+@pytest.mark.parametrize("objective", [ONE, TWO])
+def test_bounds_on_outcomes(put: Put, objective: str, store: str, mlflow: Any) -> None:
+    folder, ledger, search = put(objective, "maximize", "outcomes: [valid/loss <= 4]\n")
+    expected = [3, 6, 0, 2, 4]  # those that keep it, then those that break it least
+    if objective == TWO:
+        assert sorted(trial.number for trial in Ranking.of(ledger).front()) == [3, 6]
+        expected = [trial.number for trial in Ranking.of(ledger).best()]
+        assert sorted(expected[:2]) == [3, 6]
+        assert expected[2:] == [0, 2, 4]
+    for top in (1, 2):
+        for who, found in answers(folder, ledger, search, top).items():
+            assert found == expected[:top], who
+    assert [one.trial for one in choose(ledger, search, 5)] == [*expected[:2], 9]  # and the control
+    listed = asked("best", search, "--by", "mrr")
+    assert [trial["number"] for trial in listed] == [3, 6, 0, 2, 4]
+    assert [trial["feasible"] for trial in listed] == [True, True, False, False, False]
+    assert listed[2]["broken"] == [{"bound": "valid/loss <= 4", "metric": "valid/loss", "value": 5.0, "by": 1.0}]
+    assert [trial["number"] for trial in asked("trials", search, "--sort", "value")][:5] == expected
+    for command in ("best", "trials"):
+        assert "breaks valid/loss <= 4 by 2" in " ".join(CliRunner().invoke(app, [command, search]).stdout.split())
+    spec = take(search, folder.path, ledger).spec
+    assert sorted(trial.number for trial in Plan(spec, ledger).sources(spec.stages[-1])) == [3, 6]
+    assert curve_png(ledger.trials(), ledger.objectives) is not None
+    shown = {one.trial.number: one.values for one in leaderboard(gather(search, folder.path, ledger))}
+    assert "breaks valid/loss <= 4 by 1" in shown[0]
+    assert "breaks" not in shown[3]
+    sink = sink_of(ledger, search, store)
+    assert sink.flush(60) == 0
+    sink.stop(10)
+    assert [run.trial for run in best_trials(store, search)] == expected
+    assert [run.violation for run in best_trials(store, search)] == [0.0, 0.0, 0.25, 0.5, 0.5]
+    experiment = mlflow.get_experiment_by_name(search)
+    view = json.loads(experiment.tags["mlflow.sharedViewState.trials"])
+    listed_runs = mlflow.search_runs([experiment.experiment_id], view["searchFilter"])
+    assert {int(run.data.tags["searchplat.trial"]) for run in listed_runs} == {3, 5, 6, 7, 9}
+    parent = mlflow.search_runs([experiment.experiment_id], "tags.`searchplat.kind` = 'search'")[0]
+    assert parent.data.metrics["best/valid/mrr"] == 0.6
+    outside = mlflow.search_runs([experiment.experiment_id], "tags.`searchplat.feasible` = 'no'")
+    assert {run.data.tags["searchplat.broken"] for run in outside} == {
+        "breaks valid/loss <= 4 by 1", "breaks valid/loss <= 4 by 2",
+    }  # fmt: skip
+
+
+def test_where_nothing_keeps_the_bounds_everybody_says_so(put: Put) -> None:
+    folder, ledger, search = put(ONE, "maximize", "outcomes: [valid/loss <= 0.5]\n")
+    ledger.note("closed", {"state": "done"})
+    for command in (["best", search], ["status", search]):
+        assert "no trial keeps the bounds on outcomes" in " ".join(CliRunner().invoke(app, command).stdout.split())
+    assert asked("status", search)["best"]["broken"]
+    assert "No trial keeps the bounds" in best_line(gather(search, folder.path, ledger))
+    result = CliRunner().invoke(app, ["promote", search])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no trial that keeps the bounds on outcomes; the nearest, trial 6, breaks valid/loss <= 0.5 by 0.5" in (
+        " ".join(result.stderr.split())
+    )
+    figures = readings(ledger, search, planned=1, slots=1, gpus={}, backlog=0)
+    assert not [one.value for one in figures if one.name == "searchplat_best_value"]
 
 
 @pytest.mark.parametrize("objective", [ONE, TWO])

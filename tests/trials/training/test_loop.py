@@ -39,6 +39,7 @@ def test_an_epoch_reports_losses_metrics_costs_and_diagnostics(make_loop: MakeLo
         "time/train_seconds",
         "time/evaluate_seconds",
         "memory/peak_bytes",
+        "parameters",
         "bigram/seen",
     }
     assert found["train/loss"] == pytest.approx(found["train/next"] + found["train/small"], rel=1e-5)

@@ -217,3 +217,15 @@ def test_a_storage_on_disk_holds_the_suggestions(tmp_path: object) -> None:
     s.optimize(lambda t: float(sum(t.suggest_int(f"layer{i}.recommend", 0, 1) for i in range(60))), n_trials=3)
 
     assert s.trials[-1].system_attrs["pr:info"]["route"] == "pr"
+
+
+def test_constraints_of_a_study_keep_it_near_what_keeps_them() -> None:
+    study = optuna.create_study(direction="maximize", sampler=PRSampler(seed=0, options=QUICK))
+    for _ in range(18):
+        trial = study.ask()
+        bits = sum(trial.suggest_int(f"b{n}", 0, 1) for n in range(8))
+        trial.set_constraint("bits", bits - 3)
+        study.tell(trial, bits)
+    late = [sum(trial.params.values()) for trial in study.trials[8:]]
+    assert np.mean(late) < 4.5  # without the constraint it would have gone to 8
+    assert study.best_value == 3
