@@ -145,9 +145,7 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "batch_size": 16},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_cl": 0.01},
     ),
-    "fdsa": Case(
-        "fdsa", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
-    ),
+    "fdsa": Case("fdsa", {"hidden_size": 16, "inner_size": 32}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}),
     "unisrec": Case(
         "unisrec",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2},

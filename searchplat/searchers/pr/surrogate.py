@@ -224,7 +224,9 @@ def _posterior(
     family: str, kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor
 ) -> Model | None:
     root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
-    return None if root is None else Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
+    if root is None:
+        return None
+    return Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
 
 
 def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:

@@ -24,7 +24,8 @@ def make(**settings: Any) -> CL4SRecModel:
 
 def state(made: CL4SRecModel, row: list[int]) -> torch.Tensor:
     """The last place's, of one row alone."""
-    vectors = torch.stack([made.mask_token if item == MASK else made.encoder.item_embedding.weight[item] for item in row])
+    table = made.encoder.item_embedding.weight
+    vectors = torch.stack([made.mask_token if item == MASK else table[item] for item in row])
     return made.encoder.through_layers(vectors[None], None)[0, -1]
 
 
@@ -67,8 +68,7 @@ def test_views_follow_from_the_epochs_generator_and_fit_the_encoder() -> None:
         assert len(one.views) == 2 * len(one.windows)
         assert np.diff(one.views.offsets).max() <= 6
     assert any(
-        not np.array_equal(one.views.items, other.views.items)
-        for one, other in zip(epochs[0], epochs[2], strict=True)
+        not np.array_equal(one.views.items, other.views.items) for one, other in zip(epochs[0], epochs[2], strict=True)
     )
 
 
