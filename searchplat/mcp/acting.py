@@ -96,7 +96,7 @@ class Acting:
             return self._ask(search, "stop-trial", trial=trial)
         try:
             return self._ask(search, "stop")
-        except TryAgainError:  # it is still preparing, and takes no requests
+        except (InputError, TryAgainError):  # it may be still preparing: without a ledger, or without taking requests
             if not self._starter.end(search, _PATIENCE_S):
                 raise
         return {"search": search, "action": "stop", "outcome": "done", "said": "ended before its trials began"}
