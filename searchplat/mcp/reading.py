@@ -239,7 +239,9 @@ class Reading:
                 raise SearchFailedError(f"search {folder.name!r} did not begin: " + "\n".join(lines))
         one = standing(folder)
         found = one.document()
-        if one.running or one.snapshot.study:
+        # A process that was started here is at work before it holds the search, and until it has ended.
+        found["running"] = one.running or self._starter.alive(folder.name)
+        if found["running"] or one.snapshot.study:
             return found
         state, message = ended_words(folder)
         found["last_run"] = {"state": state, "message": message}
