@@ -219,10 +219,9 @@ def test_what_a_command_says_at_its_end_is_the_error(tmp_path: Path) -> None:
 @pytest.mark.slow  # starts Ray, and promotes
 @pytest.mark.timeout(280)
 def test_winners_are_promoted_where_that_is_allowed(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(SPACE)
     with connected(tmp_path, "--allow", "search", "--allow", "promote") as client:
         assert set(client.tools()) == READING | SEARCHING | {"promote_search"}
-        client.call("start_search", space="mine.yaml", name="mine", trials=2)
+        client.call("start_search", space="markov", scale="smoke", name="mine", trials=2)
         follow(client, "mine")
         client.call("promote_search", search="mine", top=1, seeds=1)
         follow(client, "mine")
