@@ -27,7 +27,7 @@ def find_space(argument: Path | str) -> Path:
     # Named as it was given, so that errors are short; only a home folder is written out.
     path = Path(os.path.expanduser(argument))
     try:
-        if os.path.lexists(path) or not _shipped(str(argument)):
+        if path not in shipped_spaces().values() and (os.path.lexists(path) or not _shipped(str(argument))):
             paths.keep_within(path, "the space file")
         if path.is_file():
             return path

@@ -105,6 +105,7 @@ def test_spaces_are_listed_read_and_checked(reader: Client, project: Path, cli: 
     plain = json.loads(cli("check", str(project / "mine.yaml"), "--set", "trials=7", "--json").stdout)
     assert checked == plain
     assert reader.call("check_space", text=SPACE)["cost"]["trials"] == 3
+    assert reader.call("check_space", space="markov", scale="smoke")["space"]["scale"] == "smoke"
 
 
 def test_a_bad_space_has_the_errors_of_the_command_line(reader: Client, project: Path, cli: Any) -> None:

@@ -62,7 +62,7 @@ def test_a_file_elsewhere_is_refused_alike_whether_it_is_there_or_not(
     Path("link.yaml").symlink_to("../other.yaml")
     Path("sasrec").symlink_to("../other.yaml")
     assert find_space("mine.yaml") == Path("mine.yaml")
-    assert find_space("darec") == shipped / "darec.yaml"
+    assert find_space("darec") == find_space(shipped / "darec.yaml") == shipped / "darec.yaml"
     for name in ("../other.yaml", "../nothing.yaml", "link.yaml", "sasrec"):
         with pytest.raises(InputError, match="the space file: must be in the folder"):
             find_space(name)
