@@ -14,6 +14,9 @@ from pathlib import Path
 from searchplat.errors import InputError, disk_full
 from searchplat.redaction import redact
 
+WITHIN = "SEARCHPLAT_WITHIN"
+"""The variable with the folder that space files, and what they name, have to be in; none by default."""
+
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -65,6 +68,27 @@ def from_environment(variable: str) -> Path | None:
     """
     text = os.environ.get(variable)
     return resolve(text, variable) if text else None
+
+
+def keep_within(path: Path, what: str) -> Path:
+    """`path`, unless the variable `SEARCHPLAT_WITHIN` names a folder that it leads out of, through links also.
+
+    Args:
+        what: As in `resolve`.
+
+    Raises:
+        InputError: If it does.
+    """
+    folder = from_environment(WITHIN)
+    if folder is None:
+        return path
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        inside = False
+    if not inside:
+        raise InputError(f"{what}: must be in the folder {folder}, and {path} is not; copy it there, or name another")
+    return path
 
 
 def writable_folder(path: Path, what: str) -> None:

@@ -84,7 +84,7 @@ def test_views_and_the_report_know_no_command() -> None:
     assert found("searchplat/report", "searchplat.cli") == []
 
 
-MOST_FILES = 22
+MOST_FILES = 24
 """A folder's, of one kind."""
 MOST_LINES = 400
 

@@ -21,6 +21,21 @@ FULL = ("mrr", "ndcg@10", "recall@10")
 """What the methods table shows of a full ranking, in its order."""
 
 
+def test_it_is_short_and_links_of_all_pages_lead_somewhere() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 300
+    root = README.parent
+    pages = [README, root / "spaces" / "README.md", *sorted((root / "docs").glob("*.md"))]
+    broken = [
+        f"{page.relative_to(root)}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+    listed = set(re.findall(r"\]\((\w+\.md)\)", (root / "docs" / "README.md").read_text(encoding="utf-8")))
+    assert listed == {page.name for page in pages if page.parent.name == "docs"} - {"README.md"}
+
+
 def printed(method: str, row: str, data: str, *metrics: str, source: str = "") -> str:
     """The figures of one row of a paper's table, as the paper rounds them, from what the method has as `published`."""
     published = getattr(load_method(method), "published", ())

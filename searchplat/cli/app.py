@@ -20,6 +20,7 @@ from searchplat.cli import (
     compare,
     data,
     export,
+    mcp,
     methods,
     predict,
     promote,
@@ -133,6 +134,7 @@ app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("sync")(sync.sync)
 app.command("ui")(ui.ui)
+app.command("mcp")(mcp.mcp)
 app.command("methods")(methods.methods)
 app.command("data")(data.data)
 app.add_typer(assets.app, name="assets")

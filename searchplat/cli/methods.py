@@ -20,14 +20,14 @@ def methods(
       searchplat methods
       searchplat methods darec
     """
-    from searchplat.errors import InputError
-    from searchplat.methods import load_method, method_names
+    from searchplat.methods import load_method
+    from searchplat.views.installed import described_method, installed_methods
     from searchplat.views.output import described, line, print_json, show, table
 
     if name is not None:
         method = load_method(name)
         if json_:
-            print_json(_document(method))
+            print_json(described_method(name))
             return
         show(line((method.name, "bold"), f"  {method.summary}"))
         if method.paper:
@@ -35,17 +35,11 @@ def methods(
         show("")
         show(table(("field", "type and default; what it is, unit, range"), _fields(method)))
         return
-    found: list[tuple[str, str, str]] = []
-    for each in method_names():
-        try:
-            method = load_method(each)
-            found.append((each, method.summary, method.paper))
-        except InputError as error:  # one broken package must not hide the others
-            found.append((each, f"cannot be loaded: {error}", ""))
+    found = installed_methods()
     if json_:
-        print_json([{"name": each, "summary": summary, "paper": paper} for each, summary, paper in found])
+        print_json(found)
         return
-    rows = [(each, described(summary, paper)) for each, summary, paper in found]
+    rows = [(one["name"], described(one["summary"], one["paper"])) for one in found]
     show(table(("method", "what it is, and its paper"), rows))
     print("\nThe fields of one: searchplat methods NAME")
 
@@ -90,12 +84,3 @@ def _type(described: dict[str, Any], schema: dict[str, Any]) -> str:
 def _bounds(described: dict[str, Any]) -> str:
     words = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
     return " and ".join(f"{sign} {described[key]}" for key, sign in words.items() if key in described)
-
-
-def _document(method: Any) -> dict[str, Any]:
-    return {
-        "name": method.name,
-        "summary": method.summary,
-        "paper": method.paper,
-        "config": method.Config.model_json_schema(),
-    }

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from searchplat.cli import options
-
-if TYPE_CHECKING:
-    from searchplat.ledger.folder import SearchFolder
 
 
 def status(
@@ -33,14 +30,14 @@ def status(
     from searchplat.errors import InputError
     from searchplat.ledger.folder import SearchFolder, list_searches, runs_root
     from searchplat.views.output import print_json, show
-    from searchplat.views.standing import all_screen, one_screen, standing
+    from searchplat.views.standing import all_documents, all_screen, all_standing, one_screen, standing
 
     root = runs or runs_root()
     if watch and (search is None or json_):
         raise InputError("--watch: follows one search on the screen; name it, and leave out --json")
     if search is not None:
         if watch:
-            from searchplat.cli.watch import watch as follow
+            from searchplat.views.watch import watch as follow
 
             follow(SearchFolder(root, search))
         one = standing(SearchFolder(root, search))
@@ -49,15 +46,8 @@ def status(
         else:
             show(one_screen(one))
         return
-    found: list[Any] = []
-    unreadable: dict[str, str] = {}
-    for name in list_searches(root):
-        folder: SearchFolder = SearchFolder(root, name)
-        try:
-            found.append(standing(folder))
-        except InputError as error:  # one broken search must not hide the others
-            unreadable[name] = str(error)
+    found, unreadable = all_standing(SearchFolder(root, name) for name in list_searches(root))
     if json_:
-        print_json([*(one.document() for one in found), *({"name": n, "error": e} for n, e in unreadable.items())])
+        print_json(all_documents(found, unreadable))
     else:
         show(all_screen(root, found, unreadable))

@@ -39,37 +39,21 @@ def trials(
       searchplat trials darec-quick --stage layout --state diverged --causes
     """
     from searchplat.ledger.folder import SearchFolder, runs_root
-    from searchplat.views.choice import document, in_order
+    from searchplat.views.choice import chosen, document, in_order
     from searchplat.views.output import print_json, show
     from searchplat.views.snapshot import take
 
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
-        chosen = _chosen(snapshot.trials, [s.name for s in snapshot.stages], stage, state)
-        chosen = in_order(chosen, sort, snapshot)
+        listed = in_order(chosen(snapshot, stage, state), sort, snapshot)
     if json_:
         marks = snapshot.ranking.on_front()
-        print_json([document(snapshot, trial, marks) for trial in chosen])
+        print_json([document(snapshot, trial, marks) for trial in listed])
         return
-    show(_table(snapshot, chosen))
+    show(_table(snapshot, listed))
     if causes:
-        _print_causes(chosen)
-
-
-def _chosen(everyone: Any, stages: list[str], stage: str | None, state: str | None) -> list[TrialRecord]:
-    from searchplat.errors import InputError
-    from searchplat.searchers.contract import TrialState
-
-    if stage is not None and stage not in stages:
-        raise InputError(f"--stage: must be one of {', '.join(stages)}, got {stage!r}; correct the name")
-    if state is not None and state not in list(TrialState):
-        raise InputError(f"--state: must be one of {', '.join(TrialState)}, got {state!r}; correct the name")
-    return [
-        trial
-        for trial in everyone
-        if (stage is None or trial.stage == stage) and (state is None or trial.state == state)
-    ]
+        _print_causes(listed)
 
 
 def _table(snapshot: Snapshot, chosen: list[TrialRecord]) -> Any:

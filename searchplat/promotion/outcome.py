@@ -57,12 +57,23 @@ def _spread(values: list[float]) -> dict[str, float]:
 
 def document(outcome: PromotionOutcome) -> dict[str, Any]:
     """For scripts."""
-    promotion = outcome.promotion
+    said = promotion_document(outcome.promotion)
+    return {
+        "search": said.pop("search"),
+        "promotion": said.pop("promotion"),
+        "state": outcome.state,
+        **said,
+        "unsent_runs": outcome.unsent_runs,
+        "model": None if outcome.registered is None else outcome.registered.uri,
+    }
+
+
+def promotion_document(promotion: Promotion) -> dict[str, Any]:
+    """What a ledger knows of a promotion, for scripts."""
     winner = promotion.winner()
     return {
         "search": promotion.search,
         "promotion": promotion.number,
-        "state": outcome.state,
         "objective": promotion.objective,
         "objectives": [one.metric for one in promotion.objectives],
         "test_openings": promotion.test_openings,
@@ -77,6 +88,4 @@ def document(outcome: PromotionOutcome) -> dict[str, Any]:
             "config": winner.config,
         },
         "candidates": rows(promotion),
-        "unsent_runs": outcome.unsent_runs,
-        "model": None if outcome.registered is None else outcome.registered.uri,
     }

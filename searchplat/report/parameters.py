@@ -5,7 +5,7 @@ objectives, one against the other. Layouts have a view of their own, see `layout
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,27 +41,39 @@ def parameter_figures(facts: Facts) -> list[StageFigures]:
     A parameter of one value has no figure: it tells no trials apart.
     """
     found = []
-    for stage in facts.snapshot.spec.stages:
-        domains = [d for d in facts.snapshot.spec.space.domains if d.name in stage.over and not isinstance(d, Layout)]
-        trials = facts.snapshot.ranking.of_stage(stage.name)  # the best first
-        domains = [d for d in domains if d.size() > 1 and any(_known(d, t) for t in trials)]
-        if domains and len(trials) >= 2:
-            wide = [*importance(facts, trials, domains), *parallel(facts, trials, domains)]
-            found.append(StageFigures(stage.name, wide, [slice_of(facts, trials, domain) for domain in domains]))
+    for stage, trials, domains in searched(facts):
+        wide = [*importance(facts, trials, domains), *parallel(facts, trials, domains)]
+        found.append(StageFigures(stage, wide, [slice_of(facts, trials, domain) for domain in domains]))
     return found
 
 
-def importance(facts: Facts, ranked: Sequence[TrialRecord], domains: Sequence[Domain]) -> list[Figure]:
+def searched(facts: Facts) -> Iterator[tuple[str, Sequence[TrialRecord], Sequence[Domain]]]:
+    """Stages that have such figures: the name, the ranked trials with the best first, the parameters."""
+    for stage in facts.snapshot.spec.stages:
+        domains = [d for d in facts.snapshot.spec.space.domains if d.name in stage.over and not isinstance(d, Layout)]
+        trials = facts.snapshot.ranking.of_stage(stage.name)
+        domains = [d for d in domains if d.size() > 1 and any(_known(d, t) for t in trials)]
+        if domains and len(trials) >= 2:
+            yield stage.name, trials, domains
+
+
+def importance_shares(facts: Facts, ranked: Sequence[TrialRecord], domains: Sequence[Domain]) -> dict[str, float]:
     """How much each parameter tells good trials from others, by Optuna's PED-ANOVA; empty with too few trials."""
     from searchplat.searchers.importance import importance as importance_of
 
     drawn = thin(ranked)
     if len(drawn) < _FEWEST or len(domains) < 2 or len({_value(t) for t in drawn}) < 2:
-        return []
+        return {}
     points = [{d.name: t.values[d.name] for d in domains if _known(d, t)} for t in drawn]
     maximize = facts.snapshot.spec.objectives[0].maximize
     shares = importance_of(Space(tuple(domains)), points, [_value(t) for t in drawn], maximize)
-    names = [name for name in shares if math.isfinite(shares[name])][::-1]
+    return {name: share for name, share in shares.items() if math.isfinite(share)}
+
+
+def importance(facts: Facts, ranked: Sequence[TrialRecord], domains: Sequence[Domain]) -> list[Figure]:
+    """The shares as bars; empty with too few trials."""
+    shares = importance_shares(facts, ranked, domains)
+    names = list(shares)[::-1]
     if not names:
         return []
     data = [
@@ -70,7 +82,7 @@ def importance(facts: Facts, ranked: Sequence[TrialRecord], domains: Sequence[Do
             "marker": {"color": "$c1"}, "hovertemplate": "%{x:.2f}<extra></extra>",
         }
     ]  # fmt: skip
-    notes = [f"PED-ANOVA over {text.plural(len(drawn), 'trial')}; the shares of few trials are rough."]
+    notes = [f"PED-ANOVA over {text.plural(len(thin(ranked)), 'trial')}; the shares of few trials are rough."]
     layout = {"xaxis": axis("importance", rangemode="tozero"), "yaxis": {"automargin": True, "type": "category"}}
     return [Figure("Importance of parameters", data, layout, notes, 130 + 30 * len(names))]
 

@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 
+from searchplat import paths
 from searchplat.errors import InputError
 from searchplat.spec.errors import suggest
 from searchplat.spec.grammar import NAME
@@ -20,11 +21,14 @@ def find_space(argument: Path | str) -> Path:
         argument: An existing file, or the bare name of a shipped space: `darec`.
 
     Raises:
-        InputError: If there is neither; the text lists the shipped ones.
+        InputError: If there is neither, and the text lists the shipped ones; or if it may not be read from where it
+            is, see `paths.keep_within`.
     """
     # Named as it was given, so that errors are short; only a home folder is written out.
     path = Path(os.path.expanduser(argument))
     try:
+        if path not in shipped_spaces().values() and (os.path.lexists(path) or not _shipped(str(argument))):
+            paths.keep_within(path, "the space file")
         if path.is_file():
             return path
         if path.is_dir() and not _shipped(str(argument)):
@@ -42,6 +46,11 @@ def find_space(argument: Path | str) -> Path:
 def shipped_spaces() -> dict[str, Path]:
     """The shipped space files by name, sorted."""
     return {path.stem: path for path in sorted(_folder().glob("*.yaml"))}
+
+
+def grammar() -> Path:
+    """The page on what a space file may say."""
+    return _folder() / "README.md"
 
 
 def _shipped(name: str) -> Path | None:

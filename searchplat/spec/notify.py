@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from searchplat import paths
 from searchplat.errors import InputError
 from searchplat.paths import is_address
 from searchplat.spec.document.nodes import Node, Place
@@ -28,6 +29,10 @@ def build_notify(root: Node, read: Mapping[str, Any], problems: Problems) -> tup
     if not found:
         return ()
     node = root.fields["notify"]
+    if (folder := paths.from_environment(paths.WITHIN)) is not None:
+        rule = f"a space that is kept within {folder} tells nobody"
+        problems.add(node.key_place, "notify", rule, remedy="remove it, and give --notify instead")
+        return ()
     places = node.items or [node]
     made = [
         _build(place, fields, "notify", problems, of_space=True) for place, fields in zip(places, found, strict=True)

@@ -12,6 +12,7 @@ from searchplat.ledger import TrialRecord
 from searchplat.ledger.outcomes import broken_document
 from searchplat.ledger.ranking import place_of
 from searchplat.ledger.repeats import repeated
+from searchplat.searchers.contract import TrialState
 from searchplat.views import Sort
 from searchplat.views.snapshot import Snapshot
 
@@ -35,8 +36,26 @@ def best_trials(
     return snapshot.ranking.best(most, stage=stage, by=place_of(snapshot.spec.objectives, by))
 
 
+def chosen(snapshot: Snapshot, stage: str | None, state: str | None) -> list[TrialRecord]:
+    """The trials of a stage, or in a state; all by default.
+
+    Raises:
+        InputError: If there is no such stage or state.
+    """
+    stages = [one.name for one in snapshot.stages]
+    if stage is not None and stage not in stages:
+        raise InputError(f"--stage: must be one of {', '.join(stages)}, got {stage!r}; correct the name")
+    if state is not None and state not in list(TrialState):
+        raise InputError(f"--state: must be one of {', '.join(TrialState)}, got {state!r}; correct the name")
+    return [
+        trial
+        for trial in snapshot.trials
+        if (stage is None or trial.stage == stage) and (state is None or trial.state == state)
+    ]
+
+
 def in_order(trials: Sequence[TrialRecord], sort: Sort, snapshot: Snapshot) -> list[TrialRecord]:
-    """Trials of a search, which come by number, in another order: the best first, or those that took longest."""
+    """Trials as a list of them is sorted."""
     if sort is Sort.seconds:
         return sorted(trials, key=lambda trial: -trial.seconds)
     if sort is Sort.state:

@@ -193,15 +193,16 @@ class Fitted:
 
 
 def print_json(content: Any) -> None:
-    """Write one JSON document to stdout; numbers that JSON has not become null."""
-    print(json.dumps(_plain(content), indent=2, allow_nan=False, default=str))
+    """Write one JSON document to stdout; see `plain`."""
+    print(json.dumps(plain(content), indent=2, allow_nan=False, default=str))
 
 
-def _plain(item: Any) -> Any:
+def plain(item: Any) -> Any:
+    """What JSON can hold of a document: numbers that it has not become null."""
     if isinstance(item, float) and not math.isfinite(item):
         return None
     if isinstance(item, Mapping):
-        return {str(key): _plain(inner) for key, inner in item.items()}
+        return {str(key): plain(inner) for key, inner in item.items()}
     if isinstance(item, (list, tuple)):
-        return [_plain(inner) for inner in item]
+        return [plain(inner) for inner in item]
     return item

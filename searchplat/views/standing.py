@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from searchplat.engine.sizing.choose import said
 from searchplat.engine.steering.requests import Request, RequestFolder, words
 from searchplat.engine.steering.state import pending
+from searchplat.errors import InputError
 from searchplat.ledger import Event, Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.outcomes import broken_document
@@ -144,6 +145,23 @@ def standing_of(folder: SearchFolder, ledger: Ledger, running: bool) -> Standing
         snapshot, running, wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
         pending(RequestFolder(folder.requests)),
     )  # fmt: skip
+
+
+def all_standing(folders: Iterable[SearchFolder]) -> tuple[list[Standing], dict[str, str]]:
+    """How searches stand; of those that cannot be read, why, by name."""
+    found: list[Standing] = []
+    unreadable: dict[str, str] = {}
+    for folder in folders:
+        try:
+            found.append(standing(folder))
+        except InputError as error:  # one broken search must not hide the others
+            unreadable[folder.name] = str(error)
+    return found, unreadable
+
+
+def all_documents(found: Sequence[Standing], unreadable: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of `all_standing`, for scripts."""
+    return [*(one.document() for one in found), *({"name": name, "error": why} for name, why in unreadable.items())]
 
 
 def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, str]) -> RenderableType:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from searchplat.errors import InputError
-from searchplat.paths import from_environment, resolve, sqlite_uri, writable_folder
+from searchplat.paths import WITHIN, from_environment, keep_within, resolve, sqlite_uri, writable_folder
 
 
 def test_a_home_folder_is_written_out_and_a_folder_of_its_name_can_be_meant(
@@ -76,3 +76,18 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         writable_folder(tmp_path / "file" / "runs", "--runs")
     with pytest.raises(InputError, match=r"cannot be made \(File exists\)"):
         writable_folder(tmp_path / "file", "--runs")
+
+
+def test_paths_are_kept_within_a_folder_where_one_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "inner").symlink_to(folder)
+    (folder / "out").symlink_to(tmp_path)
+    (folder / "round").symlink_to(folder / "round")
+    assert keep_within(Path("/etc"), "data") == Path("/etc")
+    monkeypatch.setenv(WITHIN, str(folder))
+    for path in (folder, folder / "a" / "b", folder / "inner" / "x"):
+        assert keep_within(path, "data") == path
+    for path in (tmp_path, folder / "out" / "x", folder / ".." / "x", folder / "round", tmp_path / "project-2"):
+        with pytest.raises(InputError, match=r"^data: must be in the folder .*project, and .* is not"):
+            keep_within(path, "data")

@@ -19,7 +19,7 @@ from searchplat import methods
 from searchplat.assets import local_folder
 from searchplat.contract import AssetName, BesideSpace
 from searchplat.errors import InputError
-from searchplat.paths import resolve
+from searchplat.paths import keep_within, resolve
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.errors import Problems, join
 
@@ -142,19 +142,27 @@ def _readers(model: type[BaseModel] | None) -> dict[str, Reader]:
 def _reader(annotation: Any, metadata: Iterable[Any]) -> Reader | None:
     mark = next((item for item in metadata if isinstance(item, AssetName)), None)
     if mark is not None:
-        return lambda text, place: text if text in mark.known else str(local_folder(text) or text)
+        return lambda text, place: text if text in mark.known else _asset(text)
     if any(isinstance(item, BesideSpace) for item in metadata):
         return _beside
     if get_origin(annotation) is Annotated:
         return _reader(annotation.__origin__, annotation.__metadata__)
     if isinstance(annotation, type) and issubclass(annotation, PurePath):
-        return lambda text, place: str(resolve(text, _WHAT))
+        return lambda text, place: str(keep_within(resolve(text, _WHAT), _WHAT))
     return next((read for part in get_args(annotation) if (read := _reader(part, ()))), None)
+
+
+def _asset(text: str) -> str:
+    """What is no folder here is a name to fetch; one that looks like a path must not tell what there is elsewhere."""
+    folder = local_folder(text)
+    if folder is not None or text.startswith(("/", "~", ".")):
+        keep_within(resolve(text, _WHAT) if folder is None else folder, _WHAT)
+    return str(folder or text)
 
 
 def _beside(text: str, place: Place) -> str:
     """Beginning at the folder of the space file; what no file says, begins at the working folder."""
     path = resolve(text, _WHAT)  # refuses what is no path
     if place.line is None or text.startswith("~"):
-        return str(path)
-    return str(resolve(Path(place.source).parent / text, _WHAT))
+        return str(keep_within(path, _WHAT))
+    return str(keep_within(resolve(Path(place.source).parent / text, _WHAT), _WHAT))

@@ -96,7 +96,7 @@ def test_each_kind_of_error_has_its_exit_code(
         raise error
 
     # `method_names` is what `searchplat methods` calls first.
-    monkeypatch.setattr("searchplat.methods.method_names", fail)
+    monkeypatch.setattr("searchplat.views.installed.method_names", fail)
     result = CliRunner().invoke(app, ["methods"])
     assert result.exit_code == code
     assert message in result.stderr

@@ -11,6 +11,7 @@ import pytest
 from drivers import Driver
 from typer.testing import Result
 
+from searchplat.api.steering import ask
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.spec.model import SearchSpec
@@ -137,3 +138,11 @@ def test_a_pause_of_a_search_that_ends_meanwhile_is_taken_back(cli: Run, driver:
     assert waited.exit_code == 2
     assert "no driver is at work on it" in waited.stderr
     assert document(cli("status", "first", "--json"))["requests"] == []
+
+
+def test_who_asks_may_run_out_of_patience_and_the_request_stands(driver: Driver, half_done: Search) -> None:
+    folder, _ = half_done
+    driver.takes = False
+    said = ask(folder, "pause", print, patience_s=0.3)
+    assert (said["outcome"], said["ended"]) == ("asked", None)
+    assert [one.stem for one in folder.requests.glob("*.json")] == [said["request"]]

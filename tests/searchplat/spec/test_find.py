@@ -51,3 +51,18 @@ def test_the_repository_is_used_without_a_wheel(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "spaces" / "mine.yaml").write_text("method: x\n")
     monkeypatch.setattr(find, "_PACKAGE", tmp_path / "searchplat")
     assert find_space("mine") == tmp_path / "spaces" / "mine.yaml"
+
+
+def test_a_file_elsewhere_is_refused_alike_whether_it_is_there_or_not(
+    shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCHPLAT_WITHIN", str(Path.cwd()))
+    Path("mine.yaml").write_text("method: y\n")
+    Path("../other.yaml").write_text("method: y\n")
+    Path("link.yaml").symlink_to("../other.yaml")
+    Path("sasrec").symlink_to("../other.yaml")
+    assert find_space("mine.yaml") == Path("mine.yaml")
+    assert find_space("darec") == find_space(shipped / "darec.yaml") == shipped / "darec.yaml"
+    for name in ("../other.yaml", "../nothing.yaml", "link.yaml", "sasrec"):
+        with pytest.raises(InputError, match="the space file: must be in the folder"):
+            find_space(name)

@@ -30,7 +30,7 @@ from searchplat.spec import SearchSpec, load
 from searchplat.spec.space import Categorical, Condition, Float, Layout, Space
 from searchplat.tune import MethodTrainable, layer_of, optuna_space, param_space, trainable, values_of
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "tune.md"
 
 
 @pytest.fixture
@@ -300,8 +300,8 @@ def test_population_based_training_hands_checkpoints_on(
 
 
 @pytest.mark.slow
-def test_the_readmes_script_runs_as_it_stands(tmp_path: Path) -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_pages_script_runs_as_it_stands(tmp_path: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
     (script,) = re.findall(r"```python\n(from ray import tune\n.*?)```", text, flags=re.DOTALL)
     environment = {**os.environ, "HOME": str(tmp_path)}  # Tune's own folder of results
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=250)
