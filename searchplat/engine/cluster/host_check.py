@@ -69,6 +69,20 @@ class HostRequirements:
         """The name of the actor that hands out the driver's assets."""
         return f"searchplat-{self.run}-assets"
 
+    def unfit_here(self, order: Order) -> str | None:
+        """Why a worker cannot begin a trial on this host; None if it can, with everything prepared."""
+        with imports() if order.allow_import else nullcontext():
+            need = need_of(order, self.needs)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                reason: str | None = ray.get(steward_of(self, _node()).unfit.remote(need, os.getpid()))
+                return reason
+            except RayActorError:  # it went at this moment, or the worker that had made it
+                if not tries_left:
+                    raise
+                time.sleep(0.1)
+        raise AssertionError
+
 
 def facts_of(modules: tuple[str, ...]) -> dict[str, str]:
     """What must be equal on all machines: a hash of the code, versions of Python and libraries."""
@@ -181,12 +195,6 @@ class Steward:
         return None
 
 
-def enter() -> None:
-    """Make a worker's process one of its host: with the host's own folders, and off the hub."""
-    adopt(os.environ)
-    os.environ["HF_HUB_OFFLINE"] = "1"
-
-
 def actor_on(node: str, kind: type[Any], name: str, *arguments: Any) -> Any:
     """The actor of this name; one of this kind is made on the node if there is none."""
     made = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(kind)
@@ -200,21 +208,6 @@ def steward_of(requirements: HostRequirements, node: str) -> Any:
         return ray.get_actor(name)
     except ValueError:
         return actor_on(node, Steward, name, requirements, True)
-
-
-def unfit_here(requirements: HostRequirements, order: Order) -> str | None:
-    """Why a worker cannot begin a trial on its host; None if it can, with everything prepared."""
-    with imports() if order.allow_import else nullcontext():
-        need = need_of(order, requirements.needs)
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            reason: str | None = ray.get(steward_of(requirements, _node()).unfit.remote(need, os.getpid()))
-            return reason
-        except RayActorError:  # it went at this moment, or the worker that had made it
-            if not tries_left:
-                raise
-            time.sleep(0.1)
-    raise AssertionError
 
 
 def _prepare(need: Need, requirements: HostRequirements) -> str | None:

@@ -250,7 +250,7 @@ def hosts_of(address: str | None, spec: SearchSpec, folder: SearchFolder | None,
 def cluster_environment() -> dict[str, str]:
     """As `quiet_environment`, but each host's own cache and data folders win over the driver's.
 
-    Trials stay off the hub there too (`pool.Trial`), while a host that prepares for them may ask it.
+    Trials stay off the hub there too (`trial_process`), while a host that prepares for them may ask it.
     """
     quiet = quiet_environment()
     sent = {name: quiet[name] for name in _EACH_HOSTS_OWN if name in quiet}

@@ -22,9 +22,10 @@ import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from searchplat.engine.cluster.host_check import HostRequirements, enter, unfit_here
+from searchplat.engine.cluster.host_check import HostRequirements
 from searchplat.engine.cluster.hosts import OwnRay
 from searchplat.engine.finals.assignment import Answer, final_run, race_run
+from searchplat.engine.worker.environment import enter_host
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
@@ -179,7 +180,7 @@ def train_loop(config: dict[str, Any]) -> None:
 
     requirements: HostRequirements | None = config["requirements"]
     if requirements is not None:
-        enter()
+        enter_host()
     context = get_context()
     rank, workers = context.get_world_rank(), context.get_world_size()
     device = str(get_device())
@@ -198,7 +199,7 @@ def train_loop(config: dict[str, Any]) -> None:
             continue
         if assignment.order.allow_import:
             allow_imports()
-        if requirements is not None and (unfit := unfit_here(requirements, assignment.order)):
+        if requirements is not None and (unfit := requirements.unfit_here(assignment.order)):
             ask({"kind": "failed", "key": assignment.key, "cause": unfit})
             if workers == 1:
                 continue

@@ -18,7 +18,6 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from searchplat.contract import WarmCache
-from searchplat.engine.cluster.host_check import enter
 from searchplat.engine.sizing.arithmetic import (
     PROBING_SHARE,
     Allocation,
@@ -31,6 +30,7 @@ from searchplat.engine.sizing.arithmetic import (
     trials_per_hour,
 )
 from searchplat.engine.worker import memory
+from searchplat.engine.worker.environment import enter_host
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.firewall import seal
@@ -60,7 +60,7 @@ class Prober:
     """A process that trains one epoch of one configuration after another and keeps what is warm, as a trial's does."""
 
     def __init__(self) -> None:
-        enter()
+        enter_host()
         # What a trial's process has loaded is a part of what it takes of memory.
         from searchplat.engine.cluster import pool as pool
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from searchplat.environment import adopt
 from searchplat.paths import from_environment
 
 
@@ -18,3 +19,9 @@ def quiet_environment() -> dict[str, str]:
         "TRANSFORMERS_VERBOSITY": "error",
         "TOKENIZERS_PARALLELISM": "false",
     }
+
+
+def enter_host() -> None:
+    """Make a worker's process one of its host: with the host's own folders, and off the hub."""
+    adopt(os.environ)
+    os.environ["HF_HUB_OFFLINE"] = "1"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.cluster.pool import Pool, Trial, Worker, name_of
+from searchplat.engine.cluster.pool import Pool, Worker, name_of
+from searchplat.engine.cluster.trial_process import Trial
 from searchplat.engine.search import run_search
 from searchplat.engine.worker.order import Order
 from searchplat.ledger import Ledger
