@@ -6,6 +6,7 @@ What a batch is and who writes it is `searchplat.lists.making`'s business.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Generator
 from typing import Any
 
@@ -42,6 +43,8 @@ class _Worker:
 
 def batches_on_ray(wanted: Wanted, rows_U: NDArray[np.int64], batches: int, workers: int) -> Generator[Batch]:
     """As `searchplat.lists.making.batches`, by several processes of a Ray on this machine."""
+    # Ray's core warns on stderr of actors whose arguments are large; Ray Data makes ours so.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     load_ray(None)
     import ray
 
