@@ -33,10 +33,11 @@ def best_items(scores_BN: Tensor, count: int, excluded: Queries | None = None) -
         scores_BN = scores_BN.clone()
         scores_BN[cells_of(excluded, scores_BN)] = -torch.inf
     count = min(count, scores_BN.shape[1])
-    values_BK, items_BK = scores_BN.topk(count, dim=1)
-    last_B1 = values_BK[:, -1:]
-    unclear = ((scores_BN >= last_B1).sum(dim=1) > count) & (last_B1[:, 0] > -torch.inf)
+    values, items = scores_BN.topk(min(count + 1, scores_BN.shape[1]), dim=1)
+    last_B1, items_BK = values[:, count - 1 : count], items[:, :count]
+    unclear = (values[:, count:] == last_B1).any(dim=1) & (last_B1[:, 0] > -torch.inf)
     if bool(unclear.any()):
+        items_BK = items_BK.clone()
         rows = unclear.nonzero()[:, 0]
         some, last = scores_BN[rows], last_B1[rows]
         above, equal = some > last, some == last
