@@ -39,7 +39,7 @@ def test_both_rankings_are_those_made_apart(bench: Bench, tmp_path: Path) -> Non
         [None, loop.negatives_UM],
         batch_size=25,
         progress=lambda *step: calls.append(step),
-    )
+    ).ranks_CU
     assert len(calls) == 3  # scored once
     apart = [
         target_ranks(loop.model, queries, targets_U, batch_size=60, negatives_UM=m) for m in (None, loop.negatives_UM)
