@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ import typer
 from searchplat.cli import options
 
 if TYPE_CHECKING:
+    from searchplat.promotion.breakdown import Block
     from searchplat.promotion.table import Cell, Section, Table
 
 
@@ -43,6 +46,13 @@ def compare(
     interval: Annotated[
         bool, typer.Option("--interval", help="95 % confidence intervals over seeds instead of standard deviations.")
     ] = False,
+    breakdown: Annotated[
+        bool,
+        typer.Option("--breakdown", help="Also by cold items, popularity of the target, and length of the history."),
+    ] = False,
+    beyond: Annotated[
+        bool, typer.Option("--beyond", help="Also what the lists are like: coverage, Gini, novelty, diversity, ...")
+    ] = False,
     runs: options.Runs = None,
     json_: options.Json = False,
 ) -> None:
@@ -50,16 +60,18 @@ def compare(
 
     A row is a search's winner or one of its controls, from the search's newest promotion. Rows stand in one table, and
     are tested against each other, only where they were tested on the same users and among the same items. CSV and
-    JSON hold all three tests, plain and corrected.
+    JSON hold all three tests, plain and corrected, and all figures of --breakdown and --beyond.
 
     \b
     Examples:
       searchplat compare darec-quick sasrec-quick
       searchplat compare darec-quick --against popularity --test wilcoxon
+      searchplat compare darec-quick sasrec-quick --breakdown --beyond
       searchplat compare darec-quick sasrec-quick --format latex > table.tex
     """
     from searchplat.ledger.folder import runs_root
     from searchplat.promotion import formats
+    from searchplat.promotion.breakdown import blocks
     from searchplat.promotion.compared import compared
     from searchplat.views import text
     from searchplat.views.output import print_json, show
@@ -68,20 +80,24 @@ def compare(
         runs or runs_root(), searches, against=against or [], test=test.value, alpha=alpha, all_candidates=all_
     )
     beside: formats.Shown = "interval" if interval else "sd"
+    further = blocks(table, groups=breakdown, lists=beyond)
     if json_:
         print_json(formats.document(table))
     elif format_ is Format.MARKDOWN:
-        print(text.visible_lines(formats.markdown(table, beside)))
+        print(text.visible_lines(formats.markdown(table, beside, further)))
     elif format_ is Format.LATEX:
-        print(text.visible_lines(formats.latex(table, beside)))
+        print(text.visible_lines(formats.latex(table, beside, further)))
     elif format_ is Format.CSV:
         print(text.visible_lines(formats.csv_text(table)))
     else:
-        show(screen(table, beside))
+        show(screen(table, beside, further))
+    if (breakdown or beyond) and not further:
+        say = "nothing was measured of groups and lists when these searches were promoted; promote again with --again"
+        print(say, file=sys.stderr)
 
 
-def screen(table: Table, beside: Any) -> Any:
-    """The table, what was tested, and notes; on a narrow terminal cost stands below quality."""
+def screen(table: Table, beside: Any, further: Sequence[Block] = ()) -> Any:
+    """The table, blocks, what was tested, and notes; on a narrow terminal cost stands below quality."""
     from rich.console import Group
 
     from searchplat.promotion import formats
@@ -101,6 +117,13 @@ def screen(table: Table, beside: Any) -> Any:
         cost_rows = [(row.label, *cost) for row, cost in zip(section.rows, costs, strict=False)]
         names = ("method", *(f">{name}" for name in formats.COST_HEADINGS))
         parts += [output.table(columns, rows, heading), "", output.table(names, cost_rows)]
+    for block in further:
+        rows = [
+            (label, *("-" if one is None else formats.figure(one, beside) for one in found))
+            for label, found in block.rows
+        ]
+        columns = ("method", *(f">{name}" for name in block.columns))
+        parts += ["", output.table(columns, rows, block.heading)]
     parts += [*_tests(table), ""]
     parts += [output.line((note, "dim")) for note in formats.notes(table)]
     return Group(*parts)

@@ -9,24 +9,21 @@ Ray, MLflow or the ledger. Most methods never see this file: they subclass
 from searchplat.contract.assets import AssetName, AssetSource, BesideSpace, WarmCache, asset_source
 from searchplat.contract.data import FILE, DataRequest, DataSource, FileProblem, FileReport, Published, PublishedSize
 from searchplat.contract.final import (
-    COLD,
-    COLD_RANKS,
     SAMPLED,
     SAMPLED_RANKS,
     FinalJob,
     FinalMethod,
     FinalTraining,
     Tested,
+    group_ranks_file,
 )
 from searchplat.contract.program import Named, ProgramMethod
-from searchplat.contract.serving import Recommended, Served, ServingMethod
+from searchplat.contract.serving import Listing, ListingMethod, Recommended, Served, ServingMethod
 from searchplat.contract.training import ClosingTraining, Method, Training, TrialJob, Values
 from searchplat.firewall import TEST_FILE, TEST_REQUESTS, TestPermit, refuse_if_sealed
 from searchplat.protocol import renewed
 
 __all__ = [
-    "COLD",
-    "COLD_RANKS",
     "FILE",
     "SAMPLED",
     "SAMPLED_RANKS",
@@ -43,6 +40,8 @@ __all__ = [
     "FinalJob",
     "FinalMethod",
     "FinalTraining",
+    "Listing",
+    "ListingMethod",
     "Method",
     "Named",
     "ProgramMethod",
@@ -58,6 +57,7 @@ __all__ = [
     "Values",
     "WarmCache",
     "asset_source",
+    "group_ranks_file",
     "refuse_if_sealed",
     "renewed",
 ]

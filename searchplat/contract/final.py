@@ -38,12 +38,14 @@ SAMPLED = "sampled/"
 SAMPLED_RANKS = "sampled-ranks.npy"
 """The file of ranks among sampled items, beside that of the ranks among all."""
 
-COLD = "cold/"
-"""Before the names of metrics over the users whose target is a cold item: one of the 35 % of all items with the fewest
-training interactions."""
 
-COLD_RANKS = "cold-ranks.npy"
-"""The file of these users' ranks among all items, in the users' order."""
+def group_ranks_file(group: str) -> str:
+    """The file of the ranks among all items of one group's users, in the users' order.
+
+    >>> group_ranks_file("cold")
+    'cold-ranks.npy'
+    """
+    return f"{group}-ranks.npy"
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class Tested:
 
     Args:
         metrics: On the test split, by name without a prefix, e.g. `{"mrr": 0.1}`; `sampled/<name>` among sampled items,
-            `cold/<name>` over the users whose target is a cold item.
+            `<group>/<name>` over one of the groups of `searchplat.contract.measures`. There may be more than asked for.
         num_users: Users tested.
-        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item; None where figures are
-            a program's own and users not known. Beside it lies `SAMPLED_RANKS`, alike, where the configuration asks
-            for a ranking among sampled items as well, and `COLD_RANKS`, shorter, where a metric over cold items is
-            wanted.
+        ranks: An .npy file, int32 `[num_users]`: the rank, from 1, of every user's test item, or `[num_users, T]` of
+            several, 0 for none; None where figures are a program's own and users not known. Beside it lies
+            `SAMPLED_RANKS`, alike, where the configuration asks for a ranking among sampled items as well, and for
+            every group over which a metric is wanted a `group_ranks_file`, shorter.
     """
 
     metrics: Mapping[str, float]

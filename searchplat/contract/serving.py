@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from searchplat.contract.assets import AssetSource
 
@@ -63,5 +66,54 @@ class ServingMethod(Protocol):
 
         Raises:
             InputError: As `pack`, and if the weights do not fit the model.
+        """
+        ...
+
+
+class Listing(Protocol):
+    """A trained model together with all users of its data set; `B` users, `K` items of a list."""
+
+    @property
+    def users(self) -> Sequence[str]:
+        """What the data set's files call its users, by row."""
+        ...
+
+    @property
+    def items(self) -> Sequence[str]:
+        """What they call its items, by row."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many users are asked about at once, >= 1; memory grows with it, and figures may differ by rounding."""
+        ...
+
+    def top(
+        self, users_B: NDArray[np.integer[Any]], k: int, *, repeats: bool | None = None
+    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """The k best items for each of these users, best first; of equal scores the earlier item first.
+
+        A user's history is all that a search knows of it: training and validation interactions. The test's are not
+        asked for.
+
+        Args:
+            users_B: Their rows.
+            repeats: Whether to list items of the history as well; None for what the data set's `rank_met` says.
+
+        Returns:
+            Item rows `[B, K]`, below 0 where there are fewer, and scores `[B, K]`.
+        """
+        ...
+
+
+@runtime_checkable
+class ListingMethod(Protocol):
+    """What a `Method` needs beyond it to make lists for all users."""
+
+    def listing(self, folder: Path, assets: AssetSource) -> Listing:
+        """Make the model that `ServingMethod.pack` wrote, or a final training's folder, ready to answer for all users.
+
+        Raises:
+            InputError: If the folder holds no model, or the data set is not here, or is not that of the training.
         """
         ...

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from searchplat.contract import COLD, COLD_RANKS, SAMPLED, SAMPLED_RANKS
+from searchplat.contract import SAMPLED, SAMPLED_RANKS, group_ranks_file
+from searchplat.contract.measures import of_targets, split_group
 from searchplat.errors import InputError
 from searchplat.promotion.record import FinalRun
 from searchplat.promotion.statistics import TESTS, TestName, benjamini_hochberg, holm, paired_tests, user_means
@@ -42,13 +43,16 @@ class Comparison:
 
 
 def ranks_file(run: FinalRun, metric: str) -> Path | None:
-    """Where the ranks lie that a metric is made of; None if the run has none, as without sampled items."""
-    if run.ranks is None:
+    """Where the ranks lie that a metric is made of; None if it is made of none, or the run has not got them."""
+    group, name = split_group(metric)
+    if run.ranks is None or not of_targets(name.removeprefix(SAMPLED)):
         return None
-    for prefix, name in ((SAMPLED, SAMPLED_RANKS), (COLD, COLD_RANKS)):
-        if metric.startswith(prefix):
-            return run.ranks.with_name(name) if metric in run.test else None
-    return run.ranks
+    if group is None and not name.startswith(SAMPLED):
+        return run.ranks
+    if group is None:
+        return run.ranks.with_name(SAMPLED_RANKS) if metric in run.test else None
+    path = run.ranks.with_name(group_ranks_file(group))
+    return path if path.exists() else None  # figures of groups come unasked, their ranks do not
 
 
 def read_ranks(run: FinalRun, path: Path) -> Ranks:

@@ -267,7 +267,8 @@ class Drive:
             ranks=None if message["ranks"] is None else run.folder / message["ranks"],
             parameters=message["parameters"], data_fingerprint=message["fingerprint"],
         )  # fmt: skip
-        test = ", ".join(f"{name} {value:.4f}" for name, value in done.test.items())
+        asked = self._store.load(self._number).metrics
+        test = ", ".join(f"{name} {done.test[name]:.4f}" for name in asked if name in done.test)
         self._end(done, f"{self._said_valid(run)}; test {test or 'has no figures'}")
 
     def _fail(self, run: FinalRun, cause: str) -> None:

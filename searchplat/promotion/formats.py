@@ -8,8 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from searchplat.contract.measures import larger_is_better
 from searchplat.export import FORMULA
 from searchplat.ledger.rivals import not_beaten
+from searchplat.promotion.breakdown import Block
 from searchplat.promotion.statistics import TESTS, Spread
 from searchplat.promotion.table import Cell, Row, Section, Table
 
@@ -109,7 +111,7 @@ def control_lines(table: Table) -> list[str]:
                     for other in section.rows
                     if other.role == "control" and metric in other.cells
                 ]
-                if stands := not_beaten(cell.spread.mean, rivals):
+                if stands := not_beaten(cell.spread.mean, rivals, larger_is_better(metric)):
                     lines.append(f"{row.label}: on {metric} {stands}.")
     return lines
 
@@ -135,8 +137,8 @@ def notes(table: Table) -> list[str]:
     return [*ranked_lines(table), *control_lines(table), *legend(table), *papers, *fidelity_lines(table)]
 
 
-def markdown(table: Table, shown: Shown = "sd") -> str:
-    """A Markdown table with notes below; `<u>` underlines, which Markdown cannot."""
+def markdown(table: Table, shown: Shown = "sd", blocks: Sequence[Block] = ()) -> str:
+    """A Markdown table with notes below, then a table for each block; `<u>` underlines, which Markdown cannot."""
 
     def styled(cell: Cell | None) -> str:
         if cell is None:
@@ -156,11 +158,17 @@ def markdown(table: Table, shown: Shown = "sd") -> str:
             printed = [_printed(paper.metrics.get(metric)) for metric in table.metrics]
             label = f"{paper.method}, {paper.source}".translate(_MARKDOWN)
             lines.append(_pipes((data, label, *printed, "", "", "", "")))
-    return "\n".join([*lines, "", *(f"- {note.translate(_MARKDOWN)}" for note in notes(table))])
+    lines += ["", *(f"- {note.translate(_MARKDOWN)}" for note in notes(table))]
+    for block in blocks:
+        columns = ("method", *block.columns)
+        lines += ["", block.heading.translate(_MARKDOWN), "", _pipes(columns)]
+        lines.append(_pipes(("---", *("---:" for _ in block.columns))))
+        lines += [_pipes((label.translate(_MARKDOWN), *_of_block(found, shown))) for label, found in block.rows]
+    return "\n".join(lines)
 
 
-def latex(table: Table, shown: Shown = "sd") -> str:
-    """A `tabular` for the package booktabs, its notes as comments."""
+def latex(table: Table, shown: Shown = "sd", blocks: Sequence[Block] = ()) -> str:
+    """A `tabular` for the package booktabs, its notes as comments, then one for each block."""
 
     def styled(cell: Cell | None) -> str:
         if cell is None:
@@ -181,7 +189,15 @@ def latex(table: Table, shown: Shown = "sd") -> str:
         for paper in section.published:
             printed = [_printed(paper.metrics.get(metric)) for metric in table.metrics]
             lines.append(_ampersands(["", _tex(f"{paper.method}, {paper.source}"), *printed, "", "", "", ""]))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    for block in blocks:
+        lines += ["", f"% {block.heading}", rf"\begin{{tabular}}{{l{'r' * len(block.columns)}}}", r"\toprule"]
+        lines += [_ampersands([_tex(name) for name in ("method", *block.columns)]), r"\midrule"]
+        for label, found in block.rows:
+            cells = [text.replace("±", r"$\pm$") for text in _of_block(found, shown)]
+            lines.append(_ampersands([_tex(label), *cells]))
+        lines += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(lines)
 
 
 def csv_text(table: Table) -> str:
@@ -210,6 +226,11 @@ def csv_text(table: Table) -> str:
                         end = [one.reference, one.difference, one.low, one.high]
                         end += [kind[name] for name in TESTS for kind in (one.p, one.bh, one.holm)]
                     writer.writerow(map(_csv, [*start, *end]))
+            for metric, s in row.further.items():
+                start = [section.title, section.users, row.label, row.role, row.search, row.promotion, row.candidate,
+                         row.method, metric, s.mean, s.sd, s.low, s.high, "", s.count, row.seconds, row.peak_bytes,
+                         row.parameters, section.ranked]  # fmt: skip
+                writer.writerow(map(_csv, start))
         for paper in section.published:
             for metric, value in paper.metrics.items():
                 label = f"{paper.method}, {paper.source}"
@@ -259,8 +280,12 @@ def _row_document(table: Table, row: Row) -> dict[str, Any]:
         }
         for metric, cell in row.cells.items()
     }
-    plain = {name: value for name, value in vars(row).items() if name != "cells"}
-    return {**plain, "metrics": metrics}
+    plain = {name: value for name, value in vars(row).items() if name not in ("cells", "further")}
+    return {**plain, "metrics": metrics, "further": {name: vars(found) for name, found in row.further.items()}}
+
+
+def _of_block(found: Sequence[Spread | None], shown: Shown) -> list[str]:
+    return ["-" if one is None else figure(one, shown) for one in found]
 
 
 def _times(number: int) -> str:

@@ -34,6 +34,11 @@ def rows(promotion: Promotion) -> list[dict[str, Any]]:
                 "test": {
                     metric: _spread([run.test.get(metric, math.nan) for run in finals]) for metric in promotion.metrics
                 },
+                "further": {
+                    metric: _spread([run.test.get(metric, math.nan) for run in finals])
+                    for metric in dict.fromkeys(name for run in finals for name in run.test)
+                    if metric not in promotion.metrics
+                },
             }
         )
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from searchplat.contract import SAMPLED, FinalMethod
+from searchplat.contract import SAMPLED, FinalMethod, ProgramMethod
+from searchplat.contract.measures import of_targets
 from searchplat.errors import InputError
 from searchplat.ledger import lineage
 from searchplat.methods import check_leave, load_method
 from searchplat.promotion.candidates import Candidate
+from searchplat.spec.document.typed import errors_of
 
 _THEN = " then "
 
@@ -36,7 +38,8 @@ def check_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
         names: Of metrics.
 
     Raises:
-        InputError: If one is among sampled items and no candidate samples any.
+        InputError: If one is among sampled items and no candidate samples any, or is a name that the method of a
+            candidate, which says of validation what it measures, does not know: it would be found out after training.
     """
     among_some = [name for name in names if name.startswith(SAMPLED)]
     if among_some and not any(candidate.config.get("sampled_negatives") for candidate in candidates):
@@ -44,6 +47,16 @@ def check_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
             f"promotion.test: {among_some[0]} is among sampled items, but no configuration has sampled_negatives "
             "above 0; leave it out, or search with sampled_negatives under fixed"
         )
+    for name in dict.fromkeys(candidate.method for candidate in candidates):
+        method = load_method(name)
+        if isinstance(method, ProgramMethod) or "metrics" not in method.Config.model_fields:
+            continue
+        for metric in names:
+            errors = errors_of(method.Config, {"metrics": [metric.removeprefix(SAMPLED)]})
+            if wrong := [error["msg"] for error in errors if error["loc"][:1] == ("metrics",)]:
+                raise InputError(f"promotion.test: {wrong[0].removeprefix('Value error, ')}; docs/measures.md has all")
+            if metric.startswith(SAMPLED) and not of_targets(metric.removeprefix(SAMPLED)):
+                raise InputError(f"promotion.test: {metric} is of lists, which are of all items; leave out {SAMPLED}")
 
 
 def check_changes(

@@ -7,7 +7,6 @@ Pure: arrays in, figures out. scipy does the arithmetic. `table` puts the figure
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from searchplat.contract import COLD, SAMPLED
+from searchplat.contract import SAMPLED
+from searchplat.contract.measures import parse, split_group
 
 FloatArray = NDArray[np.float64]
 
@@ -28,8 +28,6 @@ RESAMPLES = 10_000
 
 _CHUNK = 2**24
 """Entries of a resampling matrix that are in memory at once (128 MiB)."""
-
-_METRIC = re.compile(r"(mrr)|(mrr|recall|ndcg)@([1-9][0-9]{0,6})")
 
 
 @dataclass(frozen=True)
@@ -95,33 +93,22 @@ def spread(values: Sequence[float], confidence: float = 0.95) -> Spread:
 
 
 def per_user(metric: str, ranks: ArrayLike) -> FloatArray:
-    """A metric of every user from the rank r of the user's target: 1/r (mrr), [r <= k] (recall), 1/log2(r + 1) (ndcg).
-
-    The definitions of `trials.training.metrics`, which the platform may not import; a test holds them together.
+    """A metric of every user from the ranks of the user's targets; see `searchplat.contract.measures`.
 
     Args:
-        metric: `mrr`, `mrr@k`, `recall@k` or `ndcg@k`; 0 beyond rank k; `sampled/` or `cold/` before it
-            says of which ranks.
-        ranks: Whole numbers >= 1, of any shape.
+        metric: A measure of targets; `sampled/` or a group before it says of which ranks.
+        ranks: `[U]` or `[U, T]`, 0 where a user has fewer than T targets.
 
     Returns:
-        Values in [0, 1], of the same shape.
+        `[U]` values in [0, 1].
 
     Raises:
         ValueError: If the metric is not known, or a rank is below 1.
 
-    >>> per_user("ndcg@3", [1, 2, 3, 7]).round(3).tolist()
+    >>> per_user("sampled/ndcg@3", [1, 2, 3, 7]).round(3).tolist()
     [1.0, 0.631, 0.5, 0.0]
     """
-    found = _METRIC.fullmatch(metric.removeprefix(SAMPLED).removeprefix(COLD))
-    if found is None:
-        raise ValueError(f"metric {metric!r} is not known; known are mrr, mrr@k, recall@k and ndcg@k, such as ndcg@10")
-    rank = np.asarray(ranks, dtype=np.float64)
-    if rank.size and rank.min() < 1:
-        raise ValueError(f"ranks: ranks start at 1, got {rank.min():g}; give ranks, not scores or indices")
-    kind, k = found[1] or found[2], found[3]
-    value = 1 / rank if kind == "mrr" else 1 / np.log2(rank + 1) if kind == "ndcg" else np.ones_like(rank)
-    return value if k is None else np.where(rank <= int(k), value, 0.0)
+    return np.asarray(parse(split_group(metric.removeprefix(SAMPLED))[1]).per_query(ranks), dtype=np.float64)
 
 
 def user_means(metric: str, ranks_SU: ArrayLike) -> FloatArray:
@@ -134,12 +121,12 @@ def user_means(metric: str, ranks_SU: ArrayLike) -> FloatArray:
     another question; the spread over seeds beside it answers that.
 
     Args:
-        ranks_SU: `[S, U]` ranks, one row a seed, the same users in the same order.
+        ranks_SU: `[S, U]` ranks, one row a seed, the same users in the same order; or `[S, U, T]` of several targets.
     """
     ranks = np.asarray(ranks_SU)
-    if ranks.ndim != 2 or not ranks.shape[0]:
+    if ranks.ndim not in (2, 3) or not ranks.shape[0]:
         raise ValueError(f"ranks_SU: must be one row a seed, [S, U], got shape {list(ranks.shape)}; stack the seeds")
-    means: FloatArray = per_user(metric, ranks).mean(axis=0)
+    means: FloatArray = np.mean([per_user(metric, ranks_U) for ranks_U in ranks], axis=0)
     return means
 
 

@@ -11,12 +11,13 @@ import json
 import math
 import statistics as stdlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from searchplat import protocol
 from searchplat.contract import Published
+from searchplat.contract.measures import larger_is_better
 from searchplat.errors import InputError
 from searchplat.promotion.comparisons import Comparison, Pending, Ranks, read_ranks
 from searchplat.promotion.fidelity import Fidelity, rank_fidelity
@@ -55,6 +56,7 @@ class Row:
         seconds: Mean training and evaluation time of a run.
         peak_bytes: Largest memory of any run; None if unknown.
         parameters: Trained parameters; None if unknown.
+        further: Other figures of the test split, for `breakdown`: of groups and lists, over seeds.
     """
 
     label: str
@@ -68,6 +70,7 @@ class Row:
     seconds: float
     peak_bytes: float | None
     parameters: int | None
+    further: Mapping[str, Spread] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -279,18 +282,20 @@ def _rows(promotion: Promotion, metrics: Sequence[str], all_candidates: bool) ->
         if role == "candidate" and not all_candidates:
             continue
         method = runs[0].method
-        cells = {}
-        for metric in metrics:
-            values = tuple(run.test[metric] for run in runs if math.isfinite(run.test.get(metric, math.nan)))
-            if values:
-                cells[metric] = Cell(spread(values), values)
+        values = {
+            name: found
+            for name in dict.fromkeys([*metrics, *(name for run in runs for name in run.test)])
+            if (found := tuple(run.test[name] for run in runs if math.isfinite(run.test.get(name, math.nan))))
+        }
+        cells = {name: Cell(spread(values[name]), values[name]) for name in metrics if name in values}
+        further = {name: spread(found) for name, found in values.items() if name not in cells}
         label = method if candidate == method else f"{method} {candidate}"
         seeds = tuple(run.seed for run in runs)
         seconds = stdlib.fmean(run.seconds for run in runs)
         peak = max((run.peak_bytes for run in runs if run.peak_bytes is not None), default=None)
         rows.append(
             Row(label, role, promotion.search, promotion.number, candidate, method, seeds, cells, seconds, peak,
-                runs[0].parameters)
+                runs[0].parameters, further)
         )  # fmt: skip
     return rows
 
@@ -303,11 +308,12 @@ def _labelled(rows: list[Row]) -> list[Row]:
 
 def _placed(rows: list[Row], metrics: Sequence[str]) -> list[Row]:
     for metric in metrics:
-        means = [row.cells[metric].spread.mean for row in rows if metric in row.cells]
+        sign = 1 if larger_is_better(metric) else -1
+        means = [sign * row.cells[metric].spread.mean for row in rows if metric in row.cells]
         for row in rows:
             if metric in row.cells:
                 cell = row.cells[metric]
-                row.cells[metric] = replace(cell, place=1 + sum(mean > cell.spread.mean for mean in means))
+                row.cells[metric] = replace(cell, place=1 + sum(mean > sign * cell.spread.mean for mean in means))
     return rows
 
 

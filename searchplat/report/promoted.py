@@ -12,7 +12,7 @@ from searchplat import protocol
 from searchplat.errors import SearchplatError
 from searchplat.ledger.ranking import order_of
 from searchplat.ledger.rivals import not_beaten
-from searchplat.promotion import formats
+from searchplat.promotion import breakdown, formats
 from searchplat.promotion.record import FINAL, FINISHED, RACE, STOPPED, Promotion
 from searchplat.promotion.statistics import spread
 from searchplat.promotion.table import Table, make_table
@@ -38,13 +38,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class FinalTable:
-    """The final table as text: headings, rows (whether its best cells are marked by place), and notes."""
+    """The final table as text: headings, rows (whether its best cells are marked by place), notes, and its blocks."""
 
     title: str
     headings: Sequence[str]
     rows: Sequence[tuple[str, Sequence[tuple[str, int]], Sequence[str]]]
     tests: Sequence[Sequence[str]]
     notes: Sequence[str]
+    blocks: Sequence[tuple[str, Sequence[str], Sequence[tuple[str, Sequence[str]]]]]
 
 
 def candidates(promotion: Promotion) -> list[Candidate]:
@@ -147,7 +148,12 @@ def _shown(table: Table, index: int) -> FinalTable:
         rows.append((row.label, cells, formats.costs(row)))
     headings = ("method", *table.metrics, *formats.COST_HEADINGS)
     title = f"{section.title}, {section.users:,} test users"
-    return FinalTable(title, headings, rows, tests, formats.notes(table))
+    blocks = [
+        (one.heading, one.columns, [(name, ["-" if s is None else formats.figure(s) for s in found])
+                                    for name, found in one.rows])
+        for one in (*breakdown.by_group(table, section), *breakdown.beyond(section))
+    ]  # fmt: skip
+    return FinalTable(title, headings, rows, tests, formats.notes(table), blocks)
 
 
 def fidelity_figure(promotion: Promotion) -> list[Figure]:

@@ -7,6 +7,7 @@ keys (low <= high, stages and parameters, fields of the method) is in `axes`, `s
 from __future__ import annotations
 
 from searchplat.contract import FILE as OWN_FILE
+from searchplat.contract.measures import GROUPS
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
 from searchplat.spec.model import NOTICES
 
@@ -235,13 +236,14 @@ PROMOTION = Fields(
         "test": Field(
             ListOf(
                 Text(
-                    r"((sampled|cold)/)?[a-z][a-z0-9_]*(@[1-9][0-9]*)?",
+                    rf"((sampled|{'|'.join(GROUPS)})/)?[a-z][a-z0-9_]*(@[1-9][0-9]*)?",
                     "test metrics are named like mrr, sampled/ndcg@10 or cold/ndcg@10",
                 )
             ),
             "the metrics measured once on the test split; default mrr, recall@10, ndcg@10; sampled/ndcg@10 is among "
             "sampled items, where the method's sampled_negatives says how many; cold/ndcg@10 is over the users whose "
-            "test item is cold, one of the 35 % of all items with the fewest training interactions",
+            "test item is cold, one of the 35 % of all items with the fewest training interactions; docs/measures.md "
+            "has the other groups and metrics",
         ),
     },
     what="promotion",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import pytest
 from method_cases import Bench, as_queries, scores
 
 from searchplat.assets import AssetStore
-from searchplat.contract import FinalJob, Served, ServingMethod, TestPermit
+from searchplat.contract import FinalJob, ListingMethod, Served, ServingMethod, TestPermit
 from searchplat.firewall import ISSUER
+from trials.data import open_final
 
 HISTORIES = [[3, 8, 13], [0], [39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28]]
 
@@ -58,6 +60,22 @@ def test_the_top_of_a_loaded_model_is_that_of_the_trained_one(trained: tuple[Ben
             assert [one.item for one in answer] == [f"toy-{n}" for n in best]
     made = {path.name for path in (tmp_path / "empty" / "prepared").glob("*")}
     assert made <= {"item-states", "embeddings"}  # frozen models' own reading of the items, which no package holds
+
+
+def test_lists_for_all_users_are_those_of_the_trained_model_in_its_test(trained: tuple[Bench, Path, Any]) -> None:
+    bench, folder, model = trained
+    assert isinstance(bench.method, ListingMethod)
+    listing = bench.method.listing(folder, bench.assets)
+    final = open_final(bench.request, bench.assets, TestPermit("s", 1, 1, ISSUER))
+    assert len(listing.users) == final.search.num_users
+    rows = final.test_rows
+    wanted, queries = scores(model, replace(final.test_queries(), requests=None)).numpy(), final.test_queries()
+    items_BK, scores_BK = listing.top(rows, 5, repeats=True)
+    assert (np.diff(scores_BK, axis=1) <= 0).all()
+    np.testing.assert_allclose(scores_BK, np.take_along_axis(wanted, items_BK, axis=1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scores_BK, -np.sort(-wanted, axis=1)[:, :5], rtol=1e-4, atol=1e-4)
+    items_BK, _ = listing.top(rows, 5, repeats=False)
+    assert not any({*items.tolist()} & {*queries.history(b).tolist()} for b, items in enumerate(items_BK))
 
 
 def test_a_package_is_safetensors_and_json_and_holds_no_history(

@@ -5,7 +5,7 @@ of which `preparing.dataset` is what training sees.
 """
 
 from trials.data.preparing.dataset import FinalData, Queries, SearchData
-from trials.data.preparing.prepared import open_final, open_search, prepare
+from trials.data.preparing.prepared import open_final, open_search, open_user_keys, prepare
 from trials.data.source import Source
 
-__all__ = ["FinalData", "Queries", "SearchData", "Source", "open_final", "open_search", "prepare"]
+__all__ = ["FinalData", "Queries", "SearchData", "Source", "open_final", "open_search", "open_user_keys", "prepare"]

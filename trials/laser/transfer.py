@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob, WarmCache, asset_source, renewed
+from searchplat.contract.measures import of_targets
 from searchplat.errors import InputError, SearchplatError
 from searchplat.paths import resolve
 from trials.data import open_search
@@ -106,11 +107,11 @@ def _measure(model: Recommender, config: LaserConfig, data: SearchData) -> dict[
     ranks_U = target_ranks(
         model,
         data.valid_queries(),
-        data.valid_target_U[data.valid_rows],
+        data.valid_targets(),
         batch_size=config.eval_batch_size,
         rank_met=data.rank_met,
     )
-    return metrics.summarise(ranks_U, config.metrics)
+    return metrics.summarise(ranks_U, filter(of_targets, config.metrics))
 
 
 def _trained(folder: Path) -> tuple[LaserConfig, dict[str, Tensor], int]:

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from searchplat.contract import COLD
-from trials.training.metrics import parse
+from searchplat.contract.measures import check
 from trials.training.ranges import BatchSize, Epochs, Rate
 
 Schedule = Annotated[
@@ -20,7 +19,7 @@ Warmup = Annotated[
 ]
 Metrics = Annotated[
     tuple[str, ...],
-    Field(min_length=1, description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k"),
+    Field(min_length=1, description="metrics on validation: mrr, mrr@k, recall@k, ndcg@k and others"),
 ]
 
 
@@ -40,8 +39,10 @@ class LoopConfig(BaseModel):
     eval_batch_size: BatchSize = Field(256, description="queries scored at once in evaluation, >= 1")
     metrics: Metrics = Field(
         ("mrr", "recall@10", "ndcg@10"),
-        description="ranking metrics on validation: mrr, mrr@k, recall@k, ndcg@k; cold/mrr, ...: over the users whose "
-        "target is one of the 35 % of all items with the fewest training interactions",
+        description="metrics on validation, after every epoch: mrr, mrr@k, recall@k, ndcg@k, map@k, precision@k; of "
+        "lists of k items coverage@k, gini@k, novelty@k, diversity@k, popularity@k, popularity_lift@k; cold/mrr, ...: "
+        "over the users whose target is one of the 35 % of all items with the fewest training interactions, and other "
+        "groups; docs/measures.md",
     )
     sampled_negatives: int = Field(
         0,
@@ -59,7 +60,7 @@ class LoopConfig(BaseModel):
     @classmethod
     def _known_metrics(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            parse(name.removeprefix(COLD))
+            check(name)
         return names
 
 

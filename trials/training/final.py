@@ -17,15 +17,17 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from searchplat.contract import COLD_RANKS, SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit
+from searchplat.contract import SAMPLED, SAMPLED_RANKS, FinalJob, Tested, TestPermit, group_ranks_file
+from searchplat.contract.measures import BEYOND, split_group
 from searchplat.errors import InputError
 from trials.data import open_final
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.data.whole_files import replace_bytes
 from trials.training import checkpoints
-from trials.training.cold import is_cold
 from trials.training.config import LoopConfig
+from trials.training.groups import group_ranks
 from trials.training.loop import Loop
+from trials.training.measuring import of_every_group
 from trials.training.method import sampled
 from trials.training.recommender import Recommender
 
@@ -114,8 +116,11 @@ class FinalLoop(Loop):
 
         The history of a query is the training sequence and the validation item. With sampled negatives, which then
         leave out the test items as well, every metric is measured among them besides, as `sampled/<name>`, under
-        which name it may be asked for as well; a configuration without them has none of these. Metrics over cold items
-        are made of ranks that are written besides.
+        which name it may be asked for as well; a configuration without them has none of these. Metrics over a group are
+        made of ranks that are written besides.
+
+        Whether asked or not, the measures of lists of 10 and the wanted metrics over every group are among the figures:
+        they cost little, and nobody has to open the test split again for them.
 
         Raises:
             InputError: If the best epoch's weights are not there.
@@ -125,16 +130,18 @@ class FinalLoop(Loop):
         negatives_UM = sampled(self.config, final, self._job.trial.assets)
         names = list(dict.fromkeys(name.removeprefix(SAMPLED) for name in metrics_wanted))
         rows = final.test_rows
-        targets_T = final.test_target_U[rows]
+        queries, targets = final.test_queries(), final.test_targets()
         negatives_TM = None if negatives_UM is None else negatives_UM[rows]
-        found_CU, found = self.measure(final.test_queries(), targets_T, negatives_TM, names)
+        everything = list(dict.fromkeys([*names, *BEYOND, *of_every_group(names)]))
+        ranked, found = self.measure(queries, targets, negatives_TM, everything)
         if self._job.rank == 0:
-            files = dict(zip((RANKS, SAMPLED_RANKS), found_CU, strict=False))
-            if any(is_cold(name) for name in names):
-                files[COLD_RANKS] = self.cold_ranks(found_CU[0], targets_T)
+            files = dict(zip((RANKS, SAMPLED_RANKS), ranked.ranks_CU, strict=False))
+            for group in {group for group, _ in map(split_group, names) if group is not None}:
+                ranks = group_ranks(group, self.data, queries.users_B, targets, ranked.ranks_CU[0])
+                files[group_ranks_file(group)] = ranks
             self._keep(files)
         self._ranks.meet()
-        return Tested(found, found_CU.shape[1], self.folder / RANKS)
+        return Tested(found, len(rows), self.folder / RANKS)
 
     @property
     def _best_folder(self) -> Path:

@@ -10,20 +10,21 @@ import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from searchplat.contract import COLD, SAMPLED
 from searchplat.errors import InputError, out_of_memory
 from trials.data.preparing.dataset import IntArray, Queries, SearchData
-from trials.training import checkpoints, metrics
+from trials.training import checkpoints
 from trials.training.accumulation import MOST_PARTS, backward
-from trials.training.cold import cold_items, is_cold
 from trials.training.config import LoopConfig
-from trials.training.evaluation import Progress, rankings, shared_rankings
+from trials.training.evaluation import Progress, Ranked, rankings, shared_rankings
+from trials.training.lists import ListMeasures
+from trials.training.measuring import figures, longest, without_figures
 from trials.training.memory import peak_bytes, release
 from trials.training.ranks import Ranks
 from trials.training.recommender import Recommender
@@ -99,6 +100,7 @@ class Loop:
         self._steps = 0
         self._parts = self._eval_parts = 1
         self._metrics: dict[str, float] = {}
+        self._lists = ListMeasures(data)
         self._shares = type(model).share is not Recommender.share
         if workers > 1 and groups and not self._shares:
             raise InputError(
@@ -129,7 +131,7 @@ class Loop:
 
         Returns:
             `train/loss` (mean over batches of the summed parts) and `train/<part>` where anything is trained,
-            `valid/<metric>` in [0, 1] and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`,
+            `valid/<metric>` and, with sampled negatives, `valid/sampled/<metric>`, `time/train_seconds`,
             `time/evaluate_seconds`, `memory/peak_bytes`, `parameters` (how many are trained), and the model's own
             diagnostics. If a loss or a trained parameter is not finite, the epoch ends there: `train/loss` is that loss
             (NaN for a parameter) and every `valid/<metric>` is NaN. Once batches did not fit into memory,
@@ -150,17 +152,15 @@ class Loop:
         if all(math.isfinite(value) for value in losses.values()):
             rows = self.data.valid_rows
             negatives_VM = None if self.negatives_UM is None else self.negatives_UM[rows]
-            ranks_CU, scores = self.measure(
-                self.data.valid_queries(), self.data.valid_target_U[rows], negatives_VM, self.config.metrics
+            ranked, scores = self.measure(
+                self.data.valid_queries(), self.data.valid_targets(), negatives_VM, self.config.metrics
             )
-            self.model.after_validation(self._epoch, ranks_CU[0], scores)
+            ranks = ranked.ranks_CU[0]
+            self.model.after_validation(self._epoch, ranks if ranks.ndim == 1 else ranks[:, 0], scores)
             diagnostics = self.model.diagnostics()
         else:
-            ways = ("",) if self.negatives_UM is None else ("", SAMPLED)
-            scores = {
-                f"{way}{name}": math.nan for way in ways for name in self.config.metrics if not (way and is_cold(name))
-            }
-            diagnostics = {}
+            missing = without_figures(self.config.metrics, self.negatives_UM is not None)
+            scores, diagnostics = dict.fromkeys(missing, math.nan), {}
         evaluated = time.perf_counter()
         self._epoch += 1
         self._metrics = {
@@ -176,56 +176,50 @@ class Loop:
         return self.metrics
 
     def measure(
-        self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None, names: Sequence[str]
-    ) -> tuple[IntArray, dict[str, float]]:
-        """Ranks and the named metrics; with negatives the metrics among them besides, as `sampled/<name>`.
+        self, queries: Queries, targets: IntArray, negatives_UM: IntArray | None, names: Sequence[str]
+    ) -> tuple[Ranked, dict[str, float]]:
+        """Rank, and the named metrics; with negatives the metrics among them besides, as `sampled/<name>`.
 
-        `cold/<name>` is over the users whose target is cold, and left out if there is none.
+        `cold/<name>` and the like are over a group of users or targets, and left out if nobody is in it.
 
-        Returns:
-            Ranks of targets `[1, U]` among all items, or `[2, U]` with those among the negatives, and the metrics.
+        Args:
+            targets: `[U]`, or `[U, T]` several of each query; see `evaluation.rankings`.
         """
         candidates = [None] if negatives_UM is None else [None, negatives_UM]
-        ranks_CU = self.rankings(queries, targets_U, candidates)
-        plain = [name for name in names if not is_cold(name)]
-        scores = metrics.summarise(ranks_CU[0], plain)
-        for sampled_U in ranks_CU[1:]:
-            scores |= {f"{SAMPLED}{name}": value for name, value in metrics.summarise(sampled_U, plain).items()}
-        of_cold = [name.removeprefix(COLD) for name in names if is_cold(name)]
-        if of_cold and len(cold_U := self.cold_ranks(ranks_CU[0], targets_U)):
-            scores |= {f"{COLD}{name}": value for name, value in metrics.summarise(cold_U, of_cold).items()}
-        return ranks_CU, scores
+        ranked = self.rankings(queries, targets, candidates, longest(names))
+        return ranked, figures(ranked, queries, targets, names, self.data, self._lists)
 
-    def cold_ranks(self, ranks_U: IntArray, targets_U: IntArray) -> IntArray:
-        """The ranks of the users whose target is a cold item."""
-        found: IntArray = ranks_U[cold_items(self.data)[targets_U]]
-        return found
+    def ranks(self, queries: Queries, targets: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
+        """Ranks of targets under the present weights, among all items or the given ones."""
+        ranks: IntArray = self.rankings(queries, targets, [negatives_UM]).ranks_CU[0]
+        return ranks
 
-    def ranks(self, queries: Queries, targets_U: IntArray, negatives_UM: IntArray | None = None) -> IntArray:
-        """Ranks `[U]` of targets under the present weights, among all items or the given ones."""
-        ranks_U: IntArray = self.rankings(queries, targets_U, [negatives_UM])[0]
-        return ranks_U
-
-    def rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
-        """Ranks `[rankings, U]` of targets under the present weights; see `evaluation.rankings`.
+    def rankings(
+        self, queries: Queries, targets: IntArray, candidates: Sequence[IntArray | None], first: int = 0
+    ) -> Ranked:
+        """Ranks of targets and the first items under the present weights; see `evaluation.rankings`.
 
         Several workers score a part of the queries each. Queries that do not fit into memory together are scored in
         batches of half the size.
         """
-        return shared_rankings(self._ranks, self.model, self._own_rankings, queries, targets_U, candidates)
+        own = partial(self._own_rankings, first=first)
+        return shared_rankings(self._ranks, self.model, own, queries, targets, candidates)
 
-    def _own_rankings(self, queries: Queries, targets_U: IntArray, candidates: Sequence[IntArray | None]) -> IntArray:
+    def _own_rankings(
+        self, queries: Queries, targets: IntArray, candidates: Sequence[IntArray | None], first: int
+    ) -> Ranked:
         while True:
             batch_size = max(1, self.config.eval_batch_size // self._eval_parts)
             try:
                 return rankings(
                     self.model,
                     queries,
-                    targets_U,
+                    targets,
                     candidates,
                     batch_size=batch_size,
                     rank_met=self.data.rank_met,
                     progress=self.progress,
+                    first=first,
                 )
             except Exception as error:
                 if not out_of_memory(error) or batch_size == 1:

@@ -18,6 +18,7 @@ from trials.training.config import LoopConfig
 if TYPE_CHECKING:
     from trials.data.preparing.dataset import FinalData, IntArray, SearchData
     from trials.training.final import FinalLoop
+    from trials.training.listing import AllUsers
     from trials.training.loop import Loop
     from trials.training.recommender import Recommender
     from trials.training.serving import ServedModel
@@ -77,6 +78,12 @@ class RecommenderMethod(ABC):
         from trials.training.serving import load
 
         return load(self, folder, assets)
+
+    def listing(self, folder: Path, assets: AssetSource) -> AllUsers:
+        """Make a trained model ready to answer for all users; see `searchplat.contract.ListingMethod`."""
+        from trials.training.listing import open_listing
+
+        return open_listing(self, folder, assets)
 
     def layout_layers(self, config: Any) -> int | None:
         """Number of layers that a layout covers under `config`; None where a method has no layout."""

@@ -75,6 +75,11 @@ class ServedModel:
             self._by_title.setdefault(_folded(title), []).append(n)
 
     @property
+    def batch_size(self) -> int:
+        """Histories scored at once."""
+        return self._batch_size
+
+    @property
     def model(self) -> Recommender:
         """What answers, in evaluation mode."""
         return self._model
@@ -157,7 +162,7 @@ class ServedModel:
 
 def pack(folder: Path, target: Path, assets: AssetSource) -> None:
     """Write a package; see `searchplat.contract.ServingMethod`."""
-    about = _about(folder)
+    about = about_model(folder)
     items = _items(folder, about, assets)
     target.mkdir(parents=True)
     shutil.copyfile(folder / WEIGHTS, target / WEIGHTS)
@@ -170,7 +175,7 @@ def pack(folder: Path, target: Path, assets: AssetSource) -> None:
 
 def load(method: RecommenderMethod, folder: Path, assets: AssetSource) -> ServedModel:
     """Make a trained model ready to answer, on the CPU; see `searchplat.contract.ServingMethod`."""
-    about = _about(folder)
+    about = about_model(folder)
     if about["method"] != method.name:
         raise InputError(f"{folder / ABOUT}: is a model of method {about['method']!r}, not of {method.name!r}")
     items = _items(folder, about, assets)
@@ -215,7 +220,12 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor], place: Path) -
             tensor.copy_(weights[name])
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def about_model(folder: Path) -> dict[str, Any]:
+    """What a package or a final training's folder says of its model.
+
+    Raises:
+        InputError: If it holds none.
+    """
     try:
         about: dict[str, Any] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         about["method"], about["config"], about["data"]["fingerprint"], about["num_users"]

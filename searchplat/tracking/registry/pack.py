@@ -173,15 +173,24 @@ def load_package(folder: Path, assets: AssetSource) -> Served:
     Raises:
         InputError: If it holds no model, or the method is not installed or cannot be served.
     """
-    about = folder / "model.json"
-    try:
-        name = json.loads(about.read_text(encoding="utf-8"))["method"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{folder}: holds no trained model: {about.name} cannot be read ({error})") from error
-    method = load_method(str(name))
+    name = method_of(folder)
+    method = load_method(name)
     if not isinstance(method, ServingMethod):
         raise InputError(f"method {name!r} cannot answer: it has no `pack` and `load`; see the README")
     return method.load(folder, assets)
+
+
+def method_of(folder: Path) -> str:
+    """The method of a package or of a final training's folder.
+
+    Raises:
+        InputError: If it holds no model.
+    """
+    about = folder / "model.json"
+    try:
+        return str(json.loads(about.read_text(encoding="utf-8"))["method"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{folder}: holds no trained model: {about.name} cannot be read ({error})") from error
 
 
 def _write_model(folder: Path, package: Path) -> None:
@@ -266,7 +275,7 @@ def _tags(promotion: Promotion, winner: FinalRun) -> dict[str, str]:
 
 
 def _describe(promotion: Promotion, winner: FinalRun) -> str:
-    figures = ", ".join(f"{metric} {value:.4f}" for metric, value in winner.test.items())
+    figures = ", ".join(f"{metric} {winner.test[metric]:.4f}" for metric in promotion.metrics if metric in winner.test)
     return (
         f"{winner.method} {winner.candidate}, seed {winner.seed}, of promotion {promotion.number} of search "
         f"{promotion.search} on {promotion.data}. Test: {figures or 'not tested'}."

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchplat.contract import COLD_RANKS, SAMPLED_RANKS
+from searchplat.contract import SAMPLED_RANKS, group_ranks_file
+from searchplat.contract.measures import GROUPS
 from searchplat.ledger import Ledger
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking.sending.runs import SEARCH, SINK, is_of
@@ -134,7 +135,7 @@ class FinalsSink:
             client.log_batch(run_id, params=params[start : start + 50])
         client.log_batch(run_id, metrics=metrics, tags=[RunTag(keys.STATE, run.state)])
         if files and run.ranks is not None:
-            beside = (run.ranks.with_name(name) for name in (SAMPLED_RANKS, COLD_RANKS))
+            beside = (run.ranks.with_name(name) for name in (SAMPLED_RANKS, *map(group_ranks_file, GROUPS)))
             for path in (run.ranks, *beside, Path(run.folder) / "model.json"):
                 if path.exists():
                     client.log_artifact(run_id, str(path))

@@ -115,3 +115,57 @@ def test_one_seed_has_no_deviation(cli: Run, promoted: SearchFolder, tmp_path: P
     assert row["metrics"]["mrr"]["sd"] is None
     assert math.isfinite(row["metrics"]["mrr"]["mean"])
     assert "±" not in cli("compare", "first").output
+
+
+@pytest.fixture
+def measured(promoted: SearchFolder, half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
+    """The same promotion with what its tests measured besides."""
+    store = PromotionStore(half_done[1], promoted.path)
+    for run in store.load(1).runs:
+        more = {
+            "cold/users": 39.0,
+            "cold/mrr": run.test["mrr"] / 2,
+            "long/users": 60.0,
+            "long/mrr": run.test["mrr"] * 2,
+        }
+        more |= {"gini@10": 1 - run.test["mrr"], "coverage@10": 0.25, "novelty@10": 3.5 + run.seed / 10}
+        store.put(1, replace(run, test={**run.test, **more}))
+    return promoted
+
+
+def test_figures_by_group_and_of_lists_are_shown_on_demand(cli: Run, measured: SearchFolder) -> None:
+    plain, shown = cli("compare", "first").output, cli("compare", "first", "--breakdown", "--beyond").output
+    assert "gini" not in plain
+    lines = shown.split("\n")
+    at = lines.index("mrr by group of users, their number in brackets, toy")
+    assert lines[at + 1].split() == ["method", "cold", "(39)", "long", "(60)"]
+    assert [line.split()[1] for line in lines[at + 2 : at + 5]] == ["trial-11", "default", "all-serial"]
+    at = lines.index("Beyond accuracy: lists of 10, toy")
+    assert lines[at + 1].split() == ["method", "coverage@10", "gini@10", "novelty@10"]
+    assert "0.2500 ± 0.0000" in lines[at + 2]
+    assert "3.6500 ± 0.0707" in lines[at + 2]
+    for format_ in ("markdown", "latex"):
+        text = cli("compare", "first", "--breakdown", "--beyond", "--format", format_).output
+        assert text.count("novelty@10") == 1
+        assert "cold (39)" in text
+    (row, *_) = json.loads(cli("compare", "first", "--json").output)["data"][0]["rows"]
+    assert row["further"]["cold/mrr"]["mean"] == pytest.approx(row["metrics"]["mrr"]["mean"] / 2)
+    assert "cold/mrr" not in row["metrics"]
+    assert ",gini@10," in cli("compare", "first", "--format", "csv").output
+
+
+def test_promotions_of_before_have_nothing_to_break_down_and_say_so(cli: Run, promoted: SearchFolder) -> None:
+    done = cli("compare", "first", "--breakdown")
+    assert done.exit_code == 0
+    assert "nothing was measured of groups and lists" in done.output
+    assert done.output.startswith(cli("compare", "first").output.rstrip("\n"))
+
+
+def test_the_best_of_a_measure_that_is_to_be_small_is_the_smallest(
+    cli: Run, measured: SearchFolder, half_done: tuple[SearchFolder, Ledger]
+) -> None:
+    PromotionStore(half_done[1], measured.path).update(1, metrics=["mrr", "gini@10", "cold/mrr"])
+    rows = json.loads(cli("compare", "first", "--json").output)["data"][0]["rows"]
+    assert [row["metrics"]["gini@10"]["place"] for row in rows] == [1, 2, 3]
+    assert rows[0]["metrics"]["gini@10"]["comparisons"] == []
+    assert "on gini@10" not in cli("compare", "first").output

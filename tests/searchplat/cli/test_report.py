@@ -186,10 +186,11 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
             path.parent.mkdir(exist_ok=True)
             np.save(path, ranks)
             found = {metric: float(per_user(metric, ranks).mean()) for metric in plan.metrics}
+            more = {"tail/users": 70.0, "tail/mrr": 0.0123, "gini@10": 0.8765}
             run = FinalRun(
                 candidate=candidate, trial=11 if place == 0 else place - 1, control=None if place == 0 else candidate,
                 method="rehearsal", config={}, seed=seed, phase="final", folder=path.parent, state=FINISHED,
-                valid=found, test=found, seconds=75.0, ranks=path,
+                valid=found, test={**found, **more}, seconds=75.0, ranks=path,
             )  # fmt: skip
             store.put(number, run)
             store.count_opening(number, run)
@@ -208,6 +209,7 @@ def test_a_promotion_has_its_table_its_significance_and_its_fidelity(cli: Run) -
         "Promoted: trial-11 has test mrr", "ahead of the best control there, default", "winner, 2 of 2 final trainings",
         "lost the race", "toy, 200 test users", "**", "paired t-test per user",
         "Kendall's tau of search and final score +1.00", "opened 6 times", "±",
+        "mrr by group of users", "tail (70)", "0.0123 ± 0.0000", "Beyond accuracy: lists of 10", "0.8765 ± 0.0000",
     ):  # fmt: skip
         assert expected in page.text, expected
     assert "Did the search predict the final score?" in page.captions

@@ -13,6 +13,7 @@ import pytest
 from promotions import ended_search, sasrec_spec
 from searches import rehearsal_spec
 
+from searchplat.contract.measures import BEYOND, unasked
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.promotion.promote import run_promotion
@@ -51,7 +52,8 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     finals = promotion.finals()
     assert len(finals) == promotion.test_openings == 8
     for run in finals:
-        assert set(run.test) == {"mrr", "recall@10"}
+        assert {name for name in run.test if not unasked(name)} == {"mrr", "recall@10"}
+        assert {"short/mrr", "tail/users", *BEYOND} <= set(run.test)
         assert run.epochs <= 4
         ranks_U = np.load(run.ranks or "", allow_pickle=False)
         assert (ranks_U.dtype, len(ranks_U)) == (np.int32, promotion.num_users)
@@ -80,6 +82,8 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
         for name in ("space", "data", "code", "torch"):
             assert tags[f"searchplat.lineage.{name}"] == promotion.lineage[name]
         assert sent.data.metrics["test/recall_at_10"] == pytest.approx(run.test["recall@10"])
+        assert sent.data.metrics["test/coverage_at_10"] == pytest.approx(run.test["coverage@10"])
+        assert sent.data.metrics["test/tail/mrr"] == pytest.approx(run.test["tail/mrr"])
         assert sent.data.metrics["valid/mrr"] == pytest.approx(run.valid["mrr"])
         assert sent.data.params["learning_rate"] == json.dumps(run.config["learning_rate"])
         assert "ranks.npy" in [artifact.path for artifact in client.list_artifacts(sent.info.run_id)]
@@ -113,6 +117,20 @@ def test_a_second_promotion_says_so_and_is_only_begun_when_asked_for() -> None:
 def test_metrics_among_sampled_items_need_sampled_items() -> None:
     ended_search(ROOT, spec=sasrec_spec(test=("mrr", "sampled/ndcg@10")))
     with pytest.raises(InputError, match=r"sampled/ndcg@10 is among sampled items, but no configuration has"):
+        run_promotion("ended")
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("converage@10", "metric 'converage@10' is not known; known are mrr"),
+        ("tail/gini@10", "is of everybody's lists, not of a group"),
+        ("gini", "metric 'gini' is not known"),
+    ],
+)
+def test_a_metric_that_nobody_knows_is_refused_before_anything_is_trained(name: str, wrong: str) -> None:
+    ended_search(ROOT, spec=sasrec_spec(test=("mrr", name)))
+    with pytest.raises(InputError, match=wrong):
         run_promotion("ended")
 
 

@@ -11,7 +11,8 @@ from method_cases import as_queries
 from torch import Tensor
 
 from trials.data.preparing.dataset import Queries
-from trials.training.evaluation import NO_ITEM, target_ranks
+from trials.training.best_items import NO_ITEM
+from trials.training.evaluation import rankings, target_ranks
 from trials.training.recommender import Recommender
 
 
@@ -121,3 +122,40 @@ def test_scores_of_another_shape_are_refused() -> None:
 
 def test_no_queries_give_no_ranks() -> None:
     assert target_ranks(Table([[0.0]]), queries([]), np.array([], dtype=np.int64), batch_size=2).shape == (0,)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_several_targets_and_lists_equal_a_slow_count(data: st.DataObject) -> None:
+    users, items = data.draw(st.integers(1, 6)), data.draw(st.integers(3, 6))
+    scores_UN = np.array([data.draw(st.lists(values, min_size=items, max_size=items)) for _ in range(users)])
+    targets = np.full((users, 3), NO_ITEM)
+    for row in targets:
+        own = data.draw(st.lists(st.integers(0, items - 1), min_size=1, max_size=3, unique=True))
+        row[: len(own)] = own
+    histories = [data.draw(st.lists(st.integers(0, items - 1), max_size=3)) for _ in range(users)]
+    rank_met = data.draw(st.booleans())
+    count = data.draw(st.integers(1, items + 2))
+    found = rankings(
+        Table(scores_UN), queries(histories), targets, [None], batch_size=2, rank_met=rank_met, first=count
+    )
+    assert found.lists_UK.shape == (users, min(count, items))
+    for u in range(users):
+        worth = [-np.inf if np.isnan(score) else score for score in scores_UN[u]]
+        own = [int(target) for target in targets[u] if target != NO_ITEM]
+        met = set() if rank_met else set(histories[u])
+        for place, target in enumerate(own):
+            others = set(range(items)) - met - set(own)
+            ahead = sum(worth[n] >= worth[target] for n in others)
+            ahead += sum(worth[n] > worth[target] or (worth[n] == worth[target] and i < place)
+                         for i, n in enumerate(own) if n != target)  # fmt: skip
+            assert found.ranks_CU[0, u, place] == 1 + ahead
+        assert (found.ranks_CU[0, u, len(own) :] == 0).all()
+        best = sorted((n for n in range(items) if n not in met and worth[n] > -np.inf), key=lambda n: -worth[n])
+        assert [n for n in found.lists_UK[u].tolist() if n != NO_ITEM] == best[: found.lists_UK.shape[1]]
+
+
+def test_of_equal_scores_the_earlier_items_are_listed_first() -> None:
+    scores = torch.tensor([[1.0, 2.0, 2.0, 2.0, 2.0, 3.0], [0.0] * 6])
+    found = rankings(Table(scores), queries([[0], [0]]), np.array([5, 5]), [None], batch_size=8, first=3)
+    assert found.lists_UK.tolist() == [[5, 1, 2], [0, 1, 2]]

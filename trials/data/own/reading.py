@@ -115,7 +115,7 @@ def _examined(
         notes.append(_without_times(columns))
     ratings_E = _ratings(arrays["rating"], findings, named["rating"]) if "rating" in arrays else None
     kept = ~findings.bad_E
-    _, users_E = _numbered(columns, "user", *coded["user"], kept)
+    users, users_E = _numbered(columns, "user", *coded["user"], kept)
     met, met_E = _numbered(columns, "item", *coded["item"], kept)
     known = Items(Ids("item"), {})
     if items is not None:
@@ -145,6 +145,7 @@ def _examined(
             *(problem.sentence() for problem in findings.problems if not problem.fatal),
         ),
         unmet_items=joined.unmet,
+        user_keys=users.names,
     )
     return Examined(found, _ordered(findings.problems), (*notes, *joined.warnings), rows)
 

@@ -96,6 +96,9 @@ class SearchData:
         keys: `[N]` what the data set's files call the items; empty where nobody asks for it.
         ratings: `[E]` float32, aligned with `train_items`, in the files' unit; empty if the data set has none.
         valid_rating_U: `[U]` float32, of the validation interactions; empty likewise.
+        more_valid_UM: `[U, M]` int32, the further validation items of every user, in order, where a split leaves
+            several; `NO_TARGET` at the end of a user's row who has fewer.
+        more_valid_rating_UM: `[U, M]` float32, their ratings; `[U, 0]` if the data set has none.
         times: `[E]` int64 Unix seconds, aligned with `train_items`; empty if only the order is known.
         attributes: Name -> `[N]` texts of all that the files say of the items, not only what the sentences show;
             "" where an item has none.
@@ -117,6 +120,8 @@ class SearchData:
     keys: Sequence[str] = ()
     ratings: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     valid_rating_U: FloatArray = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    more_valid_UM: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int32))
+    more_valid_rating_UM: FloatArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.float32))
     times: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     attributes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     requests: Sequence[str] = ()
@@ -142,6 +147,10 @@ class SearchData:
         """`[V]` rows of the users who have a validation item."""
         return np.flatnonzero(np.asarray(self.valid_target_U) != NO_TARGET)
 
+    def valid_targets(self) -> IntArray:
+        """What is to be found for each of `valid_rows`: `[V]` items, or `[V, T]` where the split leaves several."""
+        return _targets(self.valid_target_U, self.more_valid_UM, self.valid_rows)
+
     def valid_queries(self) -> Queries:
         """One query for each of `valid_rows`: the training sequence, whose answer is in `valid_target_U`."""
         users_U = np.arange(self.num_users, dtype=np.int64)
@@ -153,6 +162,26 @@ class SearchData:
             self.ratings if len(self.ratings) else None,
         )
         return queries.of(self.valid_rows)
+
+    def known_queries(self) -> Queries:
+        """One query for every user: the training sequence, and the validation items where there are some."""
+        more_UM = self.more_valid_UM if self.more_valid_UM.size else np.zeros((self.num_users, 0), dtype=np.int32)
+        items_UT = np.concatenate([np.asarray(self.valid_target_U)[:, None], more_UM], axis=1)
+        there_UT = items_UT != NO_TARGET
+        counts_U = there_UT.sum(axis=1)
+        ends = np.repeat(np.asarray(self.train_offsets)[1:], counts_U)
+        ratings = None
+        if len(self.ratings):
+            further_UM = self.more_valid_rating_UM if self.more_valid_rating_UM.size else np.zeros(more_UM.shape)
+            ratings_UT = np.concatenate([np.asarray(self.valid_rating_U)[:, None], further_UM], axis=1)
+            ratings = np.insert(self.ratings, ends, ratings_UT[there_UT])
+        return Queries(
+            np.arange(self.num_users, dtype=np.int64),
+            np.insert(self.train_items, ends, items_UT[there_UT]),
+            self.train_offsets + np.concatenate([[0], np.cumsum(counts_U)]),
+            None,
+            ratings,
+        )
 
     def popularity_N(self) -> IntArray:
         """`[N]` number of training interactions of each item."""
@@ -191,7 +220,8 @@ class FinalData:
         test_target_U: `[U]` int32, the test item of every user, the last one unless a space splits otherwise;
             `NO_TARGET` where a user has none.
         permit: Promotion's leave to open it.
-        test_requests_U: `[U]` what was asked before the test interactions; empty if the data set has no requests.
+        test_requests_U: `[U]` what was asked before the first test interactions; empty if the data set has no requests.
+        more_test_UM: `[U, M]` int32, the further test items of every user, in order, where a split leaves several.
 
     Raises:
         TestSplitError: If `permit` is none.
@@ -201,6 +231,7 @@ class FinalData:
     test_target_U: IntArray
     permit: TestPermit
     test_requests_U: Sequence[str] = ()
+    more_test_UM: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int32))
 
     def __post_init__(self) -> None:
         if not isinstance(self.permit, TestPermit):
@@ -211,18 +242,22 @@ class FinalData:
         """`[T]` rows of the users who have a test item; they have a validation item as well."""
         return np.flatnonzero(np.asarray(self.test_target_U) != NO_TARGET)
 
+    def test_targets(self) -> IntArray:
+        """What is to be found for each of `test_rows`: `[R]` items, or `[R, T]` where the split leaves several."""
+        return _targets(self.test_target_U, self.more_test_UM, self.test_rows)
+
     def test_queries(self) -> Queries:
-        """One query for each of `test_rows`: training sequence and validation item, whose answer is `test_target_U`."""
-        search = self.search
-        rows = search.valid_rows
-        ends_V = np.asarray(search.train_offsets)[1:][rows]
-        further_U = np.zeros(search.num_users + 1, dtype=np.int64)
-        further_U[rows + 1] = 1
-        queries = Queries(
-            np.arange(search.num_users, dtype=np.int64),
-            np.insert(search.train_items, ends_V, search.valid_target_U[rows]),
-            search.train_offsets + np.cumsum(further_U),
-            self.test_requests_U if len(self.test_requests_U) else None,
-            np.insert(search.ratings, ends_V, search.valid_rating_U[rows]) if len(search.ratings) else None,
-        )
-        return queries.of(self.test_rows)
+        """One query for each of `test_rows`: training sequence and validation items, whose answer is `test_targets`."""
+        known = self.search.known_queries()
+        return replace(known, requests=self.test_requests_U if len(self.test_requests_U) else None).of(self.test_rows)
+
+
+def _targets(first_U: IntArray, more_UM: IntArray, rows: IntArray) -> IntArray:
+    """Targets of some users; an item that a user has twice among them counts once."""
+    if not more_UM.size:
+        return first_U[rows]
+    found_RT = np.concatenate([np.asarray(first_U)[rows, None], np.asarray(more_UM)[rows]], axis=1)
+    for place in range(1, found_RT.shape[1]):
+        again = (found_RT[:, :place] == found_RT[:, place, None]).any(axis=1)
+        found_RT[again, place] = NO_TARGET
+    return found_RT

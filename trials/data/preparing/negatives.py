@@ -34,7 +34,7 @@ CELLS = 1 << 22
 def sample_negatives(data: SearchData | FinalData, count: int, seed: int, by: By = "uniform") -> NDArray[np.int32]:
     """Draw `count` distinct items a user, none of which the user ever interacted with.
 
-    With `SearchData` training and validation items are excluded, with `FinalData` the test item as well. Drawing by
+    With `SearchData` training and validation items are excluded, with `FinalData` the test items as well. Drawing by
     popularity takes an item with probability proportional to its training interactions, without replacement.
 
     Args:
@@ -49,9 +49,9 @@ def sample_negatives(data: SearchData | FinalData, count: int, seed: int, by: By
     Raises:
         InputError: If some user has fewer than `count` items left.
     """
-    search, test_U = (data.search, data.test_target_U) if isinstance(data, FinalData) else (data, None)
+    search = data.search if isinstance(data, FinalData) else data
     users, items = search.num_users, search.num_items
-    met = _met(search, test_U)
+    met = _met(search, data)
     left_U = items - np.bincount(met // items, minlength=users)
     if count < 1 or (users and left_U.min() < count):
         raise InputError(
@@ -82,10 +82,11 @@ def stored_negatives(
     Raises:
         InputError: As `sample_negatives`.
     """
-    search, test = (data.search, data.test_target_U) if isinstance(data, FinalData) else (data, None)
+    search = data.search if isinstance(data, FinalData) else data
     digest = hashlib.sha256(f"{VERSION} {search.fingerprint} {count} {seed} {by}\n".encode())
-    if test is not None:
-        digest.update(np.asarray(test, dtype=np.int32).tobytes())
+    if isinstance(data, FinalData):
+        for test in (data.test_target_U, data.more_test_UM):
+            digest.update(np.asarray(test, dtype=np.int32).tobytes())
     path = assets.folder("negatives") / f"{digest.hexdigest()[:32]}.npy"
     with FileLock(f"{path}.lock"):
         if not path.is_file():
@@ -95,12 +96,14 @@ def stored_negatives(
     return stored
 
 
-def _met(search: SearchData, test_U: IntArray | None) -> NDArray[np.int64]:
+def _met(search: SearchData, data: SearchData | FinalData) -> NDArray[np.int64]:
     """Sorted cells `user * N + item` of everything that users interacted with."""
     rows_U = np.arange(search.num_users, dtype=np.int64)
     parts = [(np.repeat(rows_U, np.diff(search.train_offsets)), search.train_items)]
-    for targets_U in (search.valid_target_U, test_U):
-        if targets_U is not None:
-            there_U = np.asarray(targets_U) != NO_TARGET
-            parts.append((rows_U[there_U], targets_U[there_U]))
+    targets: list[IntArray] = [search.valid_target_U, *np.asarray(search.more_valid_UM).T]
+    if isinstance(data, FinalData):
+        targets += [data.test_target_U, *np.asarray(data.more_test_UM).T]
+    for targets_U in targets:
+        there_U = np.asarray(targets_U) != NO_TARGET
+        parts.append((rows_U[there_U], targets_U[there_U]))
     return np.unique(np.concatenate([users * search.num_items + items for users, items in parts]))

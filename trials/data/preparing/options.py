@@ -20,7 +20,7 @@ WHOLE = "leave-one-out"
 class Split(BaseModel):
     """Where sequences are cut, if not before each user's last two interactions: by time, or by a share of each user.
 
-    After a user's cut comes the validation item, then the test item; the rest is not used.
+    After a user's cut come the validation items, then the test items; the rest is not used.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,6 +31,12 @@ class Split(BaseModel):
         "interactions, the earliest.",
     )
     ratio: float | None = Field(None, gt=0, lt=1, description="Train on this share of each user's interactions.")
+    targets: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="How many of a user's interactions after the cut validate at most, and how many test.",
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Split:
@@ -96,8 +102,12 @@ class DataOptions(BaseModel):
 
     def content(self) -> dict[str, Any]:
         """Those that a prepared folder depends on: not where files lie, nor what is ranked."""
-        whole = {"split"} if self.split is None else set()  # prepared folders of before had no such key
-        return self.model_dump(mode="json", exclude={*self.places, "rank_met", *whole})
+        left_out: dict[str, Any] = dict.fromkeys((*self.places, "rank_met"), True)
+        if self.split is None:  # prepared folders of before had no such keys
+            left_out["split"] = True
+        elif self.split.targets == 1:
+            left_out["split"] = {"targets"}
+        return self.model_dump(mode="json", exclude=left_out)
 
     @field_validator("split", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ import numpy as np
 from filelock import FileLock
 
 from searchplat.contract import AssetSource, DataRequest, TestPermit, refuse_if_sealed
-from searchplat.errors import DataError, TestSplitError, TryAgainError
-from trials.data.preparing import splits
+from searchplat.errors import DataError, InputError, TestSplitError, TryAgainError
+from trials.data.preparing import splits, stored
 from trials.data.preparing.dataset import FinalData, SearchData
 from trials.data.preparing.filters import filtered
 from trials.data.preparing.options import DataOptions
@@ -94,6 +94,29 @@ def open_search(request: DataRequest, assets: AssetSource) -> SearchData:
     return _open(prepare(request, assets), request)
 
 
+def open_user_keys(name: str, options: Mapping[str, Any], assets: AssetSource) -> Sequence[str]:
+    """What the data set's files call its users, by their rows in the whole data set.
+
+    Raises:
+        InputError: As `prepare`, or if its reader does not tell.
+    """
+    folder = prepare(DataRequest(name, options), assets)
+    if (found := stored.open_user_keys(folder)) is not None:
+        return found
+    source = find_source(name)
+    with FileLock(folder.with_name(f"{folder.name}.lock")):
+        if (found := stored.open_user_keys(folder)) is None:  # prepared before users' names were kept
+            parsed = source.parse(options)
+            read = source.read(source.files(parsed, assets), parsed)
+            whole, _ = splits.cut(filtered(read, parsed, name), parsed.split, name)
+            if not whole.user_keys:
+                raise InputError(f"data {name}: its reader does not tell what users are called; let it give user_keys.")
+            stored.write_user_keys(folder, whole.user_keys)
+            found = stored.open_user_keys(folder)
+    assert found is not None
+    return found
+
+
 def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) -> FinalData:
     """The same with the test targets. For promotion only, which alone can make a permit.
 
@@ -106,8 +129,9 @@ def open_final(request: DataRequest, assets: AssetSource, permit: TestPermit) ->
         raise TestSplitError(f"the test split is opened with promotion's permit, got {permit!r}")
     folder = prepare(request, assets)
     search = _open(folder, request)
-    test_target_U, test_requests_U = open_test(folder, np.asarray(search.users_U, dtype=np.int64))
-    final = FinalData(search, test_target_U, permit, test_requests_U)
+    test, test_requests_U = open_test(folder, np.asarray(search.users_U, dtype=np.int64))
+    test_UT = test if test.ndim == 2 else test[:, None]
+    final = FinalData(search, test_UT[:, 0], permit, test_requests_U, test_UT[:, 1:])
     if not len(final.test_rows):
         raise DataError(
             f"data {request.name}: none of {search.num_users:,} users has an interaction to test with after the split; "

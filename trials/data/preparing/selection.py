@@ -17,24 +17,24 @@ NO_TARGET = -1
 
 @dataclass(frozen=True)
 class Cut:
-    """Sequences cut in training, validation and test. Shape letters: `U` users, `E` training interactions.
+    """Sequences cut in training, validation and test. Shape letters: `U` users, `E` training interactions, `T` targets.
 
     Args:
         train_items: `[E]` int32, users one after the other, oldest first.
         train_offsets: `[U + 1]` int64.
-        valid_U: `[U]` int32, every user's item after the training interactions, or `NO_TARGET`.
-        test_U: `[U]` int32, the item after that, or `NO_TARGET`.
+        valid_UT: `[U, T]` int32, every user's items after the training interactions, `NO_TARGET` where there are fewer.
+        test_UT: `[U, T]` int32, the items after those, likewise.
         train_E: `[E]` int64, where in the uncut sequences the training interactions stand.
-        valid_at_U, test_at_U: `[U]` int64, where the validation and the test interactions stand, or -1.
+        valid_at_UT, test_at_UT: `[U, T]` int64, where the validation and the test interactions stand, or -1.
     """
 
     train_items: NDArray[np.int32]
     train_offsets: Ints
-    valid_U: NDArray[np.int32]
-    test_U: NDArray[np.int32]
+    valid_UT: NDArray[np.int32]
+    test_UT: NDArray[np.int32]
     train_E: Ints
-    valid_at_U: Ints
-    test_at_U: Ints
+    valid_at_UT: Ints
+    test_at_UT: Ints
 
 
 def leave_one_out(users_E: Ints, items_E: Ints) -> Cut:
@@ -50,13 +50,15 @@ def leave_one_out(users_E: Ints, items_E: Ints) -> Cut:
     return cut_after(users_E, items_E, lengths_U - 2)
 
 
-def cut_after(users_E: Ints, items_E: Ints, trained_U: Ints) -> Cut:
-    """Train on each user's first interactions; the next one validates, the one after it tests, the rest is not used.
+def cut_after(users_E: Ints, items_E: Ints, trained_U: Ints, targets: int = 1) -> Cut:
+    """Train on each user's first interactions; the next ones validate, the ones after them test, the rest is not used.
 
     Args:
         users_E: Sorted, 0..U-1 without gaps.
         items_E: In each user's order.
         trained_U: How many to train on, at least one.
+        targets: How many validate at most, and how many test; with fewer than twice as many left, the first half of
+            them validates, and one more where they are odd.
     """
     lengths_U = np.bincount(users_E)
     assert trained_U.min() >= 1
@@ -66,13 +68,18 @@ def cut_after(users_E: Ints, items_E: Ints, trained_U: Ints) -> Cut:
     train_E = np.flatnonzero(within_E < np.repeat(trained_U, lengths_U))
     narrow_E = items_E.astype(np.int32)
     offsets = np.concatenate([[0], np.cumsum(np.minimum(trained_U, lengths_U))]).astype(np.int64)
+    left_U = np.maximum(lengths_U - trained_U, 0)
+    validated_U = np.minimum(targets, (left_U + 1) // 2)
+    tested_U = np.minimum(targets, left_U - validated_U)
 
-    def after(count: int) -> tuple[Ints, NDArray[np.int32]]:
-        at_U = np.where(trained_U + count < lengths_U, starts_U + trained_U + count, -1)
-        return at_U, np.where(at_U >= 0, narrow_E[at_U], np.int32(NO_TARGET)).astype(np.int32)
+    def after(first_U: Ints, count_U: Ints) -> tuple[NDArray[np.int32], Ints]:
+        places_T = np.arange(targets)
+        at_UT = np.where(places_T < count_U[:, None], first_U[:, None] + places_T, -1)
+        return np.where(at_UT >= 0, narrow_E[at_UT], np.int32(NO_TARGET)).astype(np.int32), at_UT
 
-    (valid_at_U, valid_U), (test_at_U, test_U) = after(0), after(1)
-    return Cut(narrow_E[train_E], offsets, valid_U, test_U, train_E, valid_at_U, test_at_U)
+    valid_UT, valid_at_UT = after(starts_U + trained_U, validated_U)
+    test_UT, test_at_UT = after(starts_U + trained_U + validated_U, tested_U)
+    return Cut(narrow_E[train_E], offsets, valid_UT, test_UT, train_E, valid_at_UT, test_at_UT)
 
 
 def select_users(num_users: int, fraction: float, seed: int) -> Ints:

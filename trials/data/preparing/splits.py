@@ -25,7 +25,7 @@ def cut(found: Interactions, split: Split | None, name: str) -> tuple[Interactio
     if split.ratio is not None:
         lengths_U = np.bincount(found.users_E)
         trained_U = np.clip(np.floor(split.ratio * lengths_U + 1e-9).astype(np.int64), 1, lengths_U - 2)
-        return found, cut_after(found.users_E, found.items_E, trained_U)
+        return found, cut_after(found.users_E, found.items_E, trained_U, split.targets)
     if found.times_E is None:
         raise DataError(f"data {name}: a split by time needs times, and this data set has none; name their column.")
     moment = _moment(found.times_E, split)
@@ -38,9 +38,9 @@ def cut(found: Interactions, split: Split | None, name: str) -> tuple[Interactio
             raise DataError(f"data {name}: no interaction is before the split at {_written(moment)}; take a later one.")
         found = found.compact()
         before_U = _count_before(found, moment)
-    made = cut_after(found.users_E, found.items_E, before_U)
-    for what, at_U in (("validation", made.valid_at_U), ("test", made.test_at_U)):
-        if not (at_U >= 0).any():
+    made = cut_after(found.users_E, found.items_E, before_U, split.targets)
+    for what, at_UT in (("validation", made.valid_at_UT), ("test", made.test_at_UT)):
+        if not (at_UT >= 0).any():
             raise DataError(
                 f"data {name}: the split at {_written(moment)} leaves no user with a {what} interaction; take an "
                 "earlier one."
@@ -53,7 +53,8 @@ def leak(found: Interactions, made: Cut) -> str | None:
     if found.times_E is None:
         return None
     trained = np.sort(found.times_E[made.train_E])
-    tested = found.times_E[made.test_at_U[made.test_at_U >= 0]]
+    first_U = made.test_at_UT[:, 0]
+    tested = found.times_E[first_U[first_U >= 0]]
     later = len(trained) - np.searchsorted(trained, tested, side="right")
     if not later.any():
         return None
@@ -66,8 +67,9 @@ def leak(found: Interactions, made: Cut) -> str | None:
 
 def facts(found: Interactions, made: Cut) -> dict[str, int]:
     """Counts of a split that is not leave-one-out, for the statistics."""
-    valid, test = (int((at_U >= 0).sum()) for at_U in (made.valid_at_U, made.test_at_U))
-    used = len(made.train_E) + valid + test
+    both = (made.valid_at_UT, made.test_at_UT)
+    valid, test = (int((at_UT[:, 0] >= 0).sum()) for at_UT in both)
+    used = len(made.train_E) + sum(int((at_UT >= 0).sum()) for at_UT in both)
     return {"users_validated": valid, "users_tested": test, "interactions_unused": len(found) - used}
 
 

@@ -3,8 +3,10 @@
 | file | content |
 |---|---|
 | `train_items`, `train_offsets`, `train_ratings`, `train_times`, `train_requests` | the training interactions |
-| `valid`, `valid_ratings`, `valid_requests` | the validation interactions |
+| `valid`, `valid_ratings`, `valid_requests` | the first validation interaction of each user |
+| `more_valid`, `more_valid_ratings` | the further ones, where a split leaves several |
 | `sentences`, `titles`, `keys`, `attribute-0`, `attribute-1`, ... | the items |
+| `users` | what the files call the users; a folder from before has none until somebody asks |
 | `TEST_FILE`, `TEST_REQUESTS` | the test items, and what was asked before them: for `open_test` alone |
 | `meta.json` | names, options, statistics; written last, so that a folder without it is none |
 
@@ -34,6 +36,7 @@ from trials.data.reading.lines import LARGEST_RATING, LARGEST_TIME
 from trials.data.sentences import item_sentences, item_titles, one_line
 
 META = "meta.json"
+_USERS = "users"
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,12 @@ def write_folder(
         np.save(folder / f"{key}.npy", array)
     for key, texts in content.texts.items():
         TextColumn.write(texts, folder / key)
-    np.save(folder / TEST_FILE, cut.test_U)
+    targets = cut.test_UT.shape[1]
+    np.save(folder / TEST_FILE, cut.test_UT if targets > 1 else cut.test_UT[:, 0])
     if interactions.requests_E is not None:
-        TextColumn.write(_requests(interactions.requests_E, cut.test_at_U), folder / TEST_REQUESTS)
+        TextColumn.write(_requests(interactions.requests_E, cut.test_at_UT[:, 0]), folder / TEST_REQUESTS)
+    if interactions.user_keys:
+        TextColumn.write(interactions.user_keys, folder / _USERS)
     meta = {
         "name": name,
         **about,
@@ -96,6 +102,7 @@ def write_folder(
         "ratings": interactions.ratings_E is not None,
         "times": interactions.times_E is not None,
         "requests": interactions.requests_E is not None,
+        "targets": targets,
         "content": content.digest(name),
         "warnings": interactions.warnings,
         "statistics": {**_statistics(interactions), **facts},
@@ -143,6 +150,8 @@ def open_users(folder: Path, name: str, users_U: Ints) -> SearchData:
         return column if rows is None else column.select(rows)
 
     picked_U = None if places_E is None else users_U
+    several = meta.get("targets", 1) > 1
+    none = np.zeros((len(users_U), 0))
     return SearchData(
         name=name,
         train_items=numbers("train_items", places_E),
@@ -156,6 +165,10 @@ def open_users(folder: Path, name: str, users_U: Ints) -> SearchData:
         fingerprint=hashlib.sha256(f"{meta['content']}\n".encode() + users_U.tobytes()).hexdigest(),
         ratings=numbers("train_ratings", places_E, meta["ratings"]),
         valid_rating_U=numbers("valid_ratings", picked_U, meta["ratings"]),
+        more_valid_UM=numbers("more_valid", picked_U) if several else none.astype(np.int32),
+        more_valid_rating_UM=(
+            numbers("more_valid_ratings", picked_U) if several and meta["ratings"] else none.astype(np.float32)
+        ),
         times=numbers("train_times", places_E, meta["times"], np.int64),
         attributes={key: texts(f"attribute-{place}") for place, key in enumerate(meta["attributes"])},
         requests=texts("train_requests", places_E, meta["requests"]),
@@ -166,6 +179,9 @@ def open_users(folder: Path, name: str, users_U: Ints) -> SearchData:
 def open_test(folder: Path, users_U: Ints) -> tuple[IntArray, Sequence[str]]:
     """The test items of some users, and what was asked before them (empty if the data set has no requests).
 
+    Returns:
+        `[U]` items, or `[U, T]` where the split leaves several; and the requests before the first.
+
     Raises:
         DataError: If a file is missing or damaged.
         TestSplitError: If a trial's code is running in this process.
@@ -174,15 +190,33 @@ def open_test(folder: Path, users_U: Ints) -> tuple[IntArray, Sequence[str]]:
     return _array(folder, Path(TEST_FILE).stem)[users_U], requests
 
 
+def open_user_keys(folder: Path) -> Sequence[str] | None:
+    """What the files call the users, all of the folder's; None if that is not written down yet."""
+    return TextColumn.open(folder / _USERS) if (folder / f"{_USERS}.offsets.npy").is_file() else None
+
+
+def write_user_keys(folder: Path, keys: Sequence[str]) -> None:
+    """Add them to a folder that has none; one process at a time does."""
+    TextColumn.write(keys, folder / f".{_USERS}")
+    for part in ("blob", "offsets"):  # the offsets last: where they are, all is
+        (folder / f".{_USERS}.{part}.npy").replace(folder / f"{_USERS}.{part}.npy")
+
+
 def _content(name: str, cut: Cut, found: Interactions, sentence_keys: Sequence[str]) -> Content:
     arrays: dict[str, NDArray[Any]] = {
         "train_items": cut.train_items,
         "train_offsets": cut.train_offsets,
-        "valid": cut.valid_U,
+        "valid": cut.valid_UT[:, 0],
     }
+    more = cut.valid_UT.shape[1] > 1
+    if more:
+        arrays["more_valid"] = cut.valid_UT[:, 1:]
     if found.ratings_E is not None:
         ratings_E = _bounded(name, "rating", found.ratings_E, LARGEST_RATING).astype(np.float32)
-        arrays |= {"train_ratings": ratings_E[cut.train_E], "valid_ratings": _ratings(ratings_E, cut.valid_at_U)}
+        valid_ratings_UT = np.where(cut.valid_at_UT >= 0, ratings_E[cut.valid_at_UT], np.float32(0))
+        arrays |= {"train_ratings": ratings_E[cut.train_E], "valid_ratings": valid_ratings_UT[:, 0]}
+        if more:
+            arrays["more_valid_ratings"] = valid_ratings_UT[:, 1:]
     if found.times_E is not None:
         times_E = np.floor(_bounded(name, "time", found.times_E, LARGEST_TIME)).astype(np.int64)
         arrays["train_times"] = times_E[cut.train_E]
@@ -196,12 +230,8 @@ def _content(name: str, cut: Cut, found: Interactions, sentence_keys: Sequence[s
         texts[f"attribute-{place}"] = [one_line(text) for text in found.attributes[key]]
     if found.requests_E is not None:
         texts["train_requests"] = found.requests_E[cut.train_E].tolist()
-        texts["valid_requests"] = _requests(found.requests_E, cut.valid_at_U)
+        texts["valid_requests"] = _requests(found.requests_E, cut.valid_at_UT[:, 0])
     return Content(arrays, texts, attributes)
-
-
-def _ratings(ratings_E: NDArray[np.float32], at_U: Ints) -> NDArray[np.float32]:
-    return np.where(at_U >= 0, ratings_E[at_U], np.float32(0))
 
 
 def _requests(requests_E: NDArray[np.object_], at_U: Ints) -> list[str]:

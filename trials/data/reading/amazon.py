@@ -157,6 +157,7 @@ def read_amazon(reviews: Path, metadata: Path, edition: Edition, with_reviews: b
         attributes=found.attributes,
         notes_E=np.array(notes, dtype=object) if with_reviews else None,
         warnings=(*found.warnings, *again),
+        user_keys=users.names,
     )
 
 

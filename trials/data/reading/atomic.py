@@ -41,6 +41,7 @@ def read_atomic(inter: Path, item: Path | None = None) -> Interactions:
         attributes=found.attributes,
         warnings=found.warnings,
         unmet_items=found.unmet,
+        user_keys=users.keys,
     )
 
 

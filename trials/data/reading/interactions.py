@@ -29,6 +29,7 @@ class Interactions:
             None; `requests.py` makes requests of it.
         warnings: What was let pass in the files, with counts, a sentence each.
         unmet_items: Items of the item file with which nobody interacted; no filter changes it.
+        user_keys: `[U]` the users' names in the file; empty if the reader does not tell.
     """
 
     users_E: Ints
@@ -41,6 +42,7 @@ class Interactions:
     notes_E: NDArray[np.object_] | None = None
     warnings: tuple[str, ...] = ()
     unmet_items: int = 0
+    user_keys: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.users_E)
@@ -69,12 +71,13 @@ class Interactions:
 
     def compact(self) -> Interactions:
         """Number users and items anew without gaps, each in their present order; unused items are dropped."""
-        _, users_E = np.unique(self.users_E, return_inverse=True)
+        there, users_E = np.unique(self.users_E, return_inverse=True)
         kept, items_E = np.unique(self.items_E, return_inverse=True)
         return replace(
             self,
             users_E=users_E.astype(np.int64),
             items_E=items_E.astype(np.int64),
             item_keys=[self.item_keys[i] for i in kept],
+            user_keys=[self.user_keys[u] for u in there] if self.user_keys else (),
             attributes={name: [column[i] for i in kept] for name, column in self.attributes.items()},
         )

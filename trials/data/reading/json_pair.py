@@ -41,7 +41,7 @@ def read_json_pair(inter: Path, item: Path) -> Interactions:
     users_E = np.repeat(np.arange(len(lengths), dtype=np.int64), np.array(lengths, dtype=np.int64))
     return Interactions(
         users_E, found.items_E, None, None, found.keys, found.attributes,
-        warnings=found.warnings, unmet_items=found.unmet,
+        warnings=found.warnings, unmet_items=found.unmet, user_keys=users.names,
     )  # fmt: skip
 
 

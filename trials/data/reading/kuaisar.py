@@ -82,6 +82,7 @@ def read_kuaisar(recommended: Path, searched: Path, features: Path, options: Kua
         item_keys=found.keys,
         attributes=found.attributes,
         warnings=found.warnings,
+        user_keys=log.users.names,
         notes_E=np.array(log.notes, dtype=object) if options.requests_from_previous else None,
     )
 

@@ -78,6 +78,7 @@ def _join(table: Table, movies: Movies, path: Path) -> Interactions:
         attributes=found.attributes,
         warnings=found.warnings,
         unmet_items=found.unmet,
+        user_keys=users.keys,
     )
 
 

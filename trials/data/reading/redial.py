@@ -70,11 +70,14 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
     users: list[int] = []
     items: list[int] = []
     requests: list[str] = []
-    user = 0
+    names_of_users: list[str] = []
     for path in dialogues:
         for number, dialogue in json_objects(path, "ReDial's dialogues"):
             names = _mentioned(path, number, dialogue)
-            conversations[str(dialogue.get("conversationId", f"{path}:{number}"))] += 1
+            key = str(dialogue.get("conversationId", f"{path}:{number}"))
+            conversations[key] += 1
+            # A user each, so the further dialogues of one number are told apart by where they stand.
+            names_of_users.append(key if conversations[key] == 1 else f"{key} ({path.name}:{number})")
             answers = _answers(path, number, dialogue)
             for key in {**names, **answers}:
                 if key not in listed:
@@ -82,11 +85,10 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
             for key, said in _mentions(path, number, dialogue, {**known.titles, **names}, known):
                 if options.mentions == "all" or answers.get(key, {}).get("liked") == 1:
                     known.titles.setdefault(key, names.get(key, ""))
-                    users.append(user)
+                    users.append(len(names_of_users) - 1)
                     items.append(known.rows.code(path, number, key))
                     heard = said if options.same_message else said[:-1]
                     requests.append("\n".join(heard[-(options.last_messages or len(said)) :]).strip())
-            user += 1
     return Interactions(
         users_E=np.array(users, dtype=np.int64),
         items_E=np.array(items, dtype=np.int64),
@@ -96,6 +98,7 @@ def read_redial(dialogues: list[Path], films: Path, info: Path | None, options: 
         attributes=_attributes(known, listed, info),
         requests_E=np.array(requests, dtype=object),
         warnings=tuple(_warnings(known, listed, films, conversations)),
+        user_keys=names_of_users,
     )
 
 

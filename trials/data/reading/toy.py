@@ -64,6 +64,7 @@ def generate(options: ToyOptions) -> Interactions:
         ratings_E=rng.integers(3, 6, size=int(kept_UL.sum())).astype(np.float64),
         times_E=times_UL[kept_UL],
         item_keys=[f"toy-{item}" for item in range(items)],
+        user_keys=[f"toy-user-{user}" for user in range(users)],
         attributes=attributes,
         requests_E=_requests(items_E, attributes["genres"]) if options.requests else None,
     )

@@ -103,7 +103,7 @@ def test_a_search_is_made_without_what_belongs_to_the_test_interaction(assets: A
     assert {path.name.partition(".")[0] for path in folder.iterdir()} == {
         *("train_items", "train_offsets", "train_ratings", "train_times", "train_requests"),
         *("valid", "valid_ratings", "valid_requests"),
-        *("sentences", "titles", "keys", "attribute-0", "attribute-1", "attribute-2", "meta"),
+        *("sentences", "titles", "keys", "users", "attribute-0", "attribute-1", "attribute-2", "meta"),
     }
     assert open_search(request, assets).fingerprint == before.fingerprint
     columns = [*before.requests, *before.valid_requests_U]

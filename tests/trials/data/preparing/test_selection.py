@@ -25,13 +25,13 @@ def test_leave_one_out(found: list[list[int]]) -> None:
     cut = leave_one_out(*_flat(found))
     offsets = cut.train_offsets
     assert [cut.train_items[a:b].tolist() for a, b in pairwise(offsets)] == [r[:-2] for r in found]
-    assert cut.valid_U.tolist() == [row[-2] for row in found]
-    assert cut.test_U.tolist() == [row[-1] for row in found]
+    assert cut.valid_UT[:, 0].tolist() == [row[-2] for row in found]
+    assert cut.test_UT[:, 0].tolist() == [row[-1] for row in found]
     _, items = _flat(found)
     assert items[cut.train_E].tolist() == cut.train_items.tolist()
-    assert items[cut.valid_at_U].tolist() == cut.valid_U.tolist()
-    assert items[cut.test_at_U].tolist() == cut.test_U.tolist()
-    assert cut.train_items.dtype == cut.valid_U.dtype == cut.test_U.dtype == np.int32
+    assert items[cut.valid_at_UT[:, 0]].tolist() == cut.valid_UT[:, 0].tolist()
+    assert items[cut.test_at_UT[:, 0]].tolist() == cut.test_UT[:, 0].tolist()
+    assert cut.train_items.dtype == cut.valid_UT[:, 0].dtype == cut.test_UT[:, 0].dtype == np.int32
 
 
 @given(sequences, st.data())

@@ -113,3 +113,53 @@ def test_a_split_by_time_needs_times(assets: AssetSource, tmp_path: Path) -> Non
     options = {key: value for key, value in request.options.items() if key != "time"}
     with pytest.raises(DataError, match="a split by time needs times"):
         open_search(DataRequest("file", options), assets)
+
+
+@pytest.mark.parametrize("targets", [2, 3, 100])
+def test_several_targets_are_halves_of_what_is_left_up_to_their_number(
+    tmp_path: Path, permit: TestPermit, targets: int
+) -> None:
+    rows = [[1, 2, 3, 4, 50, 51, 52, 53, 54], [5, 6, 7, 50, 51], [8, 9, 10, 50], [11, 12, 13]]
+    request = _request(tmp_path, rows, {"time": "1970-01-01T00:00:40", "targets": targets})
+    assets = AssetStore(tmp_path / "cache")
+    search, final = open_search(request, assets), open_final(request, assets, permit)
+    wanted = {
+        2: ([[50, 51], [50], [50]], [[52, 53], [51]]),
+        3: ([[50, 51, 52], [50], [50]], [[53, 54], [51]]),
+        100: ([[50, 51, 52], [50], [50]], [[53, 54], [51]]),
+    }[targets]
+    valid = [_named(search.keys, [item for item in row if item >= 0]) for row in search.valid_targets()]
+    test = [_named(search.keys, [item for item in row if item >= 0]) for row in final.test_targets()]
+    assert (valid, test) == wanted
+    assert [_named(search.keys, search.valid_queries().history(b)) for b in range(3)] == [row[:-k] for row, k in
+            zip(rows[:3], (5, 2, 1), strict=True)]  # fmt: skip
+    queries = final.test_queries()
+    first = len(wanted[0][0])
+    assert _named(search.keys, queries.history(0)) == rows[0][: 4 + first]
+    assert _named(search.keys, queries.history(1)) == rows[1][:4]
+    negatives_UM = sample_negatives(final, 2, seed=1)
+    for user, drawn in enumerate(negatives_UM):
+        assert not {*_named(search.keys, drawn)} & {*rows[user][: 4 + 2 * targets]}
+
+
+def test_an_item_twice_among_the_targets_counts_once(tmp_path: Path, permit: TestPermit) -> None:
+    path = tmp_path / "my.csv"
+    lines = ["u0,a,1", "u0,b,2", "u0,c,50", "u0,c,51", "u0,a,52", "u0,b,53", "u0,b,54", "u1,a,1", "u1,b,50", "u1,c,51"]
+    path.write_text("\n".join(["user,item,time", *lines]) + "\n")
+    options = {"file": str(path), "user": "user", "item": "item", "time": "time"}
+    request = DataRequest("file", {**options, "split": {"time": "1970-01-01T00:00:40", "targets": 5}})
+    assets = AssetStore(tmp_path / "cache")
+    final = open_final(request, assets, permit)
+    keys = final.search.keys
+    found = [keys[item] if item >= 0 else None for item in final.search.valid_targets()[0]]
+    assert found == ["c", None, "a", None, None]
+    assert [keys[item] for item in final.test_queries().history(0)] == ["a", "b", "c", "c", "a"]
+
+
+def test_one_target_is_the_data_of_before(tmp_path: Path) -> None:
+    rows, assets = [[1, 2, 3, 50, 51, 52]] * 3, AssetStore(tmp_path / "cache")
+    split = {"time": "1970-01-01T00:00:40"}
+    plain, one = (open_search(_request(tmp_path, rows, {**split, **more}), assets) for more in ({}, {"targets": 1}))
+    assert plain.fingerprint == one.fingerprint
+    assert plain.valid_targets().ndim == 1
+    assert len(list((tmp_path / "cache" / "prepared" / "file").glob("*.lock"))) == 1
