@@ -22,21 +22,11 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError
+from searchplat.ledger import records
 from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, room, to_text
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import improves
-from searchplat.ledger.records import (
-    EVENT_COLUMNS,
-    REPORT_COLUMNS,
-    Event,
-    Report,
-    TrialRecord,
-    event_of,
-    report_of,
-    seconds_of,
-    trial_columns,
-    trial_of,
-)
+from searchplat.ledger.records import Event, Report, TrialRecord
 from searchplat.ledger.trial_table import TrialTable
 from searchplat.redaction import redact
 from searchplat.searchers.contract import History, TrialState
@@ -205,7 +195,7 @@ class Ledger:
             self._connection.execute(
                 "INSERT INTO reports VALUES (?, ?, ?, ?)", (number, epoch, seq, to_text(dict(metrics)))
             )
-            changed = replace(trial, epoch=epoch, seconds=trial.seconds + seconds_of(metrics))
+            changed = replace(trial, epoch=epoch, seconds=trial.seconds + records.seconds_of(metrics))
             objectives = tuple(metrics.get(o.metric, math.nan) for o in self._objectives)
             if all(map(math.isfinite, objectives)) and improves(objectives, trial.objectives, self._objectives):
                 outcomes = outcomes_of(self.bounds, metrics)
@@ -328,29 +318,34 @@ class Ledger:
     def reports(self, trial: int | None = None) -> list[Report]:
         """Reports of one trial, or of all, in the order in which they came."""
         which, values = ("", ()) if trial is None else (" WHERE trial = ?", (trial,))
-        return [*map(report_of, self.select(f"SELECT {REPORT_COLUMNS} FROM reports{which} ORDER BY seq", *values))]
+        return [
+            *map(
+                records.report_of,
+                self.select(f"SELECT {records.REPORT_COLUMNS} FROM reports{which} ORDER BY seq", *values),
+            )
+        ]
 
     def report_at(self, trial: int, epoch: int) -> Report:
         """The report of one epoch of one trial."""
-        query = f"SELECT {REPORT_COLUMNS} FROM reports WHERE trial = ? AND epoch = ?"
-        return report_of(self.select(query, trial, epoch)[0])
+        query = f"SELECT {records.REPORT_COLUMNS} FROM reports WHERE trial = ? AND epoch = ?"
+        return records.report_of(self.select(query, trial, epoch)[0])
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Up to `limit` events with sequence numbers above `after`, in order."""
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [*map(event_of, self.select(query, after, limit))]
+        query = f"SELECT {records.EVENT_COLUMNS} FROM events WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [*map(records.event_of, self.select(query, after, limit))]
 
     def latest(self, limit: int, without: Sequence[str] = ()) -> list[Event]:
         """Up to `limit` events, the newest first, but for those of some kinds."""
         marks = ", ".join("?" * len(without))
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind NOT IN ({marks}) ORDER BY seq DESC LIMIT ?"
-        return [*map(event_of, self.select(query, *without, limit))]
+        query = f"SELECT {records.EVENT_COLUMNS} FROM events WHERE kind NOT IN ({marks}) ORDER BY seq DESC LIMIT ?"
+        return [*map(records.event_of, self.select(query, *without, limit))]
 
     def newest(self, *kinds: str) -> Event | None:
         """The newest event of one of `kinds`, None if there is none."""
         marks = ", ".join("?" * len(kinds))
-        query = f"SELECT {EVENT_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY seq DESC LIMIT 1"
-        return next(map(event_of, self.select(query, *kinds)), None)
+        query = f"SELECT {records.EVENT_COLUMNS} FROM events WHERE kind IN ({marks}) ORDER BY seq DESC LIMIT 1"
+        return next(map(records.event_of, self.select(query, *kinds)), None)
 
     def cursor(self, sink: str) -> int:
         """Sequence number up to which `sink` has everything."""
@@ -401,5 +396,5 @@ class Ledger:
     def _read_trials(self, number: int | None = None) -> Iterator[TrialRecord]:
         """All trials in the order of their numbers, or one."""
         which, values = ("", ()) if number is None else (" WHERE number = ?", (number,))
-        query = f"SELECT {trial_columns(self.bounds)} FROM trials{which} ORDER BY number"
-        yield from (trial_of(row, self.bounds) for row in self._connection.execute(query, values).fetchall())
+        query = f"SELECT {records.trial_columns(self.bounds)} FROM trials{which} ORDER BY number"
+        yield from (records.trial_of(row, self.bounds) for row in self._connection.execute(query, values).fetchall())
