@@ -85,7 +85,7 @@ def test_a_search_by_two_workers_a_trial_reports_what_one_by_one_does(tmp_path: 
     assert none_left(tmp_path)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.by_hand), 1])
 def test_a_worker_that_is_killed_takes_the_other_along_and_the_trial_is_taken_up_again(
     tmp_path: Path, alone: Path, rank: int
 ) -> None:
@@ -98,6 +98,7 @@ def test_a_worker_that_is_killed_takes_the_other_along_and_the_trial_is_taken_up
     assert none_left(tmp_path)
 
 
+@pytest.mark.by_hand
 def test_a_search_goes_on_with_another_number_of_workers(tmp_path: Path, alone: Path) -> None:
     process = subprocess.Popen(
         search(tmp_path, 2, more="fault: slow"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -112,6 +113,7 @@ def test_a_search_goes_on_with_another_number_of_workers(tmp_path: Path, alone: 
     check_same(tmp_path, alone)
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize(
     ("fault", "state", "code", "said"),
     [

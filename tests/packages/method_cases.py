@@ -180,6 +180,11 @@ CASES: dict[str, Case] = {
     "darec-llama": darec("random-llama"),
     "darec-opt": darec("random-opt"),
     "darec-gpt2": darec("random-gpt2"),
+    "llmrec": Case(
+        "llmrec",
+        {"backbone": "random-llama", "batch_size": 8, "max_items": 8},
+        {"learning_rate": 1e-2, "epochs": 60, "schedule": "constant"},
+    ),
     "mixrec-llama": mixrec("random-llama"),
     "mixrec-opt": mixrec("random-opt", hard_routing=True),
     "laser-llama": laser("random-llama"),

@@ -69,6 +69,7 @@ def test_a_search_under_bounds_finds_what_keeps_them_and_shows_what_does_not() -
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_bound_on_what_nobody_reports_ends_the_search_before_a_trial_has_ended() -> None:
     Path("typo.yaml").write_text(SPACE.replace("OBJECTIVE", MRR) + "outcomes: [time/train_secs <= 60]\n")
     done = run("search", "typo.yaml", status=2)

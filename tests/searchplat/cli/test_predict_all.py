@@ -165,6 +165,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(cli: Run, folder: Path
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_a_killed_command_leaves_the_old_file_and_the_next_one_writes_it(folder: Path, tmp_path: Path) -> None:
     options = {"users": 20_000, "rank_met": False}
     large = trained("ease", DataRequest("toy", options), tmp_path / "run", epochs=1, eval_batch_size=8)

@@ -218,6 +218,7 @@ def test_what_a_command_says_at_its_end_is_the_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # starts Ray, and promotes
+@pytest.mark.by_hand
 @pytest.mark.timeout(280)
 def test_winners_are_promoted_where_that_is_allowed(tmp_path: Path) -> None:
     with connected(tmp_path, "--allow", "search", "--allow", "promote") as client:
