@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,13 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def none_left(folder: Path) -> bool:
-    """Whether no process that trained is there any more."""
-    return not any(Path(f"/proc/{line.process}").exists() for line in begun(folder / "diary"))
+    """Whether no process that trained is there any more, soon after the command: killed ones take a moment to go."""
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{line.process}").exists() for line in begun(folder / "diary")):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def test_a_search_by_two_workers_a_trial_reports_what_one_by_one_does(tmp_path: Path, alone: Path) -> None:
