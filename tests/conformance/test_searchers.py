@@ -261,6 +261,7 @@ def from_another_process() -> dict[str, Any]:
     return found
 
 
+@pytest.mark.xdist_group("another process")  # which takes a minute and a half, and is asked once
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_the_same_seed_gives_the_same_points_in_another_process(
     name: str, from_another_process: dict[str, Any]
