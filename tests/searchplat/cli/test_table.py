@@ -57,7 +57,7 @@ def test_a_table_is_filled_in_sittings_and_one_failure_leaves_the_others_their_r
         assert name in text
     assert (tmp_path / "runs" / "three.html").exists()
     assert (tmp_path / "runs" / "three.tex").exists()
-    names = sorted(path.parent.name for path in (tmp_path / "runs").glob("*/ledger.db"))
+    names = sorted(path.parent.name for path in (tmp_path / "runs").glob("*/ledger.sqlite"))
     assert names == ["three-broken", "three-markov", "three-sasrec"]
 
     shown = run(tmp_path, "--show", "--json")
