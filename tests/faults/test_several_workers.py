@@ -91,7 +91,8 @@ def test_a_search_by_two_workers_a_trial_reports_what_one_by_one_does(tmp_path: 
     assert none_left(tmp_path)
 
 
-@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.by_hand), 1])
+@pytest.mark.by_hand
+@pytest.mark.parametrize("rank", [0, 1])
 def test_a_worker_that_is_killed_takes_the_other_along_and_the_trial_is_taken_up_again(
     tmp_path: Path, alone: Path, rank: int
 ) -> None:

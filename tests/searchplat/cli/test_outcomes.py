@@ -78,6 +78,7 @@ def test_a_bound_on_what_nobody_reports_ends_the_search_before_a_trial_has_ended
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_two_objectives_stop_early_and_a_choice_from_the_front_is_promoted() -> None:
     Path("both.yaml").write_text(SPACE.replace("OBJECTIVE", f"[{MRR}, {SIZE}]"))
     run("search", "both.yaml")

@@ -197,6 +197,7 @@ def test_a_killed_command_leaves_the_old_file_and_the_next_one_writes_it(folder:
 
 
 @pytest.mark.slow
+@pytest.mark.by_hand
 def test_the_same_file_comes_out_of_processes_of_ray(folder: Path, tmp_path: Path) -> None:
     net = trained("sasrec", DataRequest("toy"), tmp_path / "run", epochs=1, hidden_size=16, eval_batch_size=7)
     for model, counts in ((folder, ("1", "2")), (net, ("1", "3"))):

@@ -118,6 +118,7 @@ def test_only_a_search_that_is_there_can_be_widened(space: Path, cli: Run) -> No
 
 
 @pytest.mark.slow  # starts Ray four times
+@pytest.mark.by_hand
 def test_a_search_ends_by_its_gain_also_after_a_kill(tmp_path: Path, cli: Run) -> None:
     (tmp_path / "space.yaml").write_text(ENDING)
     folder = SearchFolder(tmp_path / "runs", "space")
