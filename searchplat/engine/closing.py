@@ -62,15 +62,15 @@ class Estimate:
 
 def reason(ledger: Ledger, stage: str) -> str | None:
     """Why a stage gets no more trials; None if nothing of this speaks against it."""
-    match ledger.meta(f"exhausted:{stage}"):
-        case None | "":
-            return None
-        case "its hours":
-            return "its hours are used up"
-        case "its gain":
-            estimate = newest_estimate(ledger, stage)
-            assert estimate is not None, "it is written together with the end"
-            return estimate.words
+    why = ledger.meta(f"exhausted:{stage}")
+    if not why:
+        return None
+    if why == _HOURS:
+        return "its hours are used up"
+    if why == _GAIN:
+        estimate = newest_estimate(ledger, stage)
+        assert estimate is not None, "it is written together with the end"
+        return estimate.words
     return "its searcher has no new point"
 
 

@@ -19,7 +19,7 @@ from searchplat.spec.errors import Problem, SpecError
 from searchplat.spec.find import find_space
 from searchplat.spec.grammar import NAME
 from searchplat.spec.load import refuse_secrets
-from searchplat.spec.model import SearchSpec
+from searchplat.spec.model import SearchSpec, StageSpec
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=60)]
 
@@ -154,32 +154,30 @@ def read_table(path: Path) -> TablePlan:
 def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchSpec:
     """The space under the table's budget, without controls but those that the table still lacks."""
     beside = path.parent / system.space
-    where: Path | str = beside if beside.is_file() else system.space
-    scale = system.scale or plan.scale
-    own = [f"{key}={json.dumps(value)}" for key, value in system.set.items()]
-    plain = load(find_space(where), scale=scale, overrides=own, name=system.name)
-    spec = load(find_space(where), scale=scale, overrides=[*own, *_budget(plain, plan)], name=system.name)
+    changes = [f"{key}={json.dumps(value)}" for key, value in system.set.items()]
+    changes += ["promotion.top=1", "promotion.race=0", f"promotion.seeds={plan.seeds}"]
+    changes.append(f"promotion.test={json.dumps(plan.metrics)}")
+    spec = load(
+        find_space(beside if beside.is_file() else system.space),
+        scale=system.scale or plan.scale,
+        overrides=changes,
+        name=system.name,
+    )
     kept = tuple(one for one in spec.controls if one.method in controls and not one.values)
-    return replace(spec, controls=kept)
+    return replace(spec, stages=_budgeted(spec.stages, plan), controls=kept)
 
 
-def _budget(spec: SearchSpec, plan: Plan) -> list[str]:
-    """Overrides: stages share minutes and trials as their numbers of trials say."""
-    metrics = f"[{', '.join(plan.metrics)}]"
-    changes = ["promotion.top=1", "promotion.race=0", f"promotion.seeds={plan.seeds}", f"promotion.test={metrics}"]
-    hours, total = plan.minutes / 60, sum(stage.trials for stage in spec.stages)
-    shorthand = len(spec.stages) == 1 and not _has_stages(spec)
-    for stage in spec.stages:
-        share = stage.trials / total
-        key = "" if shorthand else f"stages.{stage.name}."
-        changes.append(f"{key}hours={hours * share!r}")
-        if plan.trials is not None:
-            changes.append(f"{key}trials={max(1, round(plan.trials * share))}")
-    return changes
-
-
-def _has_stages(spec: SearchSpec) -> bool:
-    return re.search(r"^\s*stages\s*:", spec.text, flags=re.MULTILINE) is not None
+def _budgeted(stages: Sequence[StageSpec], plan: Plan) -> tuple[StageSpec, ...]:
+    """Stages that share minutes and trials as their numbers of trials say."""
+    total = sum(stage.trials for stage in stages)
+    return tuple(
+        replace(
+            stage,
+            hours=plan.minutes / 60 * (stage.trials / total),
+            trials=stage.trials if plan.trials is None else max(1, round(plan.trials * (stage.trials / total))),
+        )
+        for stage in stages
+    )
 
 
 def _refuse_other_data(path: Path, entries: Sequence[Entry]) -> None:

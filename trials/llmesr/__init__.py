@@ -46,9 +46,7 @@ class LLMESR(RecommenderMethod):
         return self._build(config.model_copy(update={"lambda_distill": 0.0}), data, job)
 
     def _build(self, config: LLMESRConfig, data: SearchData, job: TrialJob) -> LLMESRModel:
-        from trials.backbones.encoders.text_encoder import text_embeddings
+        from trials.backbones.encoders.text_encoder import item_texts
         from trials.llmesr.model import LLMESRModel
 
-        key = ("llmesr-texts", config.text_encoder, data.fingerprint)
-        texts = job.warm.get(key, lambda: text_embeddings(config.text_encoder, data.sentences, job.assets))
-        return LLMESRModel(config, data, texts)
+        return LLMESRModel(config, data, item_texts(config.text_encoder, data, job))

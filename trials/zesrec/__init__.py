@@ -36,9 +36,7 @@ class ZESRec(RecommenderMethod):
 
     def build(self, config: ZESRecConfig, data: SearchData, job: TrialJob) -> ZESRecModel:
         """Make the model with random weights over the items' text vectors."""
-        from trials.backbones.encoders.text_encoder import text_embeddings
+        from trials.backbones.encoders.text_encoder import item_texts
         from trials.zesrec.model import ZESRecModel
 
-        key = ("zesrec-texts", config.text_encoder, data.fingerprint)
-        texts = job.warm.get(key, lambda: text_embeddings(config.text_encoder, data.sentences, job.assets))
-        return ZESRecModel(config, data, texts)
+        return ZESRecModel(config, data, item_texts(config.text_encoder, data, job))

@@ -70,17 +70,3 @@ def test_views_follow_from_the_epochs_generator_and_fit_the_encoder() -> None:
     assert any(
         not np.array_equal(one.views.items, other.views.items) for one, other in zip(epochs[0], epochs[2], strict=True)
     )
-
-
-def test_workers_parts_add_up_to_the_batch() -> None:
-    made = make(lambda_cl=1.0)
-    for batch in made.batches(0, np.random.default_rng(3)):
-        whole = made.loss(batch)
-        for workers in (2, 3, 7):
-            total = dict.fromkeys(whole, 0.0)
-            for rank in range(workers):
-                part, weights = made.share(batch, rank, workers)
-                for name, loss in made.loss(part).items():
-                    total[name] += weights[name] * loss.item()
-            for name, loss in whole.items():
-                assert abs(total[name] - loss.item()) < 1e-5, (name, workers)

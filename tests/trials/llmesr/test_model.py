@@ -89,17 +89,3 @@ def test_without_distillation_it_is_not_looked_for() -> None:
     (batch, *_) = made.batches(0, np.random.default_rng(0))
     assert batch.teachers is None
     assert set(made.loss(batch)) == {"next"}
-
-
-def test_workers_parts_add_up_to_the_batch() -> None:
-    made = make(lambda_distill=1.0).eval()
-    for batch in made.batches(0, np.random.default_rng(3)):
-        whole = made.loss(batch)
-        for workers in (2, 3, 7):
-            total = dict.fromkeys(whole, 0.0)
-            for rank in range(workers):
-                part, weights = made.share(batch, rank, workers)
-                for name, loss in made.loss(part).items():
-                    total[name] += weights[name] * loss.item()
-            for name, loss in whole.items():
-                assert abs(total[name] - loss.item()) < 1e-5, (name, workers)

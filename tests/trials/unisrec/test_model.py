@@ -108,21 +108,6 @@ def test_a_frozen_encoder_learns_in_pre_training_alone() -> None:
     assert made.adaptor.whitenings_GWD.grad is not None
 
 
-@pytest.mark.parametrize("epoch", [0, 1])
-def test_workers_parts_add_up_to_the_batch(epoch: int) -> None:
-    made = make(**PRETRAINED, lambda_seq=1.0).eval()
-    for batch in made.batches(epoch, np.random.default_rng(3)):
-        whole = made.loss(batch)
-        for workers in (2, 3, 7):
-            total = dict.fromkeys(whole, 0.0)
-            for rank in range(workers):
-                part, weights = made.share(batch, rank, workers)
-                for name, loss in made.loss(part).items():
-                    total[name] += weights[name] * loss.item()
-            for name, loss in whole.items():
-                assert abs(total[name] - loss.item()) < 1e-4, (name, workers)
-
-
 def test_words_are_left_out_alike_every_time_and_one_stays() -> None:
     text = "a b c d e f g h"
     assert without_words(text, 0.5) == without_words(text, 0.5) != text

@@ -44,18 +44,3 @@ def test_without_deviations_items_with_one_text_have_one_score() -> None:
     made.encoder.texts_NW[4] = made.encoder.texts_NW[9]
     scores = made.scores(as_queries([[1, 2]]))[0]
     assert scores[4] == scores[9]
-
-
-def test_workers_parts_add_up_to_the_batch() -> None:
-    made = make()
-    assert made.encoder.deviation_ND is not None
-    torch.nn.init.ones_(made.encoder.deviation_ND)
-    batch = as_queries(ROWS)
-    for workers in (2, 5):
-        total = dict.fromkeys(("next", "prior"), 0.0)
-        for rank in range(workers):
-            part, weights = made.share(batch, rank, workers)
-            for name, loss in made.loss(part).items():
-                total[name] += weights[name] * loss.item()
-        for name, loss in made.loss(batch).items():
-            assert abs(total[name] - loss.item()) < 1e-5

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from searchplat.contract import AssetSource
+from searchplat.contract import AssetSource, TrialJob
 from trials.backbones.names import RANDOM_ENCODER
 from trials.backbones.pretrained import read_config, read_tokenizer, read_weights, reading, within_vocabulary
 from trials.backbones.words import WordTokenizer, digest_files, digest_texts
+from trials.data.preparing.dataset import SearchData
 from trials.data.whole_files import write_atomically
 
 _BATCH = 64
@@ -115,6 +116,12 @@ def text_embeddings(name: str, texts: Sequence[str], assets: AssetSource) -> NDA
         write_atomically(path, lambda file: np.save(file, load_text_encoder(name, assets, texts=texts).encode(texts)))
     embeddings: NDArray[np.float32] = np.load(path, allow_pickle=False)
     return embeddings
+
+
+def item_texts(name: str, data: SearchData, job: TrialJob) -> NDArray[np.float32]:
+    """Embeddings `[N, D]` of the sentences of all items, kept in the process for its next trials."""
+    key = ("item-texts", name, data.fingerprint)
+    return job.warm.get(key, lambda: text_embeddings(name, data.sentences, job.assets))
 
 
 def encoder_digest(name: str, assets: AssetSource) -> str:
