@@ -14,11 +14,10 @@ from pathlib import Path
 
 from searchplat.api.running import watched
 from searchplat.errors import InputError, SearchFailedError
-from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.promote import run_promotion
 from searchplat.promotion.record import load_promotion, numbers
-from searchplat.spec.record import digest, from_document
+from searchplat.spec import diff, to_document
 from searchplat.tables.plan import Entry, TablePlan
 
 Say = Callable[[str], None]
@@ -60,16 +59,17 @@ def fill(
         quiet: Do not show the searches.
 
     Raises:
-        InputError: If there is a search of the name of a system's with another space. Nothing of it is started.
+        InputError: If there is a search of a system's name in another space, or on another budget. Nothing is started.
         TryAgainError: As searches and promotions raise it.
     """
+    refuse_others(table, root)
     began = time.monotonic()
     failed: list[str] = []
     for place, entry in enumerate(table.entries, start=1):
         folder = SearchFolder(root, entry.search)
         where = f"{place} of {len(table.entries)}: {entry.name}"
-        for step, done in (("search", searched), ("promotion", promoted)):
-            if done(folder, entry):
+        for step, done in (("search", searched(folder)), ("promotion", promoted(folder, entry))):
+            if done:
                 continue
             if within_s is not None and time.monotonic() - began > within_s:
                 say(f"{where}: its {step} is left for the next sitting")
@@ -104,12 +104,34 @@ def fill(
     return Filled(not failed, 1 if failed else 0, tuple(failed))
 
 
-def searched(folder: SearchFolder, entry: Entry) -> bool:
-    """Whether a system's search, under this budget, has ended."""
+def refuse_others(table: TablePlan, root: Path) -> None:
+    """See that searches of the systems' names are theirs: a row must not show what another budget has found.
+
+    Raises:
+        InputError: If one was started in another space, or on another budget.
+    """
+    for entry in table.entries:
+        folder = SearchFolder(root, entry.search)
+        if not folder.exists():
+            continue
+        with folder.read() as ledger:
+            changes = diff(ledger.document(), to_document(entry.spec))
+        if changes:
+            lines = "\n  ".join(changes)
+            raise InputError(
+                f"table {table.name}: the search {entry.search!r} is there, but not as the table has it:\n  {lines}\n"
+                f"Undo that in the table's file or the space, name the table or the system otherwise, or remove "
+                f"{folder.path}"
+            )
+
+
+def searched(folder: SearchFolder) -> bool:
+    """Whether a system's search has ended."""
     if not folder.exists():
         return False
     with folder.read() as ledger:
-        return digest(from_document(ledger.document())) == digest(entry.spec) and _ended(ledger)
+        newest = ledger.newest("closed", "opened")
+    return newest is not None and newest.kind == "closed" and newest.payload.get("state") == "done"
 
 
 def promoted(folder: SearchFolder, entry: Entry) -> bool:
@@ -122,8 +144,3 @@ def promoted(folder: SearchFolder, entry: Entry) -> bool:
     promotion = load_promotion(folder.path)
     winner = promotion.winner()
     return winner is not None and len(promotion.finals(winner.candidate)) >= entry.spec.promotion.seeds
-
-
-def _ended(ledger: Ledger) -> bool:
-    newest = ledger.newest("closed", "opened")
-    return newest is not None and newest.kind == "closed" and newest.payload.get("state") == "done"

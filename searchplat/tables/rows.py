@@ -14,7 +14,7 @@ from searchplat.promotion.compared import compared
 from searchplat.promotion.statistics import Spread
 from searchplat.promotion.table import Row as Final
 from searchplat.promotion.table import Section, Table
-from searchplat.tables.filling import promoted
+from searchplat.tables.filling import promoted, refuse_others
 from searchplat.tables.plan import Entry, TablePlan
 
 
@@ -77,8 +77,10 @@ def read_rows(table: TablePlan, root: Path) -> Filling:
     """All rows that are there, the best by the table's metric first.
 
     Raises:
-        InputError: If a search of the table's names is damaged, or the systems were tested on different users.
+        InputError: If a search of a system's name is damaged or not the table's, or the systems were tested on
+            different users.
     """
+    refuse_others(table, root)
     there = [entry for entry in table.entries if promoted(SearchFolder(root, entry.search), entry)]
     missing = tuple(entry.name for entry in table.entries if entry not in there)
     data = table.entries[0].spec.data.name
