@@ -23,8 +23,8 @@ from searchplat.notify.notifier import Notifier
 from searchplat.notify.receivers import receivers
 from searchplat.signals import exit_code
 from searchplat.spec import load
+from searchplat.spec.building.notify import notify_option
 from searchplat.spec.model import NotifySpec, SearchSpec
-from searchplat.spec.notify import notify_option
 from searchplat.spec.values import load_values
 from searchplat.tracking.store.address import chosen_uri, redact
 from searchplat.views.monitors import watching

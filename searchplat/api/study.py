@@ -21,8 +21,8 @@ from typing import Any
 from searchplat import paths
 from searchplat.api.settings import set_items
 from searchplat.api.trial import Trial, trial_of
-from searchplat.engine.opening import mark_study, open_ledger, refuse_change
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.plan import Plan
+from searchplat.engine.resuming.opening import mark_study, open_ledger, refuse_change
 from searchplat.errors import ExhaustedError, InputError, SearchFailedError, TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.ledger.folder import SearchFolder

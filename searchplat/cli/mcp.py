@@ -71,7 +71,7 @@ def mcp(
     from searchplat import paths
     from searchplat.errors import InputError
     from searchplat.ledger.folder import runs_root
-    from searchplat.spec.notify import notify_option
+    from searchplat.spec.building.notify import notify_option
 
     folder = paths.resolve(folder, "--folder")
     if not folder.is_dir():

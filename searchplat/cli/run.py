@@ -49,7 +49,7 @@ def run(
       searchplat run darec --scale smoke
       searchplat run darec --set lambda_align=0.1 --set fixed.epochs=2
     """
-    from searchplat.engine.run_one import run_one
+    from searchplat.engine.without_ray.run_one import run_one
     from searchplat.errors import InputError
     from searchplat.ledger.ranking import improves
     from searchplat.ledger.records import seconds_of

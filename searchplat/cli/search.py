@@ -73,7 +73,7 @@ def search(
     """
     from searchplat.api.running import last_screen, watched
     from searchplat.spec import load
-    from searchplat.spec.notify import notify_option
+    from searchplat.spec.building.notify import notify_option
     from searchplat.views.output import show
     from searchplat.views.text import visible_lines
 

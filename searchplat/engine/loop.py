@@ -22,12 +22,12 @@ from searchplat.engine.cluster.answer import Answer
 from searchplat.engine.cluster.connect import gone
 from searchplat.engine.cluster.host_loss import HostLosses
 from searchplat.engine.cluster.pool import Pool, Worker
-from searchplat.engine.judge import Judge
-from searchplat.engine.plan import Ask, Plan, Turn
+from searchplat.engine.judging.judge import Judge
+from searchplat.engine.planning.plan import Ask, Plan, Turn
+from searchplat.engine.planning.suggestions import Suggestions
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import RAY_ENDED
 from searchplat.engine.steering.steering import Steering
-from searchplat.engine.suggestions import Suggestions
 from searchplat.engine.worker.order import Message
 from searchplat.errors import RayEndedError
 from searchplat.ledger import TrialRecord

@@ -22,16 +22,17 @@ from typing import TYPE_CHECKING
 from searchplat.assets import AssetStore
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.closing import extend
 from searchplat.engine.cluster.auth import check_cluster, load_ray
-from searchplat.engine.epochs import epochs_of, most_epochs
-from searchplat.engine.fork import copy_search
-from searchplat.engine.judge import Judge
+from searchplat.engine.judging.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
-from searchplat.engine.nothing_scored import nothing_scored
-from searchplat.engine.opening import open_ledger, refuse_change
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.closing import extend
+from searchplat.engine.planning.epochs import epochs_of, most_epochs
+from searchplat.engine.planning.nothing_scored import nothing_scored
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.prepare import needs_of, prepare
+from searchplat.engine.resuming.fork import copy_search
+from searchplat.engine.resuming.opening import open_ledger, refuse_change
+from searchplat.engine.resuming.widening import widen, widening
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
 from searchplat.engine.sizing.arithmetic import Allocation
@@ -39,7 +40,6 @@ from searchplat.engine.sizing.choose import Allocations
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.steering.steering import Steering
-from searchplat.engine.widening import widen, widening
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord, lineage
@@ -271,7 +271,7 @@ class _Run:
         """Run whatever the plan still holds, once Ray is there and the trials' allocations are known."""
         from searchplat.engine.cluster.pool import Pool
         from searchplat.engine.loop import Loop
-        from searchplat.engine.suggestions import turns
+        from searchplat.engine.planning.suggestions import turns
         from searchplat.engine.telemetry import Telemetry, readings
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}

@@ -17,7 +17,7 @@ from searchplat.contract import Values
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
 from searchplat.engine.finals.assignment import Assignment, Key
-from searchplat.engine.seeds import derive_seed
+from searchplat.engine.planning.seeds import derive_seed
 from searchplat.engine.worker.order import WRONG_INPUT, Order
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.ranking import improves

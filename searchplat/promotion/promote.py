@@ -20,8 +20,8 @@ from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import check_cluster, load_ray
-from searchplat.engine.opening import is_study
 from searchplat.engine.prepare import Need, data_warnings
+from searchplat.engine.resuming.opening import is_study
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import Supervisor
 from searchplat.engine.sizing.choose import for_promotion

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from searchplat.engine import closing
-from searchplat.engine.closing import Estimate
+from searchplat.engine.planning import closing
+from searchplat.engine.planning.closing import Estimate
 from searchplat.engine.sizing.choose import said
 from searchplat.ledger import Event, Ledger, lineage
 from searchplat.promotion import record

@@ -27,6 +27,7 @@ from searchplat.searchers.points import seed_of
 from searchplat.searchers.pr.acquisition import safe_root
 from searchplat.searchers.pr.batch import pool
 from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models.surrogate import FitError, Model
 from searchplat.searchers.pr.optimizer import Values as Worth
 from searchplat.searchers.pr.proposal import (
     Known,
@@ -39,7 +40,6 @@ from searchplat.searchers.pr.proposal import (
     success,
 )
 from searchplat.searchers.pr.searcher import Codec
-from searchplat.searchers.pr.surrogate import FitError, Model
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Space
 

@@ -10,7 +10,7 @@ from searchplat import methods
 from searchplat.contract import ProgramMethod
 from searchplat.errors import InputError
 from searchplat.redaction import secrets_in
-from searchplat.spec.build import Origin, build_spec
+from searchplat.spec.building.build import Origin, build_spec
 from searchplat.spec.document.merge import merge
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.overrides import apply_overrides

@@ -14,8 +14,9 @@ from typing import Any
 
 from searchplat.errors import InputError
 from searchplat.searchers import check_options
-from searchplat.spec.axes import build_axes
-from searchplat.spec.constraints import check_stage, read_constraints
+from searchplat.spec.building.axes import build_axes
+from searchplat.spec.building.constraints import check_stage, read_constraints
+from searchplat.spec.building.searcher import breaks
 from searchplat.spec.document.bounds import Bound, BoundError, clashes, parse_bound, read_outcomes
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, Anything, Field, Fields, ListOf, MapOf, Text
@@ -26,7 +27,6 @@ from searchplat.spec.grammar import AXIS, BODY, MOST_OUTCOMES
 from searchplat.spec.load import load_text, refuse_secrets
 from searchplat.spec.model import OWN_LOOP, DataSpec, Objective, PromotionSpec, Resources, SearcherSpec, SearchSpec
 from searchplat.spec.model import StageSpec as Stage
-from searchplat.spec.searcher import breaks
 from searchplat.spec.space import Constraint, Space
 from searchplat.spec.values import SOURCE, text_of, without_lines
 

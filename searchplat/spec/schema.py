@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from searchplat.spec.building.stages import SHORTHAND
 from searchplat.spec.grammar import BODY, FILE, SCALES
-from searchplat.spec.stages import SHORTHAND
 
 
 def json_schema() -> dict[str, Any]:

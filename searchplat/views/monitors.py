@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
-from searchplat.engine.closing import ENDED
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.planning.closing import ENDED
 from searchplat.engine.steering.state import KINDS as STEERING
 from searchplat.ledger import Event
 from searchplat.ledger.outcomes import broken_words

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from searchplat.ledger.folder import SearchFolder, runs_root
 from searchplat.methods import imports_allowed, load_method
-from searchplat.spec.constraints import kept, named_outside
+from searchplat.spec.building.constraints import kept, named_outside
 from searchplat.spec.model import Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout
 from searchplat.views import text
@@ -148,7 +148,7 @@ def _axes_table(spec: SearchSpec) -> RenderableType:
 
 
 def _stages_table(spec: SearchSpec) -> RenderableType:
-    from searchplat.engine.epochs import most_epochs
+    from searchplat.engine.planning.epochs import most_epochs
 
     rows = []
     for stage in spec.stages:
@@ -217,8 +217,8 @@ def _stopping(spec: SearchSpec) -> str:
 
 def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
     """Trials, epochs each, share of the users: of every stage and control."""
-    from searchplat.engine.epochs import epochs_of, most_epochs
-    from searchplat.engine.plan import full_config
+    from searchplat.engine.planning.epochs import epochs_of, most_epochs
+    from searchplat.engine.planning.plan import full_config
 
     found = [(stage.trials, most_epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
     for control in spec.controls:

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 from searchplat import protocol
-from searchplat.engine import closing
-from searchplat.engine.closing import Estimate
-from searchplat.engine.opening import is_study
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning import closing
+from searchplat.engine.planning.closing import Estimate
+from searchplat.engine.planning.plan import Plan
+from searchplat.engine.resuming.opening import is_study
 from searchplat.engine.steering import state
 from searchplat.ledger import Event, Ledger, TrialRecord
 from searchplat.ledger.ranking import Ranking, improves

@@ -37,7 +37,7 @@ def measure(users: int, items: int, batch_size: int) -> None:
     from trials.backbones.recommenders.frozen import SASRecSettings, blank_recommender
     from trials.backbones.recommenders.next_item import NextItemModel
     from trials.data.preparing.dataset import Queries
-    from trials.training.evaluation import target_ranks
+    from trials.training.measures.evaluation import target_ranks
 
     torch.manual_seed(0)
     settings = SASRecSettings()

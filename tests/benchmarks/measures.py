@@ -25,9 +25,9 @@ from searchplat.contract import DataRequest, TrialJob, WarmCache
 from searchplat.contract.measures import BEYOND
 from searchplat.methods import load_method
 from trials.data.preparing.dataset import Queries, SearchData
-from trials.training.config import LoopConfig
 from trials.training.loop import Loop
 from trials.training.recommender import Recommender
+from trials.training.settings.config import LoopConfig
 
 PLAIN = ("mrr", "recall@10", "ndcg@10")
 SETS = {

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "packages"))
 
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.judge import Judge
+from searchplat.engine.judging.judge import Judge
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.worker.order import Message
 from searchplat.ledger import Ledger

@@ -62,12 +62,12 @@ def train(form: str, overrides: list[str], scale: str, target: float, seed: int,
     from transformers import AutoModel, AutoTokenizer  # noqa: F401  (now, since they load at first use)
 
     from searchplat.contract import DataRequest, TrialJob, WarmCache
-    from searchplat.engine.plan import full_config
+    from searchplat.engine.planning.plan import full_config
     from searchplat.methods import load_method
     from searchplat.spec import find_space, load
     from trials.backbones.names import RANDOM_DECODERS
-    from trials.training import metrics
-    from trials.training.evaluation import rankings
+    from trials.training.measures import metrics
+    from trials.training.measures.evaluation import rankings
 
     torch.set_num_threads(1)
     spec = load(find_space("darec"), scale=scale, overrides=overrides)

@@ -14,7 +14,7 @@ from method_cases import Bench
 from searchplat.contract import SAMPLED, SAMPLED_RANKS, FinalJob, FinalMethod, FinalTraining, TestPermit
 from searchplat.contract.measures import unasked
 from searchplat.firewall import ISSUER
-from trials.training.metrics import summarise
+from trials.training.measures.metrics import summarise
 from trials.training.seeds import epoch_rng
 
 

@@ -20,7 +20,7 @@ from searchplat.contract import Training
 from searchplat.methods import load_method, method_names
 from trials.data.preparing.dataset import UNKNOWN_USER
 from trials.training import Loop, RecommenderMethod
-from trials.training.metrics import summarise
+from trials.training.measures.metrics import summarise
 
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 """Of scores computed in batches of other sizes: products are then summed in another order."""

@@ -27,8 +27,8 @@ from searchplat.searchers import (
     TrialState,
     make_searcher,
 )
+from searchplat.spec.building.searcher import GENERATIONS
 from searchplat.spec.model import SearcherSpec
-from searchplat.spec.searcher import GENERATIONS
 from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Float, Int, Layout, Space
 
 GIVEN = {"backbone": "small"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.judge import Judge
-from searchplat.engine.plan import Ask, Plan, full_config
+from searchplat.engine.judging.judge import Judge
+from searchplat.engine.planning.plan import Ask, Plan, full_config
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import RequestFolder

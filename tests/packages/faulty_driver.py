@@ -30,7 +30,7 @@ POINTS: dict[str, tuple[type, str]] = {
 
 HOLDS = {
     "prepare": ("searchplat.engine.search", "prepare"),  # data and weights are fetched
-    "suggestion": ("searchplat.engine.plan", "Plan.suggest"),  # the searcher computes
+    "suggestion": ("searchplat.engine.planning.plan", "Plan.suggest"),  # the searcher computes
     "flush": ("searchplat.tracking.sending.recorder", "Recorder._send_trial"),  # MLflow does not answer
     "shutdown": ("ray", "shutdown"),
 }

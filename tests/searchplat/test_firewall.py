@@ -12,8 +12,8 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
-from searchplat.engine.run_one import run_one
 from searchplat.engine.search import run_search
+from searchplat.engine.without_ray.run_one import run_one
 from searchplat.errors import SearchFailedError, TestSplitError
 from searchplat.firewall import ISSUER, is_sealed, sealed
 from searchplat.ledger import Ledger

@@ -10,9 +10,9 @@ from trials.backbones.names import Encoder
 from trials.backbones.recommenders.settings import BackboneName, BackboneSettings, BERT4RecSettings, SASRecSettings
 from trials.cramer.schedules import Course
 from trials.cramer.scopes import Scope
-from trials.training.bounds import check_divides
-from trials.training.config import LoopConfig, Metrics
-from trials.training.ranges import BatchSize, Epochs, Rate, Share, Temperature, Weight, Width
+from trials.training.settings.bounds import check_divides
+from trials.training.settings.config import LoopConfig, Metrics
+from trials.training.settings.ranges import BatchSize, Epochs, Rate, Share, Temperature, Weight, Width
 
 
 class CRAMERConfig(LoopConfig):

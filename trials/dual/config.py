@@ -11,9 +11,9 @@ from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder, Encoder, decoder_layers
 from trials.dual.composition import Composition
 from trials.dual.layout import parse_layout
-from trials.training.bounds import check_at_most
-from trials.training.config import LoopConfig
-from trials.training.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
+from trials.training.settings.bounds import check_at_most
+from trials.training.settings.config import LoopConfig
+from trials.training.settings.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
 
 
 class DualConfig(DecoderSettings, LoopConfig):

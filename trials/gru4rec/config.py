@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from trials.backbones.recommenders.settings import WindowSettings
-from trials.training.ranges import Share, Width
+from trials.training.settings.ranges import Share, Width
 
 
 class GRU4RecConfig(WindowSettings):

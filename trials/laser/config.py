@@ -8,9 +8,19 @@ from pydantic import Field, model_validator
 
 from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder
-from trials.training.bounds import check_at_most, check_divides
-from trials.training.config import AdamConfig
-from trials.training.ranges import BatchSize, Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
+from trials.training.settings.bounds import check_at_most, check_divides
+from trials.training.settings.config import AdamConfig
+from trials.training.settings.ranges import (
+    BatchSize,
+    Epochs,
+    Layers,
+    Rate,
+    Share,
+    Temperature,
+    TextBatchSize,
+    Weight,
+    Width,
+)
 
 Variant = Literal[
     "laser",

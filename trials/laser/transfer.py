@@ -33,8 +33,8 @@ from trials.laser.build import build
 from trials.laser.collaborative import Collaborator
 from trials.laser.config import LaserConfig
 from trials.laser.model import LaserModel
-from trials.training import metrics
-from trials.training.evaluation import target_ranks
+from trials.training.measures import metrics
+from trials.training.measures.evaluation import target_ranks
 from trials.training.recommender import Recommender
 from trials.training.seeds import seed_everything
 

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trials.backbones.names import Encoder
 from trials.backbones.recommenders.settings import TransformerSettings
-from trials.training.ranges import Weight
+from trials.training.settings.ranges import Weight
 
 
 class LLMESRConfig(TransformerSettings):

@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from trials.backbones.recommenders.settings import PairSettings
-from trials.training.ranges import Share, Width
+from trials.training.settings.ranges import Share, Width
 
 
 class NCFConfig(PairSettings):

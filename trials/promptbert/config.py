@@ -7,9 +7,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trials.backbones.names import MaskedModel
-from trials.training.bounds import check_at_most
-from trials.training.config import LoopConfig, Metrics, Schedule, Warmup
-from trials.training.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
+from trials.training.settings.bounds import check_at_most
+from trials.training.settings.config import LoopConfig, Metrics, Schedule, Warmup
+from trials.training.settings.ranges import Epochs, Layers, Rate, Share, Temperature, TextBatchSize, Weight, Width
 
 Variant = Literal["full", "without-moe", "without-short", "without-long", "backbone"]
 

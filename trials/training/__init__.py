@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from trials.training.config import LoopConfig
 from trials.training.method import RecommenderMethod
+from trials.training.settings.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.training.loop import Loop

@@ -24,12 +24,12 @@ from trials.data import open_final
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.data.whole_files import replace_bytes
 from trials.training import checkpoints
-from trials.training.config import LoopConfig
-from trials.training.groups import group_ranks
 from trials.training.loop import Loop
-from trials.training.measuring import of_every_group
+from trials.training.measures.groups import group_ranks
+from trials.training.measures.measuring import of_every_group
 from trials.training.method import sampled
 from trials.training.recommender import Recommender
+from trials.training.settings.config import LoopConfig
 
 RANKS = "ranks.npy"
 WEIGHTS = "model.safetensors"

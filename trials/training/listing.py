@@ -19,7 +19,7 @@ from searchplat.contract import AssetSource, DataRequest, renewed
 from searchplat.errors import InputError
 from trials.data import open_search, open_user_keys
 from trials.data.preparing.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
-from trials.training.best_items import best_items, nan_last
+from trials.training.measures.best_items import best_items, nan_last
 from trials.training.recommender import Recommender
 from trials.training.serving import about_model, load
 

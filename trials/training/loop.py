@@ -21,16 +21,16 @@ from searchplat.errors import InputError, out_of_memory
 from trials.data.preparing.dataset import IntArray, Queries, SearchData
 from trials.training import checkpoints
 from trials.training.accumulation import MOST_PARTS, backward
-from trials.training.config import LoopConfig
-from trials.training.evaluation import Progress, Ranked, rankings, shared_rankings
-from trials.training.lists import ListMeasures
-from trials.training.measuring import figures, longest, without_figures
+from trials.training.measures.evaluation import Progress, Ranked, rankings, shared_rankings
+from trials.training.measures.lists import ListMeasures
+from trials.training.measures.measuring import figures, longest, without_figures
 from trials.training.memory import peak_bytes, release
 from trials.training.ranks import Ranks
 from trials.training.recommender import Recommender
 from trials.training.schedule import rate_factor
 from trials.training.seeds import epoch_rng, epoch_seed, seed_everything
 from trials.training.serving import persistent_buffers
+from trials.training.settings.config import LoopConfig
 
 
 class Loop:

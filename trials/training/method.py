@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from searchplat.contract import AssetSource, DataRequest, FinalJob, TrialJob
 from searchplat.errors import InputError
-from trials.training.config import LoopConfig
+from trials.training.settings.config import LoopConfig
 
 if TYPE_CHECKING:
     from trials.data.preparing.dataset import FinalData, IntArray, SearchData

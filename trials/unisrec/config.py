@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trials.backbones.names import Encoder
 from trials.backbones.recommenders.settings import TransformerSettings
-from trials.training.ranges import Share, Weight
+from trials.training.settings.ranges import Share, Weight
 
 
 class UniSRecConfig(TransformerSettings):

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from trials.backbones.names import Encoder
 from trials.backbones.recommenders.settings import WindowSettings
-from trials.training.ranges import Share, Width
+from trials.training.settings.ranges import Share, Width
 
 
 class ZESRecConfig(WindowSettings):

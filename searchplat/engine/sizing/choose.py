@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.contract import ProgramMethod
-from searchplat.engine.epochs import most_epochs
-from searchplat.engine.plan import Plan
-from searchplat.engine.seeds import derive_seed
+from searchplat.engine.planning.epochs import most_epochs
+from searchplat.engine.planning.plan import Plan
+from searchplat.engine.planning.seeds import derive_seed
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.sizing.arithmetic import Allocation, Choice, Machine, best, candidates, pays, reason, sized
 from searchplat.engine.sizing.cost_classes import CostClass, cost_classes

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from searchplat.contract import Values
-from searchplat.engine.plan import full_config
-from searchplat.engine.seeds import derive_seed
+from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.seeds import derive_seed
 from searchplat.errors import InputError
 from searchplat.methods import load_method
 from searchplat.searchers.nearest import nearest
-from searchplat.spec.constraints import named_outside
+from searchplat.spec.building.constraints import named_outside
 from searchplat.spec.model import SearchSpec, StageSpec
 from searchplat.spec.space import Bool, Categorical, Domain, Float, Int, Layout, Space
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from searchplat.engine.budgets import budgets
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.budgets import budgets
+from searchplat.engine.planning.plan import Plan
 from searchplat.errors import InputError
 from searchplat.spec.errors import suggest
 

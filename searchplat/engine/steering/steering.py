@@ -11,8 +11,8 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from searchplat.engine import budgets, closing
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning import budgets, closing
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.steering import changes, state
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import Request, words

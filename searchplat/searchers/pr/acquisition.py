@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from searchplat.searchers.pr.encoding import sobol
-from searchplat.searchers.pr.surrogate import Model
+from searchplat.searchers.pr.models.surrogate import Model
 
 LogAcquisition = Callable[[Tensor], Tensor]
 

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from searchplat.searchers.pr.acquisition import LogAcquisition, log_above, safe_root
 from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models.surrogate import Model
 from searchplat.searchers.pr.optimizer import Values, moves
-from searchplat.searchers.pr.surrogate import Model
 
 _WIDE = 128  # random points of a pool
 _FAR = 384  # points of a pool that are two moves from a promising one

@@ -11,7 +11,7 @@ from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
 from searchplat.searchers.pr.acquisition import log_expected_improvement
-from searchplat.searchers.pr.surrogate import Model
+from searchplat.searchers.pr.models.surrogate import Model
 
 
 class HypervolumeImprovement:

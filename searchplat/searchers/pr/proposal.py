@@ -19,14 +19,14 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
-from searchplat.searchers.pr import bounds
 from searchplat.searchers.pr.acquisition import Averaged, LogAcquisition, NoisyEI, Success, UpperBound
 from searchplat.searchers.pr.batch import drawn
-from searchplat.searchers.pr.cost import per_second
 from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models import bounds
+from searchplat.searchers.pr.models.cost import per_second
+from searchplat.searchers.pr.models.surrogate import FitError, Model, fit, unfitted
+from searchplat.searchers.pr.models.thompson import PosteriorDraw
 from searchplat.searchers.pr.optimizer import Budget, Found, Values, maximise
-from searchplat.searchers.pr.surrogate import FitError, Model, fit, unfitted
-from searchplat.searchers.pr.thompson import PosteriorDraw
 from searchplat.searchers.pr.trust_region import TrustRegion
 
 _log = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
+from searchplat.searchers.pr.optuna_study.study_space import Params, StudySpace
 from searchplat.searchers.pr.proposal import Known, propose
-from searchplat.searchers.pr.study_space import Params, StudySpace
 
 _PARAMS = "pr:params"
 _ATTRIBUTE_LENGTH = 2045  # Optuna's databases hold this many characters an attribute

@@ -41,7 +41,7 @@ COMPARED = ("pr", "tpe", "random")
 EVALUATIONS, FIRST, EVERY, AHEAD = 100, 20, 2, 10
 BOUNDS = (0.03, 0.01)
 ROW = 2
-"""Estimates in a row that must be below the bound, as in `searchplat.engine.closing`."""
+"""Estimates in a row that must be below the bound, as in `searchplat.engine.planning.closing`."""
 
 
 def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> dict[str, Any]:

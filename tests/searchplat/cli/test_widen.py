@@ -13,7 +13,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from searchplat.engine import closing
+from searchplat.engine.planning import closing
 from searchplat.ledger.folder import SearchFolder
 
 from ..conftest import Run

@@ -10,8 +10,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from searchplat.engine.run_one import run_one
-from searchplat.engine.seeds import shared_seed
+from searchplat.engine.planning.seeds import shared_seed
+from searchplat.engine.without_ray.run_one import run_one
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder

@@ -133,7 +133,7 @@ def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 def test_the_examples_hold() -> None:
-    from searchplat.spec import notify
+    from searchplat.spec.building import notify
 
     assert doctest.testmod(notices).failed == doctest.testmod(notify).failed == 0
 

@@ -17,7 +17,7 @@ from searchplat.promotion.statistics import (
     spread,
     user_means,
 )
-from trials.training.metrics import parse
+from trials.training.measures.metrics import parse
 
 RNG = np.random.default_rng(0)
 

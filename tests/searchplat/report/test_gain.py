@@ -5,7 +5,7 @@ from pathlib import Path
 
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.closing import ENDED, GAIN, Estimate
+from searchplat.engine.planning.closing import ENDED, GAIN, Estimate
 from searchplat.ledger import Ledger
 from searchplat.report.facts import gather
 from searchplat.report.gain import gain_figures

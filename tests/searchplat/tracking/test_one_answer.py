@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from searchplat.cli.app import app
 from searchplat.engine.monitor import RunInfo
-from searchplat.engine.plan import Plan, full_config
+from searchplat.engine.planning.plan import Plan, full_config
 from searchplat.engine.telemetry import readings
 from searchplat.export import frame
 from searchplat.ledger import Ledger

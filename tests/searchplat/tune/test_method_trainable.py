@@ -21,7 +21,7 @@ from ray.tune.schedulers import PopulationBasedTraining
 from ray.tune.search.optuna import OptunaSearch
 from searches import rehearsal_spec
 
-from searchplat.engine.run_one import run_one
+from searchplat.engine.without_ray.run_one import run_one
 from searchplat.errors import InputError, SearchFailedError, TestSplitError
 from searchplat.firewall import is_sealed
 from searchplat.searchers import PRSampler

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.plan import Plan, full_config
-from searchplat.engine.run_one import run_one
-from searchplat.engine.seeds import shared_seed
+from searchplat.engine.planning.plan import Plan, full_config
+from searchplat.engine.planning.seeds import shared_seed
+from searchplat.engine.without_ray.run_one import run_one
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.methods import imports

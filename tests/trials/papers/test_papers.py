@@ -9,7 +9,7 @@ import pytest
 from searchplat.contract import Published
 from searchplat.methods import dataset_names, load_method, method_names
 from trials.papers import CRAMER, DAREC, LASER, MIXREC, PROMPTBERT, figures_of
-from trials.training.metrics import parse
+from trials.training.measures.metrics import parse
 
 ALL = (*DAREC, *MIXREC, *LASER, *PROMPTBERT, *CRAMER)
 

@@ -13,9 +13,9 @@ from by_hand import search_data
 from torch import Tensor, nn
 
 from trials.data.preparing.dataset import Queries, SearchData
-from trials.training.config import LoopConfig
 from trials.training.loop import Loop
 from trials.training.recommender import Losses, Recommender
+from trials.training.settings.config import LoopConfig
 
 
 class Bigram(Recommender):

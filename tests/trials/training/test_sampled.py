@@ -15,9 +15,9 @@ from searchplat.contract.measures import unasked
 from searchplat.errors import InputError
 from searchplat.firewall import ISSUER
 from trials.data import open_final
-from trials.training.evaluation import rankings, target_ranks
+from trials.training.measures.evaluation import rankings, target_ranks
+from trials.training.measures.metrics import summarise
 from trials.training.method import sampled
-from trials.training.metrics import summarise
 
 PERMIT = TestPermit("s", 1, 1, ISSUER)
 SETTINGS: dict[str, Any] = {"sampled_negatives": 10, "sampled_by": "popularity"}

@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field, model_validator
 
 from trials.backbones.names import Decoder
-from trials.training.ranges import Layers
+from trials.training.settings.ranges import Layers
 
 ItemPooling = Literal["tokens", "last", "mean"]
 

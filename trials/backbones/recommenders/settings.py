@@ -7,9 +7,9 @@ from typing import Annotated, Literal, Self, TypedDict
 from pydantic import BaseModel, Field, model_validator
 
 from trials.backbones.names import Encoder
-from trials.training.bounds import check_at_most, check_divides
-from trials.training.config import AdamConfig, Metrics
-from trials.training.ranges import BatchSize, Epochs, Share, Width
+from trials.training.settings.bounds import check_at_most, check_divides
+from trials.training.settings.config import AdamConfig, Metrics
+from trials.training.settings.ranges import BatchSize, Epochs, Share, Width
 
 BlockDropout = Annotated[
     Share, Field(description="dropout of embeddings, attention weights and outputs of blocks, in [0, 1)")

@@ -15,7 +15,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.cluster.connect import slots
 from searchplat.engine.cluster.pool import options_of
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.sizing.arithmetic import Allocation, Choice, Peak, Rate, candidates
 from searchplat.engine.sizing.choose import _META, Allocations, for_promotion, recorded, said
 from searchplat.engine.sizing.cost_classes import cost_classes

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.plan import Plan
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.steering import state
 from searchplat.engine.steering.post import Post

@@ -15,8 +15,8 @@ from searchplat.searchers.pr.acquisition import (
     log_expected_improvement,
 )
 from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
-from searchplat.searchers.pr.surrogate import Model, fit
-from searchplat.searchers.pr.thompson import PosteriorDraw
+from searchplat.searchers.pr.models.surrogate import Model, fit
+from searchplat.searchers.pr.models.thompson import PosteriorDraw
 
 ENCODING = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(9)])
 NONE = torch.zeros((0, 9), dtype=torch.float64)

@@ -7,8 +7,8 @@ import torch
 
 from searchplat.searchers.pr.acquisition import Averaged, NoisyEI
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
+from searchplat.searchers.pr.models.surrogate import fit
 from searchplat.searchers.pr.optimizer import Budget, Values, maximise
-from searchplat.searchers.pr.surrogate import fit
 
 D = 12
 EVERYTHING = torch.tensor(list(itertools.product([0.0, 1.0], repeat=D)), dtype=torch.float64)

@@ -6,8 +6,8 @@ from botorch.utils.multi_objective.hypervolume import Hypervolume
 from botorch.utils.multi_objective.pareto import is_non_dominated
 
 from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
+from searchplat.searchers.pr.models.surrogate import fit
 from searchplat.searchers.pr.pareto import HypervolumeImprovement
-from searchplat.searchers.pr.surrogate import fit
 
 ENCODING = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(9)])
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr import proposal
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
+from searchplat.searchers.pr.models.surrogate import FitError
 from searchplat.searchers.pr.proposal import Known, distinct, propose, propose_many, standardised, startup_of
-from searchplat.searchers.pr.surrogate import FitError
 from searchplat.searchers.pr.trust_region import TrustRegion
 
 ENCODING = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(18)])

@@ -35,7 +35,7 @@ from trials.backbones.recommenders.frozen import (
 from trials.backbones.recommenders.transformer import INITIAL_STD
 from trials.data import SearchData, open_search
 from trials.training.final import FinalLoop
-from trials.training.metrics import summarise
+from trials.training.measures.metrics import summarise
 
 TINY: dict[str, Any] = {"hidden_size": 8, "inner_size": 8, "num_layers": 1, "max_length": 10, "learning_rate": 0.01}
 SASREC = SASRecSettings(**TINY, epochs=3)

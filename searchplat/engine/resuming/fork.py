@@ -1,0 +1,61 @@
+"""What a fork takes over of another search: its trials that are as the new space would have them."""
+
+from __future__ import annotations
+
+from searchplat.engine.planning.seeds import OWN, SHARED, shared_seed
+from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.repeats import REPEATS, TRAINING, repeated
+from searchplat.spec.model import SearchSpec
+
+
+def copy_search(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:
+    """As `copy_trials`, of the search in a folder."""
+    with source.read() as old:
+        copy_trials(old, source.name, ledger, spec)
+
+
+def copy_trials(old: Ledger, name: str, ledger: Ledger, spec: SearchSpec) -> None:
+    """Take over another search's finished trials that are points of the new space and whose values compare.
+
+    Those of a stage with other users or another kind of seeds do not compare with those that are to come.
+
+    Args:
+        old: The ledger of search `name`.
+        ledger: The new search's.
+    """
+    stages = {stage.name: stage for stage in spec.stages}
+    seeds = {stage["name"]: stage.get("seeds", OWN) for stage in old.document().get("stages", ())}
+    new: dict[int, int] = {}
+    for trial in old.trials():
+        stage = stages.get(trial.stage)
+        if stage is None or trial.control is not None or not trial.state.final:
+            continue
+        if trial.data_fraction != stage.data_fraction or seeds.get(stage.name, OWN) != stage.seeds:
+            continue
+        training = int(trial.info.get(TRAINING, 0))
+        if stage.seeds == SHARED and trial.seed != shared_seed(spec, training):  # the space's `seed` is another one
+            continue
+        info = {**trial.info, "forked_from": f"{name}/{trial.number}"}
+        if (first := repeated(trial)) is not None:
+            if first not in new:
+                continue
+            info[REPEATS] = new[first]
+        own = {key: value for key, value in trial.values.items() if key in spec.space.names}
+        given = {key: value for key, value in trial.config.items() if key not in own}
+        if spec.space.only(stage.over).refusals(own, given):
+            continue
+        copied = ledger.suggest(
+            stage=trial.stage,
+            method=trial.method,
+            values=trial.values,
+            config=trial.config,
+            data_fraction=trial.data_fraction,
+            seed=trial.seed,
+            info=info,
+            based_on=ledger.seq,
+        )
+        new[trial.number] = copied.number
+        for report in old.reports(trial.number):
+            ledger.report(copied.number, report.epoch, report.metrics)
+        ledger.end(copied.number, trial.state, trial.cause)

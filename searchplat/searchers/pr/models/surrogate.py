@@ -1,0 +1,254 @@
+"""What is believed of the objective: exact Gaussian processes over the kernels of `kernel`.
+
+A kernel's hyperparameters maximise the marginal likelihood times the priors: among them the variances of its parts,
+so the data choose between main effects, pairs and a general kernel. It is fitted twice, with nearly equal relevances of
+the axes and with free ones: where points are few free relevances fit the noise, where they are many they find the axes
+that matter. The posteriors are averaged by evidence. Noise is learned; repeats of a point are separate rows and so
+enter with their variance.
+
+What a suggestion takes must not grow with the cube of the trials. Beyond 300 of them hyperparameters are fitted anew
+for every 50th only, to 300 points; beyond 500 the posterior knows 500 points. Below 300 nothing is approximated.
+Shapes: `N` observed points, `M` asked points, `D` feature columns. Next: `acquisition`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models.kernel import EVEN, FAMILIES, FREE, Covariance, Differentiated, Hyper, Kernel
+
+_MOST_FITTED = 300  # points that hyperparameters are fitted to
+_REFITTED = 50  # points after which they are fitted anew, once there are more
+_MOST_KNOWN = 500  # points that the posterior knows
+_KEPT_FITS = 16  # fits of one process that are remembered: of each objective, failures and seconds, two or more
+_ITERATIONS = 60
+_LEAST_SHARE = 0.05  # models below it are not worth their time
+_TEMPER = 0.5  # power of the evidence in the weights: its value at the best fit overstates what the freer fit gained
+
+
+class FitError(Exception):
+    """No finite fit could be found."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted Gaussian process on the standardised objective.
+
+    Args:
+        family: Its name in `FAMILIES`.
+        evidence: Log marginal likelihood plus log prior at the fit, comparable between families.
+        weight: Share in the average of all models.
+    """
+
+    family: str
+    kernel: Kernel
+    hyper: Hyper
+    features_ND: Tensor
+    root_NN: Tensor
+    alpha_N: Tensor
+    noise: float
+    evidence: float
+    weight: float = 1.0
+
+    @cached_property
+    def covariance(self) -> Covariance:
+        """Covariances with the observed points."""
+        return self.kernel.against(self.hyper, self.features_ND)
+
+    def mean(self, features_MD: Tensor) -> Tensor:
+        """Posterior mean of the noise-free objective `[M]`."""
+        return self.covariance(features_MD) @ self.alpha_N
+
+    def half(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
+        """Cross-covariances `[M, N]`, and `L^-1` of them `[N, M]`: what means and covariances are made of."""
+        cross_MN = self.covariance(features_MD)
+        return cross_MN, torch.linalg.solve_triangular(self.root_NN, cross_MN.T, upper=False)
+
+    def posterior(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean and variance of the noise-free objective, each `[M]`."""
+        cross_MN, half_NM = self.half(features_MD)
+        variance_M = self.kernel.diagonal(self.hyper, features_MD) - (half_NM**2).sum(0)
+        return cross_MN @ self.alpha_N, variance_M.clamp(min=1e-10)
+
+    def believing(self, pending_QD: Tensor) -> Model:
+        """The model after observing its own posterior mean at the pending points: equal means, smaller variances."""
+        if not len(pending_QD):
+            return self
+        features = torch.cat([self.features_ND, pending_QD])
+        noise = torch.tensor(max(self.noise, 1e-6), dtype=torch.float64)
+        root, _, _ = _solve(self.kernel(self.hyper, features, features), noise, torch.zeros(len(features)).double())
+        if root is None:
+            return self
+        # The new residuals are zero, so the new points add nothing to any mean.
+        alpha = torch.cat([self.alpha_N, torch.zeros(len(pending_QD), dtype=torch.float64)])
+        return replace(self, features_ND=features, root_NN=root, alpha_N=alpha)
+
+    def joint(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
+        """Posterior mean `[M]` and covariance `[M, M]`."""
+        cross_MN, half_NM = self.half(features_MD)
+        covariance = self.kernel(self.hyper, features_MD, features_MD) - half_NM.T @ half_NM
+        return cross_MN @ self.alpha_N, covariance
+
+
+def fit(
+    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+) -> list[Model]:
+    """Fit the families with both freedoms of the relevances, and weigh them; see `weighed`.
+
+    Args:
+        features_ND: Features of the observed points.
+        target_N: Standardised objective, larger is better.
+        known_at_N: Numbers by whose order the values became known; by default the rows' order.
+
+    Raises:
+        FitError: If no family has a finite fit.
+    """
+    models = []
+    arrival = torch.arange(len(target_N)) if known_at_N is None else known_at_N.argsort(stable=True)
+    known = _known(target_N, arrival)
+    for family in families:
+        for relevance_sd in (EVEN, FREE):
+            kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
+            fitted = _hyperparameters(kernel, features_ND, target_N, arrival)
+            model = None if fitted is None else _posterior(family, kernel, *fitted, features_ND[known], target_N[known])
+            if model is not None:
+                models.append(model)
+    if not models:
+        raise FitError("no kernel family had a finite marginal likelihood")
+    return weighed(models)
+
+
+def weighed(models: Sequence[Model]) -> list[Model]:
+    """The models with their shares, proportional to the root of the evidence, best first; small shares are dropped."""
+    best = max(m.evidence for m in models)
+    shares = [math.exp(_TEMPER * (m.evidence - best)) for m in models]
+    kept = [(s, m) for s, m in zip(shares, models, strict=True) if s >= _LEAST_SHARE * sum(shares)]
+    total = sum(s for s, _ in kept)
+    ordered = sorted(kept, key=lambda pair: -pair[0])
+    return [replace(m, weight=s / total) for s, m in ordered]
+
+
+def _known(target_N: Tensor, arrival_N: Tensor) -> Tensor:
+    """Rows that the posterior knows, in order: all, or the best, the newest, and of the others one in so many."""
+    count = len(target_N)
+    if count <= _MOST_KNOWN:
+        return torch.arange(count)
+    some = _best_and_newest(target_N, arrival_N, _MOST_KNOWN // 2)
+    others = torch.ones(count, dtype=torch.bool)
+    others[some] = False
+    rest = others.nonzero()[:, 0]
+    spread = torch.linspace(0, len(rest) - 1, _MOST_KNOWN - len(some)).round().long()
+    known_N: Tensor = torch.cat([some, rest[spread]]).sort().values
+    return known_N
+
+
+def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
+    """Rows, in order, of which half are the best and half the newest: these say most about where to look next.
+
+    Args:
+        arrival_N: Rows that are chosen among, the earliest first.
+    """
+    best = arrival_N[target_N[arrival_N].argsort(descending=True, stable=True)[: most // 2]]
+    rows: Tensor = torch.unique(torch.cat([best, arrival_N[-(most // 2) :]]))
+    return rows
+
+
+_fits: OrderedDict[tuple[Any, ...], tuple[Hyper, float] | None] = OrderedDict()
+"""Of this process, the latest used last; what is in it depends on the points alone."""
+
+
+def _hyperparameters(
+    kernel: Kernel, features_ND: Tensor, target_N: Tensor, arrival_N: Tensor
+) -> tuple[Hyper, float] | None:
+    """The best hyperparameters and their evidence; None if no finite fit could be found.
+
+    With many points the last so many to arrive are not looked at, and the answer is that for the suggestion before.
+    """
+    if len(target_N) <= _MOST_FITTED:
+        return _fitted(kernel, features_ND, target_N)
+    count = len(target_N) - len(target_N) % _REFITTED
+    chosen = _best_and_newest(target_N, arrival_N[:count], _MOST_FITTED)
+    x, y = features_ND[chosen], target_N[chosen]
+    y = (y - y.mean()) / y.std(correction=0).clamp(min=1e-12)  # later points must not move it
+    key = (kernel.identity, x.numpy().tobytes(), y.numpy().round(9).tobytes())
+    if key not in _fits:
+        _fits[key] = _fitted(kernel, x, y)
+    _fits.move_to_end(key)
+    while len(_fits) > _KEPT_FITS:
+        _fits.popitem(last=False)
+    return _fits[key]
+
+
+def _fitted(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Hyper, float] | None:
+    differentiated = Differentiated(kernel, x)
+    start, sd = kernel.start(), kernel.prior_sd()
+
+    def negative_evidence(raw_: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
+        raw = torch.from_numpy(raw_)
+        hyper = kernel.unpack(raw)
+        covariance, parts = differentiated.covariance(hyper)
+        root, alpha, value = _solve(covariance, hyper.noise, y)
+        if root is None:
+            return 1e10, np.zeros_like(raw_)
+        # d log p(y) / dK = (alpha alpha^T - K^-1) / 2
+        by_covariance = 0.5 * (torch.outer(alpha, alpha) - torch.cholesky_inverse(root))
+        away = (raw - start) / sd
+        gradient = differentiated.gradient(hyper, parts, by_covariance) - away / sd
+        return 0.5 * float(away @ away) - float(value), (-gradient).numpy()
+
+    result = minimize(
+        negative_evidence,
+        start.numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=kernel.bounds(),
+        options={"maxiter": _ITERATIONS},
+    )
+    if not math.isfinite(result.fun) or result.fun >= 1e10:
+        return None
+    return kernel.unpack(torch.tensor(result.x, dtype=torch.float64)), -float(result.fun)
+
+
+def _posterior(
+    family: str, kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor
+) -> Model | None:
+    root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
+    if root is None:
+        return None
+    return Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
+
+
+def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+    """Cholesky factor, `K^-1 y` and log marginal likelihood; None for the factor if K is not positive."""
+    n = len(target_N)
+    noisy = covariance_NN + (noise + 1e-8) * torch.eye(n, dtype=covariance_NN.dtype)
+    root, failed = torch.linalg.cholesky_ex(noisy)
+    if int(failed) or not bool(torch.isfinite(root).all()):
+        return None, target_N, torch.tensor(-math.inf)
+    alpha = torch.cholesky_solve(target_N[:, None], root)[:, 0]
+    value = -0.5 * (target_N @ alpha) - root.diagonal().log().sum() - 0.5 * n * math.log(2 * math.pi)
+    return root, alpha, value
+
+
+def unfitted(encoding: Encoding, features_ND: Tensor, target_N: Tensor) -> Model:
+    """The general family with the priors' medians: what is left when no fit is finite."""
+    kernel = Kernel(encoding, FAMILIES["general"])
+    hyper = kernel.unpack(kernel.start())
+    noise = hyper.noise
+    for _ in range(8):
+        root, alpha, value = _solve(kernel(hyper, features_ND, features_ND), noise, target_N)
+        if root is not None:
+            return Model("general", kernel, hyper, features_ND, root, alpha, float(noise), float(value))
+        noise = noise * 10
+    raise FitError("the covariance of the observed points has no Cholesky factor even with large noise")
