@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,19 +19,20 @@ METHODS = sorted(
 )
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@cache
+def imports(path: Path) -> list[tuple[int, str]]:
     """Line and full module name of every import of a file, relative ones resolved, nested ones too."""
     package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    there: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield node.lineno, alias.name
+            there.extend((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            yield node.lineno, module
-            for alias in node.names:
-                yield node.lineno, f"{module}.{alias.name}"
+            there.append((node.lineno, module))
+            there.extend((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+    return there
 
 
 def found(folder: str, *forbidden: str, allowed: tuple[str, ...] = ()) -> list[str]:
@@ -84,15 +85,17 @@ def test_views_and_the_report_know_no_command() -> None:
     assert found("searchplat/report", "searchplat.cli") == []
 
 
-MOST_FILES = 24
-"""A folder's, of one kind."""
+MOST_FILES = 16
+OF_ONE_KIND = {"searchplat/cli"}
+"""Folders with a file for each command, however many there are."""
 MOST_LINES = 400
 
 
 def test_rooms_and_files_are_small() -> None:
     for top in ("searchplat", "trials"):
         for folder in {path.parent for path in (ROOT / top).rglob("*.py")}:
-            assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
+            if str(folder.relative_to(ROOT)) not in OF_ONE_KIND:
+                assert len(list(folder.glob("*.py"))) <= MOST_FILES, folder
         for path in (ROOT / top).rglob("*.py"):
             assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES, path
 

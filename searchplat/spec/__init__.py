@@ -1,8 +1,8 @@
 """The space language: a YAML file in, a typed and fully checked `SearchSpec` out.
 
 The way of a file: `strict_yaml` (text to a tree with places) -> `merge` (its scale) -> `overrides` (`--set`) ->
-`grammar` on `shapes` (keys and types) -> `axes`, `stages`, `searcher`, `controls`, `binding` (rules between
-them, and the method's own) -> `model`. `load` holds them together. People read `spaces/README.md`.
+`grammar` on `shapes` (keys and types) -> `building` (axes, stages, searcher, controls; rules between them, and the
+method's own) -> `model`. `load` holds them together. People read `spaces/README.md`.
 """
 
 from searchplat.spec.errors import Problem, SpecError

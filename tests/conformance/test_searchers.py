@@ -97,6 +97,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "pr": {"startup": 4, "restarts": 2, "samples": 8, "steps": 5},
 }
 TRIALS = 12
+ELSEWHERE = 7
+"""Trials in another process: the startup's, and some that a model suggested."""
 COSTLY = {("gp", "ruled")}
 """Under constraints `gp` may fit eight times for a suggestion."""
 CASES = [
@@ -176,7 +178,8 @@ def test_no_point_is_suggested_twice(name: str, space: str) -> None:
 def test_resuming_at_any_step_equals_no_interruption(name: str, space: str) -> None:
     histories, suggestions = searched(name, space)
 
-    for number in range(TRIALS):
+    # Models take a second a step.
+    for number in (0, 3, 5, 8, TRIALS - 1) if name in ("gp", "pr") else range(TRIALS):
         again = build(name, SPACES[space]).suggest(histories[number], number)
         assert again is not None
         assert again.values == suggestions[number].values, f"trial {number}"  # type: ignore[union-attr]
@@ -255,13 +258,12 @@ def test_a_searcher_is_pickled_and_copied_with_all_that_it_knows(name: str) -> N
 
 @pytest.fixture(scope="module")
 def from_another_process() -> dict[str, Any]:
-    """Suggestions of all searchers on all spaces, made by a fresh interpreter with another hash seed."""
+    """The first suggestions of all searchers on all spaces, made by a fresh interpreter with another hash seed."""
     out = subprocess.run([sys.executable, "-W", "ignore", __file__], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
     return found
 
 
-@pytest.mark.xdist_group("another process")  # which takes a minute and a half, and is asked once
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_the_same_seed_gives_the_same_points_in_another_process(
     name: str, from_another_process: dict[str, Any]
@@ -270,7 +272,7 @@ def test_the_same_seed_gives_the_same_points_in_another_process(
         if (name, space) in COSTLY:
             continue
         _, suggestions = searched(name, space)
-        assert from_another_process[f"{name}/{space}"] == [s and s.values for s in suggestions]
+        assert from_another_process[f"{name}/{space}"] == [s and s.values for s in suggestions[:ELSEWHERE]]
 
 
 @pytest.mark.parametrize("name", SEARCHERS)
@@ -322,15 +324,15 @@ def test_what_constraints_leave_of_a_finite_space_is_exhausted_and_then_none(nam
 def test_several_objectives(name: str) -> None:
     searcher = make_searcher(SearcherSpec(name, OPTIONS.get(name, {})), SPACES["mixed"], (True, False), 3, GIVEN)
 
-    histories, suggestions = search(searcher.suggest, 10, at_once=2, objectives=2)
+    histories, suggestions = search(searcher.suggest, 8, at_once=2, objectives=2)
 
     for suggestion in suggestions:
         assert suggestion is not None
         assert SPACES["mixed"].refusals(suggestion.values, GIVEN) == []
     fresh = make_searcher(SearcherSpec(name, OPTIONS.get(name, {})), SPACES["mixed"], (True, False), 3, GIVEN)
-    assert fresh.suggest(histories[-1], 9).values == suggestions[-1].values  # type: ignore[union-attr]
+    assert fresh.suggest(histories[-1], 7).values == suggestions[-1].values  # type: ignore[union-attr]
 
 
 if __name__ == "__main__":
     cases = [(n, s) for n in SEARCHERS for s in SPACES if (n, s) not in COSTLY]
-    print(json.dumps({f"{n}/{s}": [x and x.values for x in searched(n, s)[1]] for n, s in cases}))
+    print(json.dumps({f"{n}/{s}": [x and x.values for x in search(build(n, SPACES[s]).suggest, ELSEWHERE, 3)[1]] for n, s in cases}))

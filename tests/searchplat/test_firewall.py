@@ -102,6 +102,7 @@ def test_a_configuration_that_peeks_ends_as_a_bug_in_this_process(targets: Path)
         run_one(spec, {"x": 0.5})
 
 
+@pytest.mark.slow
 def test_a_search_that_peeks_ends_as_a_bug_on_ray(targets: Path, tmp_path: Path) -> None:
     spec = one_stage(rehearsal_spec({"peek": str(targets)}), trials=1)
     outcome = run_search(spec, name="peeking", runs=tmp_path / "runs", tracking_uri=f"sqlite:///{tmp_path}/m.db")

@@ -40,6 +40,7 @@ def trials_of(spec: SearchSpec, folder: Path, name: str) -> list[TrialRecord]:
         return ledger.trials()
 
 
+@pytest.mark.slow
 def test_workers_that_die_once_under_every_trial_change_nothing_of_the_search(tmp_path: Path) -> None:
     trials = trials_of(spec_of("kill-once", trials=4), tmp_path, "killed")
     assert len(trials) == 4

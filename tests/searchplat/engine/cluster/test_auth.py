@@ -112,6 +112,7 @@ def running(**variables: str) -> Iterator[str]:
         cluster.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Path) -> None:
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()

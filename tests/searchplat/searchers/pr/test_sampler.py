@@ -54,6 +54,7 @@ def branches(trial: optuna.Trial) -> float:
     return value
 
 
+@pytest.mark.slow
 def test_parameters_of_some_trials_are_found_sooner_than_at_random() -> None:
     """Four seeds; the best possible value is 2."""
     best: dict[str, list[float]] = {"pr": [], "random": []}

@@ -99,6 +99,7 @@ def searched(name: str, seed: int, trials: int, options: dict[str, int] | None =
     return truth[int(np.argmax([t.objectives[0] for t in past if t.objectives]))]
 
 
+@pytest.mark.slow
 def test_beats_random_search_on_a_noisy_function() -> None:
     quick = {"restarts": 4, "samples": 16, "steps": 15}
     ours = np.array([searched("pr", seed, 22, quick) for seed in range(2)])
