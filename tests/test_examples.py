@@ -1,14 +1,19 @@
-"""The notebooks under `examples/` run from top to bottom, and hold no outputs."""
+"""The notebooks under `examples/` run from top to bottom and hold no outputs; the OptunaHub package is one."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import optuna
 import pytest
+import yaml
+
+from searchplat.searchers import PRSampler
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.ipynb"))
 
@@ -57,3 +62,22 @@ def test_the_loop_of_ones_own_runs() -> None:
 @pytest.mark.parametrize("name", ["first_search", "reading_results"])
 def test_searches_in_notebooks_run(name: str) -> None:
     run(name)
+
+
+def test_the_package_for_optunahub_is_one() -> None:
+    (package,) = (Path(__file__).parents[1] / "examples" / "optunahub" / "samplers").iterdir()
+    _, front, page = (package / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    assert {"author", "title", "description", "tags", "optuna_versions", "license"} == set(yaml.safe_load(front))
+    assert ["Abstract", "APIs", "Installation", "Example", "Others"] == [
+        line[3:] for line in page.splitlines() if line.startswith("## ")
+    ]
+    assert (package / "LICENSE").exists()
+    # As `optunahub.load_local_module` does it.
+    spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    study = optuna.create_study(direction="maximize", sampler=module.PRSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_int("bit", 0, 1), n_trials=2)
+    assert isinstance(study.sampler, PRSampler)

@@ -335,4 +335,11 @@ def test_several_objectives(name: str) -> None:
 
 if __name__ == "__main__":
     cases = [(n, s) for n in SEARCHERS for s in SPACES if (n, s) not in COSTLY]
-    print(json.dumps({f"{n}/{s}": [x and x.values for x in search(build(n, SPACES[s]).suggest, ELSEWHERE, 3)[1]] for n, s in cases}))
+    print(
+        json.dumps(
+            {
+                f"{n}/{s}": [x and x.values for x in search(build(n, SPACES[s]).suggest, ELSEWHERE, 3)[1]]
+                for n, s in cases
+            }
+        )
+    )
