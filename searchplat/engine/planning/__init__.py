@@ -1,1 +1,1 @@
-"""What a search does next: its plan, the seeds and first points in it, suggestions computed ahead, and when a stage closes."""
+"""What a search does next: its plan, with seeds and first points, suggestions made ahead, and when a stage closes."""

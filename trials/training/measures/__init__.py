@@ -1,1 +1,1 @@
-"""How good lists are: where targets stand, metrics of that, of what lists are like, and for groups of targets and users."""
+"""How good lists are: where targets stand, what lists are like, and both for groups of targets and users."""
