@@ -68,9 +68,13 @@ def test_the_package_for_optunahub_is_one() -> None:
     (package,) = (Path(__file__).parents[1] / "examples" / "optunahub" / "samplers").iterdir()
     _, front, page = (package / "README.md").read_text(encoding="utf-8").split("---\n", 2)
     assert {"author", "title", "description", "tags", "optuna_versions", "license"} == set(yaml.safe_load(front))
-    assert [
-        line[3:] for line in page.splitlines() if line.startswith("## ")
-    ] == ["Abstract", "APIs", "Installation", "Example", "Others"]
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [
+        "Abstract",
+        "APIs",
+        "Installation",
+        "Example",
+        "Others",
+    ]
     assert (package / "LICENSE").exists()
     # As `optunahub.load_local_module` does it.
     spec = importlib.util.spec_from_file_location(package.name, package / "__init__.py")
