@@ -60,6 +60,7 @@ def alive(words: str) -> list[int]:
     return found
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # two searches and a promotion on Ray
 @pytest.mark.timeout(1200)
 def test_the_example_runs_is_killed_and_goes_on(tmp_path: Path) -> None:

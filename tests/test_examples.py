@@ -57,6 +57,7 @@ def test_the_loop_of_ones_own_runs() -> None:
     assert Path("runs/polynomials/ledger.sqlite").exists()
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # each starts Ray
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["first_search", "reading_results"])

@@ -77,6 +77,7 @@ def test_methods_are_found_where_nothing_is_installed(carrying: Any, tmp_path: P
     assert found.stdout == "trials.darec:DARec\n"
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_rehearsal_comes_to_the_end_of_every_part(tmp_path: Path) -> None:
     done = gpu("rehearse", OUT=str(tmp_path / "out"))
@@ -93,6 +94,7 @@ def test_a_rehearsal_comes_to_the_end_of_every_part(tmp_path: Path) -> None:
         assert what in done.stdout
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_part_that_has_no_time_costs_the_others_nothing(tmp_path: Path) -> None:
     done = gpu("rehearse", "--only", "speed", "--minutes", "0.2", "--out", str(tmp_path / "out"))

@@ -15,7 +15,7 @@ from interruptions import command, diary, ledger_path, trials_of, wait_until
 
 from searchplat.searchers.contract import TrialState
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.by_hand, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # Controls begin first: one goes on alone after the others.
 SPACE = """

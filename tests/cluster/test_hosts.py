@@ -107,6 +107,7 @@ def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_
     assert waited < 60  # seconds of a machine on which all hosts share two cores
 
 
+@pytest.mark.by_hand
 def test_each_host_prepares_once_with_what_the_driver_has_and_without_a_network(
     tmp_path: Path, hosts: Network, bare: str
 ) -> None:
@@ -128,6 +129,7 @@ def test_each_host_prepares_once_with_what_the_driver_has_and_without_a_network(
         assert said.count("prepared for popularity") == 1, "once a host, not once a trial"
 
 
+@pytest.mark.by_hand
 def test_hosts_that_differ_and_folders_that_are_not_shared_are_said_before_anything_starts(
     tmp_path: Path, hosts: Network, bare: str
 ) -> None:
@@ -152,6 +154,7 @@ def test_hosts_that_differ_and_folders_that_are_not_shared_are_said_before_anyth
     assert not diary(tmp_path)
 
 
+@pytest.mark.by_hand
 def test_two_searches_share_a_cluster_and_who_is_alone_has_it_all(tmp_path: Path, hosts: Network, bare: str) -> None:
     first = hosts.host(4, bare)
     write(tmp_path, SPACE, trials=40)

@@ -25,6 +25,7 @@ from searchplat.ledger import Ledger
 HOUR = 3600
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_search_resumed_an_hour_before_it_was_killed_goes_on_where_it_was(tmp_path: Path, whole: Whole) -> None:

@@ -72,6 +72,7 @@ resources: {{cpu: 1, gpu: 0, concurrent: 1}}
 """
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_search_whose_checkpoints_are_damaged_while_it_is_away_loses_no_trial(tmp_path: Path) -> None:

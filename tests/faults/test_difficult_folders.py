@@ -43,6 +43,7 @@ def run(*words: str, folder: Path, temporary: Path) -> subprocess.CompletedProce
     )
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_search_is_begun_extended_exported_and_asked_there(tmp_path: Path) -> None:
     folder, temporary = tmp_path / ODD, tmp_path / ("t" * 100)

@@ -48,6 +48,7 @@ def test_a_trial_ends_with_its_first_report_that_is_not_finite(tmp_path: Path) -
         assert later == [trial.ended_at]
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize(
     "searcher", ["random", "tpe", pytest.param("gp", marks=pytest.mark.slow)]
 )  # pr is meant to learn where trials fail

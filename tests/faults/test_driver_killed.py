@@ -48,6 +48,7 @@ def test_the_same_command_goes_on_where_the_driver_was_killed(tmp_path: Path) ->
     _check(tmp_path, [before])
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "way"),

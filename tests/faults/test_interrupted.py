@@ -68,6 +68,7 @@ def test_an_interrupted_search_redoes_nothing_and_ends_as_if_nothing_had_been(
     assert outcome(after) == whole(way)
 
 
+@pytest.mark.by_hand
 def test_epochs_that_do_not_end_in_the_grace_time_are_redone_and_a_second_signal_ends_it(tmp_path: Path) -> None:
     write_space(tmp_path, "in turn", 600.0)
     process = subprocess.Popen(

@@ -60,6 +60,7 @@ def long_ledger(path: Path, spec: SearchSpec) -> None:
                 )
 
 
+@pytest.mark.by_hand
 @pytest.mark.parametrize("scheduler", ["asha", pytest.param("median", marks=pytest.mark.slow)])
 def test_ten_thousand_trials_are_read_and_replayed_in_five_seconds(tmp_path: Path, scheduler: str) -> None:
     base = rehearsal_spec({"epochs": EPOCHS}, scheduler=SchedulerSpec(scheduler, grace=1, reduction=3))

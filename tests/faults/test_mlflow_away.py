@@ -109,6 +109,7 @@ def _place(report: object) -> tuple[int, int]:
     return report.trial, report.epoch  # type: ignore[attr-defined]
 
 
+@pytest.mark.by_hand
 def test_a_server_that_never_comes_back_costs_no_trial_and_sync_sends_the_rest(tmp_path: Path, server: Server) -> None:
     (tmp_path / "space.yaml").write_text(SPACE.replace("TRIALS", "6"))
     process = subprocess.Popen(

@@ -77,6 +77,7 @@ def _wait_until_some_are_finished(folder: Path, process: subprocess.Popen[Any]) 
     raise AssertionError("no final run ended")
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "group"),
@@ -117,6 +118,7 @@ def test_sigterm_leaves_in_good_order_and_the_same_command_goes_on(
     assert {run.state for run in load_promotion(folder.path).runs} == {FINISHED}
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_ray_that_ends_under_it_is_no_bug_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

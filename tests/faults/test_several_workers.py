@@ -81,6 +81,7 @@ def none_left(folder: Path) -> bool:
     return True
 
 
+@pytest.mark.by_hand
 def test_a_search_by_two_workers_a_trial_reports_what_one_by_one_does(tmp_path: Path, alone: Path) -> None:
     trials = run(tmp_path, 2)
     assert [trial.state for trial in trials] == ["finished"] * 3

@@ -175,6 +175,7 @@ def _check_closed(folder: Path) -> None:
     assert {trial.state for trial in trials_of(folder) if not trial.state.final} <= {"waiting"}
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", ["raylet", "gcs_server"])

@@ -84,6 +84,7 @@ def test_a_trial_whose_worker_is_killed_goes_on_from_s3(tmp_path: Path, server: 
     check_clean(tmp_path, server)
 
 
+@pytest.mark.by_hand
 def test_a_server_that_is_silent_for_a_while_delays_and_for_long_ends_the_search_with_75(
     tmp_path: Path, server: S3Server, whole: Whole
 ) -> None:
@@ -114,6 +115,7 @@ def test_a_server_that_is_silent_for_a_while_delays_and_for_long_ends_the_search
     check_clean(tmp_path, server)
 
 
+@pytest.mark.by_hand
 def test_what_a_promotion_leaves_comes_home(tmp_path: Path, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     folder = ended_search(Path("runs"), "ended", sasrec_spec(epochs=40, patience=40))
@@ -148,6 +150,7 @@ def test_what_a_promotion_leaves_comes_home(tmp_path: Path, server: S3Server, mo
     check_clean(tmp_path, server)
 
 
+@pytest.mark.by_hand
 def test_workers_that_are_not_let_in_stop_the_search_before_it_begins(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

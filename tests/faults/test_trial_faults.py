@@ -50,6 +50,7 @@ def test_each_fault_ends_in_its_own_state_and_the_search_goes_on(tmp_path: Path)
     assert ends["hang-in-c"][0] == TrialState.TIMEOUT
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "said"),
@@ -68,6 +69,7 @@ def test_wrong_input_ends_the_search_with_2_and_a_sentence(tmp_path: Path, fault
         assert ledger.events()[-1].kind == "closed"
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_bug_stops_the_search_and_shows_its_traceback(tmp_path: Path) -> None:
     done, ends = search(tmp_path, ["raise"])

@@ -58,6 +58,7 @@ def _refused() -> tuple[subprocess.CompletedProcess[str], float, float]:
     return refused, wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_first_of_two_equal_commands_goes_on_unharmed(tmp_path: Path, whole: Whole) -> None:
@@ -96,6 +97,7 @@ for round in range(rounds):
 ROUNDS = 20
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_fresh_stores_are_each_opened_by_two_processes_at_once(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ resources: {cpu: 1, gpu: 0, concurrent: 1}
 """
 
 
+@pytest.mark.by_hand
 def test_deaths_are_retried_three_times_and_bugs_not_once(tmp_path: Path) -> None:
     ended = {}
     for fault in ("kill", "raise"):

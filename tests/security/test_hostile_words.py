@@ -112,6 +112,7 @@ def test_what_a_strangers_ledger_says_is_inert(evil: Path, command: tuple[str, .
     assert hidden(done.output) == set()
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # five processes
 def test_on_a_terminal_only_our_own_colours_arrive(evil: Path, tmp_path: Path) -> None:
     for command in COMMANDS[:5]:

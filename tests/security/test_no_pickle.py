@@ -72,6 +72,7 @@ def test_the_search_for_pickles_finds_them(tmp_path: Path) -> None:
         is_pickle(tmp_path / "c.npy")
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # a search, and a promotion with real training
 @pytest.mark.timeout(900)
 def test_a_search_and_a_promotion_leave_no_pickle_and_read_none(tmp_path: Path) -> None:

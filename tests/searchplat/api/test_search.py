@@ -167,6 +167,7 @@ except sp.SearchplatError as error:
 """
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # starts Ray three times
 @pytest.mark.timeout(900)
 def test_two_searches_in_one_process_then_a_ray_of_its_own(space: Path) -> None:

@@ -100,6 +100,7 @@ def test_a_file_that_is_not_there_is_refused_before_anything_starts(cli: Any, tm
     assert f"{tmp_path / 'my.csv'} is not on this machine" in " ".join(refused.output.split())
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_csv_of_a_data_set_gives_its_figures_to_the_digit(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def tags(name: str) -> dict[str, str]:
     return dict(found)
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # starts Ray three times
 def test_a_search_is_widened_and_goes_on_by_the_new_space_alone(tmp_path: Path, cli: Run) -> None:
     space = tmp_path / "space.yaml"

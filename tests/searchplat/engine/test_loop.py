@@ -49,6 +49,7 @@ def test_workers_that_die_once_under_every_trial_change_nothing_of_the_search(tm
     assert {trial.state for trial in trials} == {TrialState.FINISHED, TrialState.STOPPED}
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # processes start again and again
 def test_a_trial_whose_workers_always_die_fails_and_the_search_goes_on(tmp_path: Path) -> None:
     spec = spec_of("kill", trials=4)

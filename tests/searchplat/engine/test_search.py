@@ -136,6 +136,7 @@ def test_one_configuration_without_ray_and_as_a_search_of_one_trial_give_the_sam
         assert {key: ours[key] for key in compared} == {key: theirs[key] for key in compared}
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_search_with_shared_seeds_and_repeats_is_one_on_real_trials_too(tmp_path: Path) -> None:
     space = tmp_path / "again.yaml"

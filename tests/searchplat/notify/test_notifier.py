@@ -292,6 +292,7 @@ def test_who_cannot_be_told_is_said_before_anything_starts(
     assert "secretpart" not in str(caught.value)
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # starts Ray three times
 @pytest.mark.timeout(900)
 def test_a_search_tells_and_keeps_the_url_to_itself(

@@ -96,6 +96,7 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     assert said[-1] == "going on with promotion 1 of ended"
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_second_promotion_says_so_and_is_only_begun_when_asked_for() -> None:
     folder = ended_search(ROOT, spec=sasrec_spec(seeds=1, top=1))
@@ -161,6 +162,7 @@ def test_changed_data_on_the_disk_is_refused(tmp_path: Path) -> None:
         run_promotion("ended")
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_what_is_allowed_to_have_changed_is_said_and_recorded() -> None:
     folder = ended_search(ROOT, spec=sasrec_spec(seeds=1, top=1))
@@ -172,6 +174,7 @@ def test_what_is_allowed_to_have_changed_is_said_and_recorded() -> None:
     assert said[0] == f"changed since the search, and allowed: code: 1f3a then, {recorded['code']} now"
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_what_mlflow_has_not_got_is_sent_by_the_same_command(caplog: pytest.LogCaptureFixture) -> None:
     ended_search(ROOT, spec=sasrec_spec(seeds=1, top=1))

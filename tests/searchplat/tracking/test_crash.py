@@ -115,6 +115,7 @@ def test_a_sender_killed_between_mlflow_and_the_ledger_is_continued_without_doub
     check_complete(ledger, mlflow, name)
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_sender_killed_again_and_again_at_any_time_is_continued_without_doubles(
     ledger: Ledger, store: str, name: str, mlflow: Any, new_sink: Callable[..., MlflowSink], train: Train

@@ -124,6 +124,7 @@ def test_every_row_of_a_search_comes_to_postgresql(tmp_path: Path, served: tuple
     check_all_is_there(tmp_path, server, database)
 
 
+@pytest.mark.by_hand
 def test_what_other_stores_would_take_comes_to_postgresql_too(tmp_path: Path, served: tuple[Server, str]) -> None:
     server, database = served
     write_ledger(tmp_path)

@@ -212,6 +212,7 @@ def diary_of(tmp_path: Path) -> tuple[SearchSpec, Callable[[], list[tuple[int, i
     return replace(rehearsal_spec({"diary": str(path)}), space=Space(AXES)), read
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 @pytest.mark.parametrize("by_run", [False, True], ids=["param_space", "optuna_space"])
 def test_pr_searches_under_tune_in_one_process_and_a_bug_ends_its_own_trial(
@@ -257,6 +258,7 @@ class KillOnce(tune.Callback):
             os.kill(result["pid"], signal.SIGKILL)
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_trial_whose_process_dies_goes_on_from_its_checkpoint(
     run_config: Callable[..., tune.RunConfig], tmp_path: Path
@@ -274,6 +276,7 @@ def test_a_trial_whose_process_dies_goes_on_from_its_checkpoint(
     assert len({process for _, process in diary()}) == 2
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_population_based_training_hands_checkpoints_on(
     run_config: Callable[..., tune.RunConfig], tmp_path: Path

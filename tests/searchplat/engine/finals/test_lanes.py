@@ -50,6 +50,7 @@ class Driver:
         return None
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow  # trains twice, with two processes
 def test_two_workers_give_the_losses_of_one_with_the_same_global_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -137,6 +137,7 @@ def run_measure(spec: SearchSpec, probes: list[tuple[str, Order]], folder: Path,
     return measure(probes, candidates(where[0], Resources(gpu=0, cpu_auto=True)), where, **told)
 
 
+@pytest.mark.by_hand
 @quiet
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
@@ -160,6 +161,7 @@ def test_what_goes_wrong_while_measuring_is_said_and_no_more(ray_with_a_gpu_in_n
     assert found.cause.startswith("measuring would take about")
 
 
+@pytest.mark.by_hand
 @quiet
 @pytest.mark.slow
 @pytest.mark.timeout(1200)

@@ -46,6 +46,7 @@ def test_ends_at_the_enumerated_optimum_under_a_constraint() -> None:
     assert hits(range(5), (CountRange(tuple(range(D)), 0, 4),)) >= 4
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_ends_at_the_enumerated_optimum_in_95_of_100() -> None:
     assert hits(range(100)) >= 95

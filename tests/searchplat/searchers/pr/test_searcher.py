@@ -108,6 +108,7 @@ def test_beats_random_search_on_a_noisy_function() -> None:
     assert ours.mean() > random.mean() + 3
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_beats_random_search_on_most_of_ten_noisy_functions() -> None:
     ours = np.array([searched("pr", seed, 40) for seed in range(10)])

@@ -90,6 +90,7 @@ def test_a_search_outlives_its_server_and_catches_up(
     assert "Retrying" not in caplog.text
 
 
+@pytest.mark.by_hand
 def test_a_server_that_hangs_holds_up_neither_the_driver_nor_its_end(
     server: Server,
     ledger: Ledger,
