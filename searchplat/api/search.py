@@ -20,6 +20,7 @@ from searchplat.ledger.outcomes import NONE_KEPT, broken_words
 from searchplat.promotion.statistics import TestName
 from searchplat.spec import from_document
 from searchplat.views import TOP, text
+from searchplat.views.belief import by_model
 from searchplat.views.choice import best_trials, no_best
 from searchplat.views.snapshot import Snapshot, take
 from searchplat.views.standing import standing
@@ -57,7 +58,7 @@ class Search:
         """Where it is kept: `runs/NAME`."""
         return self._folder.path
 
-    def best(self, n: int = 1, *, by: str | None = None, stage: str | None = None) -> list[Trial]:
+    def best(self, n: int = 1, *, by: str | None = None, stage: str | None = None, model: bool = False) -> list[Trial]:
         """The best trials, best first, as `searchplat best` has them: those first that keep all bounds on outcomes.
 
         The first is not `feasible` only where none is.
@@ -66,13 +67,19 @@ class Search:
             n: How many at most, >= 1.
             by: An objective that counts alone; by default all do, and the Pareto front comes first.
             stage: Of this stage alone.
+            model: By what a model of the stage's trials (by default of the last stage with values) says that each
+                configuration is worth without its noise, as `searchplat best --model`.
 
         Raises:
             SearchFailedError: If none has a value.
-            InputError: If there is no such objective or stage.
+            InputError: If there is no such objective or stage, or nothing that a model could be made of.
         """
         if n < 1:
             raise InputError(f"n: must be 1 or more, got {n}")
+        if model:
+            with self._read() as ledger:
+                snapshot = take(self.name, self.folder, ledger)
+                return [trial_in(snapshot, record) for record in by_model(snapshot, ledger, stage).trials[:n]]
         snapshot = self._snapshot()
         ranked = best_trials(snapshot, n, stage=stage, by=by)
         if not ranked:

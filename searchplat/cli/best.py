@@ -11,6 +11,7 @@ from searchplat.views import TOP
 
 if TYPE_CHECKING:
     from searchplat.ledger import TrialRecord
+    from searchplat.views.belief import Believed
     from searchplat.views.snapshot import Snapshot
 
 
@@ -24,6 +25,13 @@ def best(
     ] = None,
     front: Annotated[
         bool, typer.Option("--front", help="All of the Pareto front and nothing else, however many --top says.")
+    ] = False,
+    model: Annotated[
+        bool,
+        typer.Option(
+            "--model",
+            help="By what a model of a stage's trials says that each is worth without its noise.",
+        ),
     ] = False,
     yaml: Annotated[
         bool, typer.Option("--yaml", help="Print only the first one's configuration, as YAML for a space file.")
@@ -39,11 +47,15 @@ def best(
     Trials compare where they were measured on the same share of the users: that of the last stage with a value. Others
     are left out. With several objectives the Pareto front comes first, with bounds on outcomes what keeps them.
 
+    The best of many noisy values is more often lucky than good. --model ranks a stage's configurations (by default
+    those of the last stage that has values) by the posterior mean of a Gaussian process, whoever searched them.
+
     \b
     Examples:
       searchplat best darec-quick --top 3
       searchplat best fast-and-good --by valid/ndcg@10
       searchplat best fast-and-good --front --json
+      searchplat best darec-quick --model --stage layout
       searchplat best darec-quick --yaml > best.yaml
       searchplat best darec-quick --set | sh
     """
@@ -51,6 +63,7 @@ def best(
     from searchplat.ledger.folder import SearchFolder, runs_root
     from searchplat.ledger.ranking import place_of
     from searchplat.views import text
+    from searchplat.views.belief import by_model
     from searchplat.views.choice import best_trials, document, no_best
     from searchplat.views.output import print_json, show
     from searchplat.views.reuse import fixed_yaml, run_command
@@ -59,14 +72,15 @@ def best(
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
+        believed = by_model(snapshot, ledger, stage) if model else None
     if front and by is not None:
         raise InputError("--front: is of all objectives, and --by of one; give one of the two")
-    ranked = best_trials(snapshot, top, stage=stage, by=by)
+    ranked = best_trials(snapshot, top, stage=stage, by=by) if believed is None else believed.trials[:top]
     if front and ranked:
         ranked = snapshot.ranking.front(stage)
     if json_:
         marks = snapshot.ranking.on_front(stage)
-        print_json([document(snapshot, trial, marks) for trial in ranked])
+        print_json([document(snapshot, trial, marks) | _estimate(believed, trial) for trial in ranked])
         return
     if not ranked:
         raise no_best(search, stage)
@@ -79,7 +93,12 @@ def best(
             )
         print(text.shell_words(words))
     else:
-        show(screen(snapshot, ranked, stage, place_of(snapshot.spec.objectives, by)))
+        show(screen(snapshot, ranked, stage, place_of(snapshot.spec.objectives, by), believed))
+
+
+def _estimate(believed: Believed | None, trial: TrialRecord) -> dict[str, Any]:
+    found = None if believed is None else believed.estimates.get(trial.number)
+    return {} if found is None else {"model": {"mean": found.mean, "sd": found.sd}}
 
 
 def _seed(snapshot: Snapshot, trial: TrialRecord) -> str:
@@ -87,7 +106,13 @@ def _seed(snapshot: Snapshot, trial: TrialRecord) -> str:
     return f"seed {trial.seed}" + (f", which the trials of stage {trial.stage} share" if shared else "")
 
 
-def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by: int | None = None) -> Any:
+def screen(
+    snapshot: Snapshot,
+    ranked: list[TrialRecord],
+    stage: str | None,
+    by: int | None = None,
+    believed: Believed | None = None,
+) -> Any:
     """The ranking, the first one's configuration, how to train it again."""
     import math
 
@@ -112,15 +137,22 @@ def screen(snapshot: Snapshot, ranked: list[TrialRecord], stage: str | None, by:
         found = snapshot.ranking.trainings[trial.number]
         spread = [len(found.numbers), *(text.metric(v) if math.isfinite(v) else "-" for v in found.deviation)]
         numbers += map(str, spread if repeated else [])
+        if believed is not None:
+            found_ = believed.estimates.get(trial.number)
+            numbers.append("-" if found_ is None else f"{text.metric(found_.mean)} ± {text.metric(found_.sd)}")
         kept = [broken_words(trial.broken) or "kept"] if bounds else []
         rows.append(
             (place, trial.number, trial.stage, *standing, *numbers, text.duration(trial.seconds), *kept, values)
         )
     named = [*(["Pareto"] if several else []), *(f">{metric}" for metric in snapshot.metrics)]
     named += [">trainings", *(">sd" for _ in snapshot.metrics)] if repeated else []
+    named += [">model"] if believed is not None else []
     parts: list[Any] = [
         table((">", ">trial", "stage", *named, ">time", *(["bounds"] if bounds else []), "values"), rows)
     ]
+    if believed is not None:
+        what = f"model: posterior mean ± sd of the value without noise, by all trials of stage {believed.stage}"
+        parts.append(line((what, "dim")))
     if several:
         how = "first those that together dominate most" if by is None else f"by {snapshot.metrics[by]} alone"
         whole = f"Pareto front of {text.plural(sum(marks.values()), 'trial')}, which no trial dominates; {how}"

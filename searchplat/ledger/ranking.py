@@ -110,7 +110,7 @@ class Ranking:
         """
         return ordered(self._pool(stage), self.objectives, most, by)
 
-    def configurations(self, most: int, *, stage: str | None = None, by: int | None = None) -> list[TrialRecord]:
+    def configurations(self, most: int | None, *, stage: str | None = None, by: int | None = None) -> list[TrialRecord]:
         """The best trials with different configurations: of those with equal ones the best stands for all.
 
         While any keeps the bounds on outcomes, only such as do.

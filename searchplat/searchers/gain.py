@@ -87,7 +87,7 @@ def expected_gain(
     codec = Codec(space, given)
     if not codec.encoding.width:
         return 0.0
-    known, values_N = _known(codec, history, 1.0 if maximize else -1.0)
+    known, values_N = known_of(codec, history, 1.0 if maximize else -1.0)
     scale = float(clipped(values_N).std(correction=0))
     if scale == 0.0:
         return 0.0
@@ -124,8 +124,8 @@ def _next_points(searcher: Searcher, history: History, trials: int) -> Iterator[
         past.append(PastTrial(number, suggestion.values, TrialState.RUNNING, suggested_at=seq + 1, based_on=seq))
 
 
-def _known(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor]:
-    """What is known in codes, and the values that count, larger is better `[N]`."""
+def known_of(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor]:
+    """What is known of one objective in codes, known at trials' numbers, and the values, larger is better `[N]`."""
     valued = [t for t in history.trials if t.state.scored and t.objectives is not None]
     if len(valued) > _MOST:
         newest = valued[-_MOST // 2 :]

@@ -182,6 +182,11 @@ STAGE = Fields(
                 {
                     "stage": Field(Text(), "an earlier stage", required=True),
                     "top": Field(_COUNT, "choose among its best trials, this many; default 1"),
+                    "by": Field(
+                        Text(words=("value", "model")),
+                        "value: the best are those with the best values; model: those of which a model of its trials "
+                        "says that they are worth most without their noise; default value",
+                    ),
                 },
                 what="from",
             ),

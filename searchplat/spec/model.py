@@ -79,10 +79,15 @@ class SchedulerSpec:
 
 @dataclass(frozen=True)
 class StageFrom:
-    """`from:` — fix the values of an earlier stage's best trials; top > 1 makes the choice among them an axis."""
+    """`from:` — fix the values of an earlier stage's best trials; top > 1 makes the choice among them an axis.
+
+    Args:
+        by: `value`: the best are those with the best values; `model`: by `searchers.estimates`.
+    """
 
     stage: str
     top: int = 1
+    by: str = "value"
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,8 @@ def _stage_to(stage: StageSpec) -> dict[str, Any]:
         "points": [],
         "stop": None,
     }
+    if fields["from"] is not None and fields["from"]["by"] == "value":
+        del fields["from"]["by"]
     return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 
 

@@ -17,7 +17,7 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from searchplat.assets import AssetStore
 from searchplat.contract import ClosingTraining, DataRequest, Training, TrialJob, WarmCache
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import trial_seed
 from searchplat.engine.prepare import needs_of
 from searchplat.engine.worker.environment import quiet_environment

@@ -217,8 +217,8 @@ def _stopping(spec: SearchSpec) -> str:
 
 def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
     """Trials, epochs each, share of the users: of every stage and control."""
+    from searchplat.engine.planning.configuration import full_config
     from searchplat.engine.planning.epochs import epochs_of, most_epochs
-    from searchplat.engine.planning.plan import full_config
 
     found = [(stage.trials, most_epochs(spec, stage), stage.data_fraction) for stage in spec.stages]
     for control in spec.controls:

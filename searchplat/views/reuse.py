@@ -69,7 +69,7 @@ def run_command(snapshot: Snapshot, trial: TrialRecord) -> list[str]:
 
 def _without_settings(spec: SearchSpec) -> tuple[dict[str, Any], float | None]:
     """The config and the share of the users that `searchplat run` would take without further settings."""
-    from searchplat.engine.planning.plan import full_config
+    from searchplat.engine.planning.configuration import full_config
     from searchplat.spec import load_text
 
     try:

@@ -62,7 +62,7 @@ def train(form: str, overrides: list[str], scale: str, target: float, seed: int,
     from transformers import AutoModel, AutoTokenizer  # noqa: F401  (now, since they load at first use)
 
     from searchplat.contract import DataRequest, TrialJob, WarmCache
-    from searchplat.engine.planning.plan import full_config
+    from searchplat.engine.planning.configuration import full_config
     from searchplat.methods import load_method
     from searchplat.spec import find_space, load
     from trials.backbones.names import RANDOM_DECODERS

@@ -11,7 +11,7 @@ import pytest
 from interruptions import command, environment, ledger_path, trials_of, wait_until
 
 from searchplat.contract import WarmCache
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.ledger import Ledger

@@ -29,7 +29,7 @@ from interruptions import (
 from small_disk import SmallDisk, small_disk
 
 from searchplat.contract import WarmCache
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Message, Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import TryAgainError

@@ -10,7 +10,8 @@ import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.judging.judge import Judge
-from searchplat.engine.planning.plan import Ask, Plan, full_config
+from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.planning.plan import Ask, Plan
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState

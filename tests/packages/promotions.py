@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.assets import AssetStore
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.ledger import Ledger, lineage
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState

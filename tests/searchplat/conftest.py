@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from searchplat.cli.app import app
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState

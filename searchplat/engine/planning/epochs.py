@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.spec.building.stages import in_effect
 from searchplat.spec.model import SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Int

@@ -11,18 +11,17 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import ValidationError
 
 from searchplat.contract import Values
-from searchplat.engine.planning import closing
+from searchplat.engine.planning import by_model, closing
 from searchplat.engine.planning.budgets import budgets, recorded
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.first_points import no_point, whole_points
 from searchplat.engine.planning.nothing_scored import nothing_scored, warn_if_none_keeps
 from searchplat.engine.planning.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
-from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord, repeats
 from searchplat.ledger.ranking import Ranking, has_value
 from searchplat.methods import load_method
@@ -34,6 +33,9 @@ from searchplat.spec.building.points import sample_with
 from searchplat.spec.building.stages import in_effect
 from searchplat.spec.model import CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Constraint, Space
+
+if TYPE_CHECKING:
+    from searchplat.searchers.estimates import Estimate
 
 RANK = "from"
 """The axis that a stage with `from: {top: n}` gets: which of the earlier stage's best n it builds on, from 1."""
@@ -214,8 +216,10 @@ class Plan:
         if stage.name not in self._chosen:
             earlier, top = stage.start_from.stage, stage.start_from.top
             names = [one.name for one in self.spec.stages]
-            ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
-            self._chosen[stage.name] = ranking.configurations(top, stage=earlier)
+            chosen = Ranking(self.ledger.trials(), self.spec.objectives, names).configurations(None, stage=earlier)
+            if stage.start_from.by == by_model.MODEL:
+                chosen = by_model.in_order(chosen, self.estimates(earlier), self.spec.objectives)
+            self._chosen[stage.name] = chosen[:top]
             warn_if_none_keeps(self._chosen[stage.name], stage.name, earlier)
         if not self._chosen[stage.name]:
             raise nothing_scored(
@@ -224,6 +228,12 @@ class Plan:
                 "but none of its trials ended with a value",
             )
         return self._chosen[stage.name]
+
+    def estimates(self, name: str) -> dict[int, Estimate]:
+        """What the trials of a stage are worth without their noise, by number; see `by_model`."""
+        stage = next(one for one in self.spec.stages if one.name == name)
+        history = self.ledger.history(name)
+        return by_model.estimates_of(self.spec.objectives, history, self.stage_space(stage), self._given(stage))
 
     # ------------------------------------------------------------------ inside
 
@@ -377,21 +387,3 @@ class Plan:
     def _built_upon(self, stage: StageSpec) -> str | None:
         upon = (s.name for s in self.spec.stages if s.start_from is not None and s.start_from.stage == stage.name)
         return next((f"stage {name} builds on it" for name in upon if self.ledger.count(name)), None)
-
-
-def full_config(method: str, values: Mapping[str, Any]) -> Values:
-    """All fields of a method's config as JSON values, defaults filled in and checked.
-
-    Raises:
-        InputError: If these values together are refused, as a rare point of a space that was checked by samples may be.
-    """
-    if method == OWN_LOOP:
-        return dict(values)
-    try:
-        config: Values = load_method(method).Config(**values).model_dump(mode="json")
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, part['loc'])) or 'its values'}: {part['msg']}" for part in error.errors()
-        )
-        raise InputError(f"method {method!r} refuses the values {dict(values)}: {wrong}; narrow the space") from error
-    return config

@@ -16,7 +16,8 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.engine.planning import budgets, closing
-from searchplat.engine.planning.plan import RANK, full_config
+from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.planning.plan import RANK
 from searchplat.engine.steering.requests import this_user
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord, lineage

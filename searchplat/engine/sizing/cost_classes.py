@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from searchplat.contract import Values
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import derive_seed
 from searchplat.errors import InputError
 from searchplat.methods import load_method

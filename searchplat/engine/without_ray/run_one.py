@@ -10,7 +10,7 @@ from typing import Any
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import trial_seed
 from searchplat.engine.prepare import data_warnings
 from searchplat.engine.without_ray.lockstep import in_lockstep

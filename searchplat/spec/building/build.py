@@ -195,13 +195,17 @@ def _objectives(root: Node, read: Mapping[str, Any], problems: Problems) -> list
 
 
 def _check_stop(root: Node, objectives: int, problems: Problems) -> None:
-    """What `stop` expects to gain is a number."""
+    """What `stop` expects to gain, and by what `from: {by: model}` ranks, is a number."""
     if objectives < 2:
         return
     for node in [root, *(root.fields["stages"].items if "stages" in root.fields else [])]:
         if (stop := node.fields.get("stop")) is not None:
             rule = f"the expected gain is that of one objective, not {objectives}"
             problems.add(stop.key_place, "stop", rule, remedy="remove stop")
+        by = node.fields["from"].fields.get("by") if "from" in node.fields else None
+        if by is not None and by.plain() == "model":
+            rule = f"the model's estimate is that of one objective, not {objectives}"
+            problems.add(by.key_place, "from.by", rule, remedy="remove by")
 
 
 def _promotion(root: Node, read: Mapping[str, Any], binding: Binding | None, problems: Problems) -> PromotionSpec:

@@ -129,7 +129,7 @@ def _build(
         trials=fields["trials"],
         data_fraction=fields.get("data_fraction", 1.0),
         fixed=fields.get("fixed", {}),
-        start_from=StageFrom(source["stage"], source.get("top", 1)) if source is not None else None,
+        start_from=StageFrom(**source) if source is not None else None,
         scheduler=scheduler_spec(fields["scheduler"]) if "scheduler" in fields else scheduler,
         hours=fields.get("hours"),
         gpu_hours=fields.get("gpu_hours"),

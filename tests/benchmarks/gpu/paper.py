@@ -22,7 +22,7 @@ _STEPS = 12
 def main(settings: Settings, rows: Rows, ends: float) -> None:
     """Train one configuration: the scale's defaults, all layers serial."""
     from searchplat.contract import WarmCache
-    from searchplat.engine.planning.plan import full_config
+    from searchplat.engine.planning.configuration import full_config
     from searchplat.engine.worker.trial_run import TrialRun
     from searchplat.methods import load_method
 

@@ -126,6 +126,19 @@ def test_best_shows_the_ranking_and_leaves_other_shares_out(cli: Run) -> None:
     assert [trial["number"] for trial in layout] == [9]
 
 
+def test_best_by_a_model_of_a_stages_trials(cli: Run) -> None:
+    result = cli("best", "first", "--model", "--stage", "layout", "--top", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "posterior mean ± sd of the value without noise, by all trials of stage layout" in result.stdout
+    found = json.loads(cli("best", "first", "--model", "--stage", "layout", "--json").stdout)
+    means = [trial["model"]["mean"] for trial in found]
+    assert means == sorted(means, reverse=True)
+    assert all(0.3 < mean < 0.6 for mean in means)
+    assert all(trial["model"]["sd"] > 0 for trial in found)
+    refused = cli("best", "first", "--model", "--stage", "nowhere")
+    assert (refused.exit_code, "--stage: must be one of layout, weights" in refused.stderr) == (2, True)
+
+
 def test_best_as_yaml_is_the_trials_config(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
     written = yaml.safe_load(cli("best", "first", "--yaml").stdout)
     assert written == {"fixed": half_done[1].trial(11).config}

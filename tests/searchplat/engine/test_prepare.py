@@ -11,7 +11,7 @@ from searches import rehearsal_spec
 
 from searchplat.engine import prepare
 from searchplat.engine.monitor import Silent
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Order
 from searchplat.spec.load import load
 

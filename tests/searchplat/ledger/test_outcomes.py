@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.resuming.fork import copy_trials
 from searchplat.ledger import Ledger, TrialRecord, outcomes
 from searchplat.ledger.outcomes import broken_document, broken_words

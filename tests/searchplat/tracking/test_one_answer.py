@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from searchplat.cli.app import app
 from searchplat.engine.monitor import RunInfo
-from searchplat.engine.planning.plan import Plan, full_config
+from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.telemetry import readings
 from searchplat.export import frame
 from searchplat.ledger import Ledger

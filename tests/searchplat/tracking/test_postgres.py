@@ -17,7 +17,7 @@ from interruptions import check_mlflow, ledger_path, trials_of
 from mlflow_server import Server
 from postgres import PASSWORD, postgres
 
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState

@@ -18,7 +18,7 @@ from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.sample import Domain as TuneDomain
 from searches import rehearsal_spec
 
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.errors import InputError
 from searchplat.spec import SearchSpec, load, shipped_spaces
 from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Space

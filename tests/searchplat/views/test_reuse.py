@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from searchplat.engine.planning.plan import Plan, full_config
+from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.planning.plan import Plan
 from searchplat.engine.planning.seeds import shared_seed
 from searchplat.engine.without_ray.run_one import run_one
 from searchplat.ledger import Ledger

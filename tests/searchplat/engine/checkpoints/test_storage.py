@@ -10,7 +10,7 @@ from s3_server import ENVIRONMENT, s3_server
 from searchplat.contract import WarmCache
 from searchplat.engine.checkpoints import storage as storage_module
 from searchplat.engine.checkpoints.storage import Storage, check
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import InputError, TryAgainError

@@ -11,7 +11,7 @@ import pytest
 from searchplat.contract import WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import SyncedFolder, fetch_results
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 

@@ -14,7 +14,7 @@ from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
 from searchplat.engine.finals.assignment import Assignment, final_run, race_run
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Order
 from searchplat.errors import TryAgainError
 from searchplat.firewall import ISSUER, is_sealed

@@ -11,7 +11,7 @@ import pytest
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
 from searchplat.engine.finals.assignment import Assignment
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError

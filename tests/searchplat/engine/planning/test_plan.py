@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
@@ -70,6 +71,26 @@ def test_what_could_be_at_work_are_open_trials_controls_and_stages_that_can_go_o
                 finish(ledger, turn)
                 seen.append(plan.ready())
     assert seen == [4, 3, 2, 1, 5, 4, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("by", ["value", "model"])
+def test_by_a_model_a_stage_builds_on_what_is_good_and_not_on_what_was_lucky(tmp_path: Path, by: str) -> None:
+    spec = rehearsal_spec({"epochs": 2}, layout_trials=30, x_trials=1)
+    second = replace(spec.stages[1], start_from=StageFrom("layout", by=by))
+    spec = replace(spec, stages=(spec.stages[0], second), controls=())
+    with open_ledger(tmp_path, spec) as ledger:
+        plan, noise = Plan(spec, ledger), np.random.default_rng(0)
+        for _ in range(30):
+            trial = plan.suggest(spec.stages[0])
+            assert isinstance(trial, TrialRecord)
+            bits = trial.config["layout"].count("1")
+            # The more bits, the better, but for one that was lucky.
+            finish(ledger, trial, 7.9 if trial.number == 0 else bits + float(noise.normal()))
+        chosen = plan.sources(second)[0]
+        assert Plan(spec, ledger).sources(second)[0] == chosen
+        counts = {trial.number: trial.config["layout"].count("1") for trial in ledger.trials()}
+    assert (chosen.number == 0) == (by == "value")
+    assert by == "value" or counts[chosen.number] >= max(counts.values()) - 1
 
 
 def test_a_stage_without_axes_trains_the_best_again_on_more_users(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from searchplat.contract import WarmCache
-from searchplat.engine.planning.plan import full_config
+from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.order import Message, Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import AssetError, DataError, InputError, TryAgainError
