@@ -27,7 +27,9 @@ def test_promote_compare_predict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ["PYTHONPATH"]]))
     ended_search(tmp_path / "runs")
-    promoted = searchplat("promote", "ended", folder=tmp_path)
+    told = tmp_path / "told.json"
+    promoted = searchplat("promote", "ended", "--notify", f"{{command: [cp, /dev/stdin, {told}]}}", folder=tmp_path)
+    assert json.loads(told.read_text())["message"].startswith("ended: promotion done: Promoted: ")
     again = searchplat("promote", "ended", folder=tmp_path)
     assert promoted["model"] == again["model"] == "models:/ended/1"
     assert promoted["test_openings"] == again["test_openings"]

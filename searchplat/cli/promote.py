@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +15,7 @@ import typer
 from searchplat.cli import options, streams
 
 if TYPE_CHECKING:
+    from searchplat.notify.receivers import Receiver
     from searchplat.promotion.promote import PromotionOutcome
 
 
@@ -50,6 +53,15 @@ def promote(
         bool,
         typer.Option("--allow-changed", help="Go on although data, code or packages are not those of the search."),
     ] = False,
+    notify: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--notify",
+            metavar="WHO",
+            help="Who is told of the end or a failure: a variable or a file with a webhook's URL, or a mapping "
+            "{command: [...]}; repeatable.",
+        ),
+    ] = None,
     address: options.Address = None,
     tracking_uri: options.TrackingUri = None,
     storage: options.Storage = None,
@@ -68,17 +80,20 @@ def promote(
 
     With several objectives the Pareto front is promoted: of more trials than asked for, those that together dominate
     most; if it has fewer, the front of the other trials follows. --by chooses one objective instead, --trial what you
-    like of the front. No trial that breaks a bound on outcomes is promoted.
+    like of the front. No trial that breaks a bound on outcomes is promoted. Whoever the space's `notify` names hears of
+    searches; of this promotion hears who is named by --notify.
 
     \b
     Examples:
       searchplat promote darec-quick
       searchplat promote darec-quick --top 3 --seeds 3
       searchplat promote fast-and-good --trial 12 --trial 31
-      searchplat promote darec-paper --address auto --workers 4
+      searchplat promote darec-paper --address auto --workers 4 --notify SLACK_WEBHOOK_URL
     """
+    from searchplat.notify.receivers import receivers
     from searchplat.promotion.outcome import document
     from searchplat.promotion.promote import run_promotion
+    from searchplat.spec.building.notify import notify_option
     from searchplat.views.output import print_json, show
     from searchplat.views.text import visible_lines
 
@@ -89,24 +104,27 @@ def promote(
             # With --json, stdout is the document's alone.
             print(time.strftime("%H:%M:%S"), visible_lines(line), flush=True, file=sys.stderr if json_ else sys.stdout)
 
-    outcome = run_promotion(
-        search,
-        top=top,
-        by=by,
-        trials=trial or None,
-        seeds=seeds,
-        race=race,
-        epochs=epochs,
-        workers=workers,
-        again=again,
-        allow_changed=allow_changed,
-        address=address,
-        insecure_cluster=insecure_cluster,
-        tracking_uri=tracking_uri,
-        storage=storage,
-        runs=runs,
-        say=say,
-    )
+    to = receivers(list(map(notify_option, notify or ())), commands=True)
+    with _telling(search, to) as ended:
+        outcome = run_promotion(
+            search,
+            top=top,
+            by=by,
+            trials=trial or None,
+            seeds=seeds,
+            race=race,
+            epochs=epochs,
+            workers=workers,
+            again=again,
+            allow_changed=allow_changed,
+            address=address,
+            insecure_cluster=insecure_cluster,
+            tracking_uri=tracking_uri,
+            storage=storage,
+            runs=runs,
+            say=say,
+        )
+        ended(outcome)
     with streams.outlived(outcome.exit_code):
         if json_:
             print_json(document(outcome))
@@ -115,6 +133,36 @@ def promote(
         if outcome.state != "done":
             print(visible_lines(outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)
+
+
+@contextmanager
+def _telling(search: str, to: Sequence[Receiver]) -> Iterator[Callable[[PromotionOutcome], None]]:
+    """Tells of the end that is given to what this yields, or of a failure."""
+    from searchplat.errors import InputError, SearchplatError
+    from searchplat.notify.notices import promotion_notice
+    from searchplat.notify.notifier import tell
+    from searchplat.report.promoted import result_line
+    from searchplat.views.text import visible_lines
+
+    def warn(line: str) -> None:
+        with suppress(OSError):
+            print(visible_lines(f"warning: {line}"), file=sys.stderr)
+
+    def ended(outcome: PromotionOutcome) -> None:
+        promotion = outcome.promotion
+        winner = promotion.winner() if outcome.state == "done" else None
+        said = f"{outcome.state}: {result_line(promotion) if winner is not None else outcome.message}"
+        finals = [] if winner is None else promotion.finals(winner.candidate)
+        value = fmean(run.valid[promotion.objective] for run in finals) if finals else None
+        tell(to, promotion_notice(search, outcome.state, said, promotion.objective, value), warn)
+
+    try:
+        yield ended
+    except InputError:  # is said to whoever typed it
+        raise
+    except SearchplatError as error:
+        tell(to, promotion_notice(search, "failed", f"FAILED: {error}"), warn)
+        raise
 
 
 def screen(outcome: PromotionOutcome) -> Any:

@@ -74,6 +74,22 @@ def end_notice(outcome: SearchOutcome, snapshot: Snapshot | None) -> Notice:
     return _notice(FAILURE if failed else END, outcome.state, outcome.name, snapshot, f"{said[:_LONGEST]}{found}")
 
 
+def promotion_notice(
+    search: str, state: str, said: str, metric: str | None = None, value: float | None = None
+) -> Notice:
+    """How a promotion of a search ended.
+
+    Args:
+        state: `done`, `interrupted` or `failed`; the last is a failure.
+        said: In a sentence.
+        metric: The objective by which the winner was chosen.
+        value: The winner's mean of it in validation.
+    """
+    event = FAILURE if state == "failed" else END
+    message = redact(text.visible(f"{search}: promotion {said[:_LONGEST]}"))
+    return Notice({**_payload(event, search, state, message), "metric": metric, "value": value})
+
+
 def _best(snapshot: Snapshot) -> str:
     best = snapshot.best
     assert best is not None
@@ -87,20 +103,26 @@ def _notice(event: str, state: str, name: str, snapshot: Snapshot | None, said: 
     values = (
         {} if snapshot is None or best is None else dict(zip(snapshot.metrics, best.objectives or (), strict=False))
     )
-    message = redact(text.visible(f"{name}: {said}"))
-    return Notice(
-        {
-            "event": event,
-            "search": name,
-            "state": state,
-            "metric": None if snapshot is None else snapshot.metric,
-            "value": next(iter(values.values()), None),
-            "values": values,
-            "trial": None if best is None else best.number,
-            "ended": None if snapshot is None else snapshot.ended,
-            "planned": None if snapshot is None else snapshot.planned,
-            "message": message,
-            # Slack's own escapes: else a trial's words could call a whole channel.
-            "text": message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
-        }
-    )
+    told = _payload(event, name, state, redact(text.visible(f"{name}: {said}")))
+    if snapshot is not None:
+        told |= {"metric": snapshot.metric, "ended": snapshot.ended, "planned": snapshot.planned}
+    if best is not None:
+        told |= {"value": next(iter(values.values()), None), "values": values, "trial": best.number}
+    return Notice(told)
+
+
+def _payload(event: str, search: str, state: str, message: str) -> dict[str, Any]:
+    return {
+        "event": event,
+        "search": search,
+        "state": state,
+        "metric": None,
+        "value": None,
+        "values": {},
+        "trial": None,
+        "ended": None,
+        "planned": None,
+        "message": message,
+        # Slack's own escapes: else a trial's words could call a whole channel.
+        "text": message.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"),
+    }

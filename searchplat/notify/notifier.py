@@ -107,6 +107,16 @@ class Notifier:
                     line.put(notice)
 
 
+def tell(to: Sequence[Receiver], notice: Notice, warn: Callable[[str], None]) -> None:
+    """Tell receivers one last thing; takes `LAST_S` at most."""
+    lines = [_Line(receiver, warn) for receiver in to]
+    until = time.monotonic() + LAST_S
+    for line in lines:
+        line.last(notice)
+    for line in lines:
+        line.wait(until)
+
+
 class _Line:
     """To one receiver."""
 

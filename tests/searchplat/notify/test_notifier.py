@@ -220,6 +220,22 @@ def test_one_retry_is_enough_for_a_moment(half_done: Half, server: Server) -> No
     assert warned == []
 
 
+def test_the_end_of_a_promotion_is_told_and_nobody_waits_for_who_is_away(server: Server) -> None:
+    warned: list[str] = []
+    done = notices.promotion_notice("first", "done", "done: Promoted: trial-3 <b>", "valid/mrr", 0.5)
+    failed = notices.promotion_notice("first", "failed", "FAILED: no candidate could be trained")
+    for notice in (done, failed):
+        notifier.tell(
+            [Webhook("here", NOTICES, server.url), Command("nowhere", NOTICES, ("/no/such",))], notice, warned.append
+        )
+    assert [(one["event"], one["state"], one["value"]) for one in server.got] == [
+        ("end", "done", 0.5), ("failure", "failed", None),
+    ]  # fmt: skip
+    assert server.got[0]["message"] == "first: promotion done: Promoted: trial-3 <b>"
+    assert server.got[0]["text"].endswith("trial-3 &lt;b&gt;")
+    assert len(warned) == 2
+
+
 def test_nobody_there(half_done: Half) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
