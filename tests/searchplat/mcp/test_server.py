@@ -35,7 +35,7 @@ READING = {
 SEARCHING = {"start_search", "stop_search", "set_search", "pause_search", "resume_search"}
 
 
-def follow(client: Client, search: str, seconds: float = 120) -> dict[str, Any]:
+def follow(client: Client, search: str, seconds: float = 400) -> dict[str, Any]:
     """Until nothing works on a search."""
     until = time.monotonic() + seconds
     while (found := client.call("search_status", search=search, wait_s=20))["running"]:
@@ -219,7 +219,7 @@ def test_what_a_command_says_at_its_end_is_the_error(tmp_path: Path) -> None:
 
 @pytest.mark.slow  # starts Ray, and promotes
 @pytest.mark.by_hand
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(1500)
 def test_winners_are_promoted_where_that_is_allowed(tmp_path: Path) -> None:
     with connected(tmp_path, "--allow", "search", "--allow", "promote") as client:
         assert set(client.tools()) == READING | SEARCHING | {"promote_search"}
