@@ -167,6 +167,11 @@ CASES: dict[str, Case] = {
         TINY_RECFORMER | {"pretrain_epochs": 1, "pooling": "mean", "attention_window": 8, "targets_per_user": 2},
         {**RECFORMERS_HEART, "attention_window": 64},
     ),
+    "recguru": Case(
+        "recguru",
+        {"hidden_size": 16, "inner_size": 32, "discriminator_factor": 2},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
+    ),
     "zesrec": Case(
         "zesrec",
         {"embedding_size": 16, "hidden_size": 16, "text_encoder": "random-bert"},

@@ -93,7 +93,7 @@ class Batcher:
 def hide(tokens: Tokens, ratio: float, num_words: int, rng: np.random.Generator) -> Hidden:
     """Hide a share of all words but `[CLS]`, one of every history at least.
 
-    Source: Li et al., KDD 2023, section 2.3.1, after BERT: of the hidden words 80 % become `[MASK]`, 10 % any other,
+    Source: Li et al., KDD 2023, pre-training, after BERT: of the hidden words 80 % become `[MASK]`, 10 % any other,
     and 10 % stay. Differs: pieces of words are hidden each by itself.
     """
     columns_L = np.arange(tokens.words_BL.shape[1])

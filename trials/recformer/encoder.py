@@ -1,4 +1,4 @@
-"""The encoder: a language model's layers over words, places, token types and item places (section 2.2.2).
+"""The encoder: a language model's layers over words, places, token types and item places.
 
 Shape letters: `B` histories, `L` places, `D` width, `H` hidden words.
 """
@@ -19,7 +19,7 @@ from trials.recformer.sentences import Sentences, Tokens
 class RecFormerEncoder(nn.Module):
     """States of histories, or of single items, whose sentences stand one behind the other.
 
-    Source: Li et al., KDD 2023, section 2.2.2: a token's embedding is the LayerNorm of `A + B + C + D`, of its word,
+    Source: Li et al., KDD 2023, embedding layer: a token's embedding is the LayerNorm of `A + B + C + D`, of its word,
     its place, its type (`[CLS]`, key or value) and its item's place; then Longformer: a token sees those around it and
     `[CLS]`, `[CLS]` sees all. Differs: the layers are those of the backbone, which is BERT's or RoBERTa's, so that
     `[CLS]` has no projections of its own (Longformer's start as copies), and all three types start at the one type that
@@ -78,7 +78,7 @@ def sight(lengths_B: Tensor, length: int, half_window: int) -> Tensor:
 
 
 class HiddenWords(nn.Module):
-    """Which word was hidden, from a token's state: the masked language model of pre-training (section 2.3.1).
+    """Which word was hidden, from a token's state: the masked language model of pre-training.
 
     Differs: what stands between the states and the words' own embeddings is the backbone's head; of one without, such
     as MiniLM, nothing does.

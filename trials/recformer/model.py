@@ -30,8 +30,8 @@ PRETRAINING, STAGE_1, STAGE_2 = 0, 1, 2
 class RecFormerModel(Recommender):
     """Sequences and items through one language model, compared by cosine.
 
-    Source: Li et al., KDD 2023. Pre-training (section 2.3): `L = L_IIC + λ L_MLM`, a history's next item among those of
-    the batch, and hidden words. Fine-tuning (section 2.4, Algorithm 1): softmax over all items, whose vectors are
+    Source: Li et al., KDD 2023. Pre-training: `L = L_IIC + λ L_MLM`, a history's next item among those of
+    the batch, and hidden words. Two-stage fine-tuning (Algorithm 1): softmax over all items, whose vectors are
     constants of the loss: in stage 1 they are encoded anew at the start of every epoch, in stage 2 they are those of
     stage 1's best epoch, from whose weights it starts. Differs: pre-training reads the data that is fine-tuned on, as
     other domains are not to be had, and starts from a sentence encoder; the batch's items are its different targets, so

@@ -1,4 +1,4 @@
-"""Items as sentences of attribute keys and values, and histories as sentences one behind the other (section 2.2).
+"""Items as sentences of attribute keys and values, and histories as sentences one behind the other.
 
 Shape letters: `N` items, `S` tokens of all sentences, `B` histories, `L` places, `R` words that occur, `D` width.
 """
@@ -82,7 +82,7 @@ class Sentences:
     def assemble(self, histories: Sequence[IntArray]) -> Tokens:
         """Lay out histories of `kept` items.
 
-        Source: Li et al., KDD 2023, section 2.2.1 and 2.2.2: `X = {[CLS], T_n, ..., T_1}`, item places counted in this
+        Source: Li et al., KDD 2023, model inputs: `X = {[CLS], T_n, ..., T_1}`, item places counted in this
         order, from the latest.
         """
         items = np.concatenate(histories)
