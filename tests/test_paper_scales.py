@@ -312,7 +312,7 @@ PAPERS: dict[str, Rows] = {
         "detach_users": (True, "RecGURU's code: fix_enc"),
         "lambda_reconstruction": (1.0, "RecGURU's code: 1:1:1:1"),
         "lambda_adversary": (1.0, "RecGURU's code: 1:1:1:1"),
-        "lambda_overlap": (1.0, "RecGURU's code: 1:1:1:1"),
+        "lambda_overlap": (0.01, "RecGURU's code: 1, over 1 to 2 % of the users"),
         "promotion test": (("mrr", "recall@10", "ndcg@10"), "Laser, 5.1"),
     },
     "llmesr": {

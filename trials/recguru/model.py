@@ -23,9 +23,9 @@ class RecGURUModel(NextItemModel):
 
     Source: Li et al., WSDM 2022, GURU and CDSRec. The discriminator learns from which domain a user's generalized
     representation (GUR) comes, the encoder that it cannot tell, and that a user whom both domains know has the same GUR
-    in both; behind that the recommender learns, beside the reconstruction. The paper has two domains; here is one, whose
-    two halves of time take their place: the first and the second half of each sequence are two behaviours of one
-    user, and a GUR is to hold what stays. Every user with two items to read is known in both. Differs besides:
+    in both; behind that the recommender learns, beside the reconstruction. The paper has two domains. Here there is
+    one, whose two halves of time take their place: the first and the second half of each sequence are two behaviours of
+    one user, and a GUR is to hold what stays. Every user with two items to read is known in both. Differs besides:
     cross-entropy over all items, as our SASRec, where the authors sample (a softmax with 30 negatives for the
     reconstruction, BPR with 5 for the recommender); discriminator and encoder learn in the same step, from opposite
     labels, where the authors' code lets a Wasserstein critic with a gradient penalty make five steps for one of the
