@@ -124,6 +124,10 @@ SHARED: dict[str, Any] = {
 }
 """Statements that are read ahead, and what makes such prompts learn."""
 
+TINY_RECFORMER: dict[str, Any] = {"backbone": "random-bert", "batch_size": 16, "max_items": 8, "max_tokens": 64}
+# Stage 2 learns by heart: stage 1's items are made anew after every few steps of so small an epoch.
+RECFORMERS_HEART: dict[str, Any] = {"epochs": 60, "stage1_share": 0.01, "learning_rate": 3e-3, "targets_per_user": None}
+
 UNMET = {"rank_met": False}
 """For models that read no order: what they know best is what a user has met."""
 
@@ -156,6 +160,17 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "epochs": 2}
         | {"pretrain_epochs": 1, "batch_size": 16, "item_ids": False},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0, "item_ids": True},
+    ),
+    "recformer": Case("recformer", TINY_RECFORMER | {"stage1_share": 0.5}, RECFORMERS_HEART),
+    "recformer, pre-trained": Case(
+        "recformer",
+        TINY_RECFORMER | {"pretrain_epochs": 1, "pooling": "mean", "attention_window": 8, "targets_per_user": 2},
+        {**RECFORMERS_HEART, "attention_window": 64},
+    ),
+    "recguru": Case(
+        "recguru",
+        {"hidden_size": 16, "inner_size": 32, "discriminator_factor": 2},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
     ),
     "zesrec": Case(
         "zesrec",

@@ -11,6 +11,7 @@ from trials.data.preparing.dataset import IntArray, SearchData
 from trials.laser.config import LaserConfig
 from trials.laser.instructions import Instructions
 from trials.training.grouping import grouped
+from trials.training.targets import TargetDrawer
 from trials.training.windows import windows
 
 
@@ -55,15 +56,12 @@ class Batcher:
         self.config = config
         self.data = data
         self.instructions = instructions
-        self.users = np.flatnonzero(np.diff(data.train_offsets) >= 2)
-        most = 1 if config.targets == "last" else config.targets_per_user
-        places_U = np.diff(data.train_offsets)[self.users] - 1
-        self.counts_U = places_U if most is None else np.minimum(places_U, most)
-        """Targets of each of these users in an epoch."""
+        self.drawer = TargetDrawer(data.train_offsets, config.targets_per_user, last=config.targets == "last")
+        self.users = self.drawer.users
         self.windows_W2 = windows(data.train_offsets, config.max_items, config.window_stride or config.max_items)
 
     def __len__(self) -> int:
-        count = int(self.counts_U.sum()) if self.config.passes == "single" else self._count_windows()
+        count = len(self.drawer) if self.config.passes == "single" else self._count_windows()
         return -(-count // self.config.batch_size)
 
     def _count_windows(self) -> int:
@@ -80,7 +78,7 @@ class Batcher:
         if self.config.passes == "windows":
             yield from self._epoch_of_windows(rng)
             return
-        users, places = self._targets(rng)
+        users, places = self.drawer.draw(rng)
         targets = self.data.train_items[self.data.train_offsets[users] + places]
         histories = [
             self.instructions.kept(self.data.history(user)[:place])
@@ -106,17 +104,3 @@ class Batcher:
             cut = [self.data.train_items[first:stop] for first, stop in bounds_W2[rows]]
             targets = [items[len(items) - reads :] for items, reads in zip(cut, reads_W[rows].tolist(), strict=True)]
             yield Batch([items[:-1] for items in cut], reads_W[rows], np.concatenate(targets).astype(np.int64))
-
-    def _targets(self, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-        """Users and places of an epoch's targets, in random order; no place twice."""
-        if self.counts_U.max(initial=1) == 1:
-            users = rng.permutation(self.users)
-            last = np.diff(self.data.train_offsets)[users] - 1
-            return users, last if self.config.targets == "last" else rng.integers(1, last + 1)
-        last_U = np.diff(self.data.train_offsets)[self.users] - 1
-        users = np.repeat(np.arange(len(self.users)), last_U)
-        places = 1 + np.arange(len(users)) - np.repeat(np.cumsum(last_U) - last_U, last_U)
-        order = np.lexsort((rng.random(len(users)), users))  # each user's places shuffled
-        users, places, nth = users[order], places[order], places - 1
-        chosen = rng.permutation(np.flatnonzero(nth < self.counts_U[users]))
-        return self.users[users[chosen]], places[chosen]

@@ -22,10 +22,10 @@ from trials.laser.comparison import Comparison
 from trials.laser.config import LaserConfig
 from trials.laser.instructions import Instructions, Packed
 from trials.laser.losses import item_item_contrastive, load_balance
-from trials.laser.memory import ItemMemory
 from trials.laser.mformer import MFormer, Routing
 from trials.laser.windows import pack_windows
 from trials.training.grouping import chunks
+from trials.training.item_memory import ItemMemory
 from trials.training.recommender import Losses, Recommender
 
 CHUNK_TOKENS = 4096

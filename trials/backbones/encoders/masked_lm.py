@@ -35,6 +35,25 @@ Tokenize = Callable[[Sequence[str]], list[list[int]]]
 
 
 @dataclass(frozen=True)
+class Stack:
+    """The layers of a masked language model, and what stands between its words and them.
+
+    Args:
+        layers: Each takes states and an additive mask `[B, 1, L, L]` and gives states.
+        norm: LayerNorm over the sum of a token's embeddings.
+        dropout: Behind it, in [0, 1).
+        type_D: `[D]` embedding of the token type that all tokens have in plain text.
+        positions_PD: `[P, D]` embeddings of places.
+    """
+
+    layers: nn.ModuleList
+    norm: nn.Module
+    dropout: float
+    type_D: Tensor
+    positions_PD: Tensor
+
+
+@dataclass(frozen=True)
 class MaskedLM:
     """A pretrained masked language model in parts. Trials train copies; nobody may change the original.
 
@@ -73,6 +92,26 @@ class MaskedLM:
     def copies(self) -> tuple[nn.Module, nn.Module | None]:
         """Encoder and transform, to be trained."""
         return copy.deepcopy(self.encoder), copy.deepcopy(self.transform)
+
+    def stack(self) -> Stack:
+        """Copies of what stands around and in the encoder's layers, for a model that embeds in its own way.
+
+        Raises:
+            InputError: If the layers cannot run alone.
+        """
+        if self.layers is None or self.positions_PD is None:
+            raise InputError(
+                f"backbone {self.name!r}: its layers cannot run alone, only those of BERT and RoBERTa can; choose one",
+                fields=NAMED_BY,
+            )
+        embeddings: Any = self.encoder.embeddings
+        return Stack(
+            layers=copy.deepcopy(attrgetter(self.layers)(self.encoder)),
+            norm=copy.deepcopy(embeddings.LayerNorm),
+            dropout=float(embeddings.dropout.p),
+            type_D=embeddings.token_type_embeddings.weight.detach()[0].clone(),
+            positions_PD=self.positions_PD.clone(),
+        )
 
     def split(self, first: int) -> tuple[nn.Module, nn.ModuleList]:
         """A frozen copy of the encoder with its `first` layers alone, and a copy of the later ones, to be trained.

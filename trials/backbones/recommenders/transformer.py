@@ -58,6 +58,10 @@ class TransformerLayer(nn.Module):
                 causal, whose places look to the right as well, where the padding is. None if there is no padding.
         """
         masks = masks or NO_MASKS
+        return self.fed(self.attended(states_BLD, masks, visible_BL), masks)
+
+    def attended(self, states_BLD: Tensor, masks: LayerMasks, visible_BL: Tensor | None) -> Tensor:
+        """The states `[B, L, D]` behind self-attention; arguments as of the layer."""
         attended_BHLC = F.scaled_dot_product_attention(
             self._heads(self.query(states_BLD)),
             self._heads(self.key(states_BLD)),
@@ -67,7 +71,11 @@ class TransformerLayer(nn.Module):
             dropout_p=self.attention_dropout if self.training else 0.0,
         )
         attended_BLD = gated_linear(self.output, attended_BHLC.transpose(1, 2).flatten(2), masks.output)
-        states_BLD = self.attention_norm(states_BLD + self.dropout(attended_BLD))
+        normed_BLD: Tensor = self.attention_norm(states_BLD + self.dropout(attended_BLD))
+        return normed_BLD
+
+    def fed(self, states_BLD: Tensor, masks: LayerMasks) -> Tensor:
+        """The states `[B, L, D]` behind the feed-forward part."""
         inner_BLI = F.gelu(gated_linear(self.inner, states_BLD, masks.inner))
         fed_BLD = gated_linear(self.outer, inner_BLI, masks.outer)
         result: Tensor = self.feed_forward_norm(states_BLD + self.dropout(fed_BLD))

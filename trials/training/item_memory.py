@@ -1,6 +1,7 @@
-"""The item embeddings that users are compared with, and the best epoch of phase 1 (section 4.3.2).
+"""The item embeddings that users are compared with, and the best epoch of the first of two phases.
 
-Shape letters: `N` items, `D` width of the language model, `W` trained weights.
+Laser (section 4.3.2) and RecFormer (Algorithm 1) train so. Shape letters: `N` items, `D` width of the language model,
+`W` trained weights.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from trials.laser.memory import ItemMemory
+from trials.training.item_memory import ItemMemory
 
 
 def weights(value: float) -> list[nn.Parameter]:
