@@ -62,6 +62,26 @@ def laser(backbone: str) -> Case:
     return Case("laser", values, {**by_heart, "targets": "last", "centre_states": True})
 
 
+def llamarec(backbone: str, **more: Any) -> Case:
+    """LlamaRec on a tiny random decoder; its retriever trains without early stopping, which would go by the targets."""
+    prompts = {"batch_size": 8, "candidates": 6, "max_items": 4, "rank": 2, "targets_per_user": 1}
+    values = {"backbone": backbone, "retriever_epochs": 5, "retriever_patience": None, "retriever_width": 16}
+    # The retriever has learnt eight users by heart: what is left to learn is how far its order can be trusted.
+    by_heart = {"retriever_epochs": 100, "retriever_dropout": 0.0, "retriever_batch_size": 8, "epochs": 20}
+    by_heart |= {"training_candidates": "retrieved", "verbaliser": "trained", "learning_rate": 1e-2}
+    return Case("llamarec", {**values, **prompts, **more}, by_heart)
+
+
+HELD_OUT: dict[str, Any] = {
+    "training_candidates": "held-out",
+    "verbaliser": "trained",
+    "num_layers": 1,
+    "item_layers": 1,
+    "item_pooling": "mean",
+}
+"""All that is ours and not LlamaRec's paper's."""
+
+
 def laser_windows(backbone: str) -> Case:
     """Laser with items read once, windows, and all that trains in the comparison."""
     like = laser(backbone)
@@ -190,6 +210,8 @@ CASES: dict[str, Case] = {
     "laser-llama": laser("random-llama"),
     "laser-gpt2": laser("random-gpt2"),
     "laser-windows": laser_windows("random-llama"),
+    "llamarec-gpt2": llamarec("random-gpt2"),
+    "llamarec-held-out": llamarec("random-llama", **HELD_OUT),
     "promptbert-bert": promptbert("random-bert"),
     "promptbert-modernbert": promptbert("random-modernbert", variant="without-short"),
     "promptbert-shared": promptbert("random-bert", **SHARED),
