@@ -307,6 +307,17 @@ PAPERS: dict[str, Rows] = {
             "CRAMER, Table 1, besides ours",
         ),
     },
+    "kar": {
+        **TRANSFORMER,
+        "data": ("scientific", "Laser, 5.1"),
+        "dropout": (0.5, "RecBole: hidden_dropout_prob"),
+        "text_encoder": ("google-bert/bert-base-uncased", "KAR's code: bert_avg"),
+        "shared_experts": (2, "KAR's code: export_num"),
+        "own_experts": (5, "KAR's code: specific_export_num"),
+        "expert_width": (128, "KAR's code: convert_arch"),
+        "knowledge_width": (32, "KAR's code: convert_arch"),
+        "adaptor_dropout": (0.0, "KAR's code: convert_dropout"),
+    },
     "gru4rec": {
         **RECBOLE,
         "embedding_size": (64, "RecBole: embedding_size"),

@@ -187,6 +187,11 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
     ),
+    "kar": Case(
+        "kar",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "expert_width": 8},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
+    ),
     "gru4rec": Case(
         "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
