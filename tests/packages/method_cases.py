@@ -68,13 +68,13 @@ def llamarec(backbone: str, **more: Any) -> Case:
     values = {"backbone": backbone, "retriever_epochs": 5, "retriever_patience": None, "retriever_width": 16}
     # The retriever has learnt eight users by heart: what is left to learn is how far its order can be trusted.
     by_heart = {"retriever_epochs": 100, "retriever_dropout": 0.0, "retriever_batch_size": 8, "epochs": 20}
-    by_heart |= {"training_candidates": "retrieved", "verbaliser": "trained", "learning_rate": 1e-2}
+    by_heart |= {"training_candidates": "retrieved", "verbaliser": "letters", "learning_rate": 1e-2}
     return Case("llamarec", {**values, **prompts, **more}, by_heart)
 
 
 HELD_OUT: dict[str, Any] = {
     "training_candidates": "held-out",
-    "verbaliser": "trained",
+    "verbaliser": "titles",
     "num_layers": 1,
     "item_layers": 1,
     "item_pooling": "mean",

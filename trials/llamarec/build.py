@@ -29,7 +29,7 @@ from trials.nn.ragged import Ragged, spread
 from trials.training.windows import refuse_untrainable
 
 WHITEN_ON = 512
-"""Examples, evenly spread, whose states a trained verbaliser's whitening is of."""
+"""Examples, evenly spread, whose states a verbaliser of ours is whitened on."""
 
 
 def build(config: LlamaRecConfig, data: SearchData, job: TrialJob, *, blank: bool = False) -> LlamaRecModel:
@@ -54,7 +54,7 @@ def build(config: LlamaRecConfig, data: SearchData, job: TrialJob, *, blank: boo
     retriever = _retriever(config, data, job, holdout=0)
     examples = _examples(config, data, job)
     model = LlamaRecModel(config, lm, prompts, words_KD, retriever, examples, rank_met=data.rank_met).to(job.device)
-    if config.verbaliser == "trained":
+    if config.verbaliser != "words":
         model.condition(spread(np.arange(len(examples)), WHITEN_ON), np.random.default_rng(job.seed))
     return model
 

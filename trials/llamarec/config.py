@@ -67,17 +67,19 @@ class LlamaRecConfig(DecoderSettings, LoopConfig):
     rank: int = Field(8, ge=0, le=1024, description="r of LoRA, >= 0; 0 leaves the backbone as it is; the paper: 8")
     alpha: float = Field(32.0, gt=0, le=10_000, description="α of LoRA, whose updates count α / r, > 0; the paper: 32")
     adapter_dropout: Share = Field(0.05, description="dropout of what LoRA reads, in [0, 1); the paper: 0.05")
-    verbaliser: Literal["words", "trained"] = Field(
+    verbaliser: Literal["words", "letters", "titles"] = Field(
         "words",
-        description="a letter's logit: by its word embedding, which is the backbone's head where it shares both (the "
-        "paper); or by a vector and a number of its own, trained from zero, on whitened states: what the later layers "
-        "hold before the last of them is not what the head was trained on (ours)",
+        description="a candidate's logit, from the state behind the prompt: by its letter's word embedding, which is "
+        "the backbone's head where it shares both (the paper); or by a vector of the letter's own (letters, ours); or "
+        "from the state behind the candidate's title, by one vector for all (titles, ours: it has not to learn to copy "
+        "a letter). Ours are trained from zero, on whitened states, over a bias that starts at how often each place has "
+        "the target",
     )
     whiten_ridge: float = Field(
         0.1,
         gt=0,
         le=1000,
-        description="with a trained verbaliser: what is added to each variance, as a multiple of their mean, > 0: the "
+        description="with letters or titles: what is added to each variance, as a multiple of their mean, > 0: the "
         "smaller, the more of the weak directions is heard, with their noise",
     )
 
@@ -101,7 +103,7 @@ class LlamaRecConfig(DecoderSettings, LoopConfig):
         if not self.rank and self.verbaliser == "words":
             raise ValueError(
                 "rank must be at least 1 with verbaliser=words, got 0; otherwise nothing is trained: raise it, or set "
-                "verbaliser to trained"
+                "verbaliser to letters or titles"
             )
         return self
 

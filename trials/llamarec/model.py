@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.data.preparing.dataset import IntArray, Queries
 from trials.llamarec.config import LlamaRecConfig
 from trials.llamarec.examples import Examples, drawn, retrieve
-from trials.llamarec.prompts import Prompts
+from trials.llamarec.prompts import Prompted, Prompts
 from trials.nn.whitening import whitening
 from trials.training.best_items import NO_ITEM
 from trials.training.grouping import chunks, grouped
@@ -48,42 +49,63 @@ class Batch:
 
 
 class Verbaliser(nn.Module):
-    """From the state behind a prompt to a logit for each letter.
+    """From states to a logit for each candidate.
 
     Source: Yue et al., PGAI at CIKM 2023, section 3.2: the head's logits of the letters' tokens alone. Differs, where
-    it is trained: see `LlamaRecConfig.verbaliser`.
+    it is not by `words`: see `LlamaRecConfig.verbaliser`.
 
     Args:
         words_KD: The letters' word embeddings.
-        trained: Whether vectors of its own take their place.
+        kind: By what.
     """
 
     centre_D: Tensor
     whitening_DD: Tensor
 
-    def __init__(self, words_KD: Tensor, *, trained: bool) -> None:
+    def __init__(self, words_KD: Tensor, kind: Literal["words", "letters", "titles"]) -> None:
         super().__init__()
-        self.trained = trained
-        if not trained:
+        self.kind = kind
+        if kind == "words":
             self.register_buffer("words_KD", words_KD.clone(), persistent=False)
             return
-        self.vectors_KD = nn.Parameter(torch.zeros_like(words_KD))
-        self.bias_K = nn.Parameter(torch.zeros(len(words_KD)))
-        self.register_buffer("centre_D", torch.zeros(words_KD.shape[1]))
-        self.register_buffer("whitening_DD", torch.eye(words_KD.shape[1]))
+        count, width = words_KD.shape
+        self.vectors_KD = nn.Parameter(torch.zeros(1 if kind == "titles" else count, width))
+        self.bias_K = nn.Parameter(torch.zeros(count))
+        self.register_buffer("centre_D", torch.zeros(width))
+        self.register_buffer("whitening_DD", torch.eye(width))
 
-    def whiten(self, states_RD: Tensor, ridge: float) -> None:
-        """Read `P (h - m)` from now on, with m the states' mean and P their whitening."""
+    @torch.no_grad()
+    def start(self, states_RD: Tensor, ridge: float, answers_E: IntArray | None) -> None:
+        """Fit to some states and answers.
+
+        Args:
+            states_RD: From now on `P (h - m)` is read, with m their mean and P their whitening.
+            ridge: Of the whitening.
+            answers_E: The places of targets among candidates that are in the retriever's order, of which the first is
+                to be likelier than any other at first, and so on: training starts at that order. None if in none.
+        """
         self.centre_D.copy_(states_RD.mean(0))
         self.whitening_DD.copy_(whitening(states_RD, ridge))
+        if answers_E is not None:
+            counts_K = np.sort(np.bincount(answers_E, minlength=len(self.bias_K)))[::-1] + 1.0
+            self.bias_K.copy_(torch.from_numpy(np.log(counts_K / counts_K.sum())))
 
-    def forward(self, states_BD: Tensor, count: int) -> Tensor:
-        """Logits `[B, count]` of the first letters."""
-        if not self.trained:
-            words_KD: Tensor = self.get_buffer("words_KD")[:count]
-            return states_BD @ words_KD.T
-        x_BD = (states_BD - self.centre_D) @ self.whitening_DD
-        return F.linear(x_BD, self.vectors_KD[:count], self.bias_K[:count])
+    def forward(self, states_RD: Tensor, prompted: Prompted, count: int) -> Tensor:
+        """Logits `[B, count]` of candidates; what there is for a missing one means nothing.
+
+        Args:
+            states_RD: One a prompt, or with `titles` one a candidate.
+            prompted: The prompts.
+            count: K.
+        """
+        if self.kind == "words":
+            return states_RD @ self.get_buffer("words_KD")[:count].T
+        x_RD = (states_RD - self.centre_D) @ self.whitening_DD
+        if self.kind == "letters":
+            return F.linear(x_RD, self.vectors_KD[:count], self.bias_K[:count])
+        there_BK = torch.from_numpy(np.arange(count) < prompted.counts_B[:, None]).to(x_RD.device)
+        logits_BK = self.bias_K[:count].expand(there_BK.shape)
+        return logits_BK + torch.zeros_like(logits_BK).masked_scatter(there_BK, x_RD @ self.vectors_KD[0])
 
 
 class LlamaRecModel(Recommender):
@@ -122,7 +144,7 @@ class LlamaRecModel(Recommender):
         copied = carried(retriever)
         assert isinstance(copied, SASRecEncoder)
         self.retriever = copied
-        self.verbaliser = Verbaliser(words_KD, trained=config.verbaliser == "trained")
+        self.verbaliser = Verbaliser(words_KD, config.verbaliser)
         self.adapters = LowRankAdapters(lm, config.rank, config.alpha, config.adapter_dropout) if config.rank else None
         # Kept with the weights: a model that is served has no data set that says so.
         self.register_buffer("ranks_met", torch.tensor(rank_met))
@@ -187,7 +209,7 @@ class LlamaRecModel(Recommender):
         candidates_BK = candidates.cpu().numpy()
         histories = [self._shown(queries.history(b)) for b in range(len(queries))]
         logits_BK = torch.empty(candidates.shape, device=scores_BN.device)
-        lengths_B = self._prompts.sequences(histories, candidates_BK).lengths()
+        lengths_B = self._prompts.sequences(histories, candidates_BK).tokens.lengths()
         for rows in chunks(lengths_B, _EVAL_TOKENS):
             there = torch.from_numpy(rows).to(scores_BN.device)
             logits_BK[there] = self.logits([histories[row] for row in rows], candidates_BK[rows])
@@ -205,30 +227,38 @@ class LlamaRecModel(Recommender):
 
     @torch.no_grad()
     def condition(self, rows: IntArray, rng: np.random.Generator) -> None:
-        """Whiten what a trained verbaliser reads by the states of some examples; before training."""
+        """Fit a verbaliser of ours to the states of some examples, and to all answers; before training."""
+        examples = self._examples
+        assert examples is not None
         was_training = self.training
         self.eval()
         batch = self.batch(rows, rng)
-        parts = [
-            self.states(batch.histories[start : start + 64], batch.candidates_BK[start : start + 64])
+        states = [
+            self.states(self._prompts.sequences(batch.histories[start : start + 64], batch.candidates_BK[start:][:64]))
             for start in range(0, len(rows), 64)
         ]
-        self.verbaliser.whiten(torch.cat(parts), self._config.whiten_ridge)
+        answers_E = None
+        if examples.candidates_EK is not None:
+            answers_E = (examples.candidates_EK == examples.targets_E[:, None]).argmax(axis=1)
+        self.verbaliser.start(torch.cat(states), self._config.whiten_ridge, answers_E)
         self.train(was_training)
 
     def logits(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Tensor:
-        """Each candidate's letter's logit `[B, K]`."""
-        logits_BK: Tensor = self.verbaliser(self.states(histories, candidates_BK), candidates_BK.shape[1])
+        """Each candidate's logit `[B, K]`."""
+        prompted = self._prompts.sequences(histories, candidates_BK)
+        logits_BK: Tensor = self.verbaliser(self.states(prompted), prompted, candidates_BK.shape[1])
         return logits_BK
 
-    def states(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Tensor:
-        """States `[B, D]` of the prompts' last tokens, after the final norm."""
-        device = self._lm.device
-        tokens = self._prompts.sequences(histories, candidates_BK)
+    def states(self, prompted: Prompted) -> Tensor:
+        """States `[R, D]` of what the verbaliser reads, after the final norm: a prompt's last token, or its titles'."""
+        device, tokens = self._lm.device, prompted.tokens
+        if self._config.verbaliser == "titles":
+            read_R, reads_B = prompted.ends_R, prompted.counts_B
+        else:
+            read_R, reads_B = tokens.offsets[1:] - 1, np.ones_like(prompted.counts_B)
         with torch.autocast(device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
             states_SD = self._lm.parts.embed(torch.from_numpy(tokens.values).to(device)).float()
-            last_B = tokens.offsets[1:] - 1
-            return run_decoder(self._lm, states_SD, tokens.lengths(), last_B, np.ones_like(last_B)).float()
+            return run_decoder(self._lm, states_SD, tokens.lengths(), read_R, reads_B).float()
 
     def _shown(self, history: IntArray) -> IntArray:
         return history[-self._config.max_items :]

@@ -28,6 +28,21 @@ _PARTS = [HEAD, POOL, RESPONSE, *LETTERS]
 
 
 @dataclass(frozen=True)
+class Prompted:
+    """Prompts as tokens.
+
+    Args:
+        tokens: Token ids of each prompt; the state of its last token names a letter.
+        ends_R: Flat index of the last token of each candidate's title, prompt by prompt.
+        counts_B: How many candidates each prompt has, >= 1.
+    """
+
+    tokens: Ragged
+    ends_R: IntArray
+    counts_B: IntArray
+
+
+@dataclass(frozen=True)
 class Prompts:
     """Puts prompts together of pieces that are tokenised once.
 
@@ -55,8 +70,8 @@ class Prompts:
             max(lengths[: self.num_items].max(initial=0) + letters.max(initial=0), 1)
         )
 
-    def sequences(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Ragged:
-        """Token ids of each prompt; the state of its last token names a letter.
+    def sequences(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Prompted:
+        """The prompts of some histories.
 
         Args:
             histories: Items, oldest first.
@@ -70,7 +85,11 @@ class Prompts:
             rows.append(np.concatenate([[head], history, [pool], lettered, [response]]))
         chosen = Ragged.of(rows)
         taken = self.pieces.take(chosen.values)
-        return Ragged(taken.values, taken.offsets[chosen.offsets])
+        counts_B = (candidates_BK != NO_ITEM).sum(axis=1)
+        # A prompt's pieces end with its candidates, of which each is the second of two, and the response.
+        back_R = 2 * (np.repeat(np.cumsum(counts_B), counts_B) - np.arange(counts_B.sum()))
+        pieces_R = np.repeat(chosen.offsets[1:], counts_B) - back_R
+        return Prompted(Ragged(taken.values, taken.offsets[chosen.offsets]), taken.offsets[pieces_R + 1] - 1, counts_B)
 
 
 def tokenised(tokenize: Tokenize, titles: Sequence[str], max_item_tokens: int, *, lines: bool) -> Ragged:

@@ -130,17 +130,37 @@ def test_with_fewer_items_than_letters_all_are_ranked() -> None:
     assert found.shape == (20,)
 
 
-def test_the_rest_of_the_model_learns_nothing() -> None:
-    made = make(verbaliser="trained")
-    made.condition(np.arange(7), np.random.default_rng(0))
-    states = made.states([np.array([1])] * 3, np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 2, 1, 0]]))
-    assert torch.equal(made.verbaliser(states, 4), torch.zeros(3, 4))
+@pytest.mark.parametrize("verbaliser", ["letters", "titles"])
+def test_a_verbaliser_of_ours_starts_at_the_retrievers_order_and_the_rest_learns_nothing(verbaliser: str) -> None:
+    every = examples_of(search_data(HISTORIES, 20), None)
+    rng = np.random.default_rng(0)
+    candidates = np.stack([rng.permutation(np.delete(np.arange(20), target)[:4]) for target in every.targets_E])
+    candidates[np.arange(7), [0, 1, 2, 1, 0, 1, 1]] = every.targets_E
+    made = make(Examples(every.histories, every.targets_E, candidates), verbaliser=verbaliser)
+    made.condition(np.arange(7), rng)
+    batch = made.batch(np.arange(7), rng)
+    started = torch.log(torch.tensor([5.0, 3.0, 2.0, 1.0]) / 11)
+    torch.testing.assert_close(made.logits(batch.histories, batch.candidates_BK), started.expand(7, 4))
     torch.nn.init.normal_(made.verbaliser.vectors_KD)
-    made.loss(made.batch(np.arange(3), np.random.default_rng(0)))["letter"].backward()
+    made.loss(batch)["letter"].backward()
     learn = {name for name, p in made.named_parameters() if p.grad is not None and p.grad.any()}
     assert learn == {name for name, _ in made.named_parameters()}
     assert all(name.startswith(("adapters.", "verbaliser.")) for name in learn)
     assert all(not p.requires_grad for p in made._lm.parts.model.parameters())
+
+
+def test_a_title_is_read_with_the_history_and_what_stands_before_it_alone() -> None:
+    made = make(verbaliser="titles").eval()
+    torch.nn.init.normal_(made.verbaliser.vectors_KD)
+    history = np.array([1, 2])
+
+    def logits(history: Any, *candidates: int) -> torch.Tensor:
+        return made.logits([history], np.array([candidates]))[0]
+
+    found = logits(history, 5, 6, 7, 8)
+    torch.testing.assert_close(logits(history, 5, 6, 9, -1)[:2], found[:2])
+    assert (logits(history[:1], 5, 6, 7, 8) - found).abs().min() > 1e-4
+    assert (logits(history, 5, 6, 9, 8) - found).abs()[2:].min() > 1e-4
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:

@@ -20,9 +20,11 @@ def test_a_prompt_is_the_template_filled_in() -> None:
         f"{HEAD} Toy Story\n Jaws the\n{POOL}(A) Up\n(B) Heat\n{RESPONSE}",
         f"{HEAD}{POOL}(A) Jaws the\n{RESPONSE}",
     ]
-    assert [found.row(b).tolist() for b in range(2)] == tokenize(written)
+    assert [found.tokens.row(b).tolist() for b in range(2)] == tokenize(written)
     once, item = prompts.longest
-    assert len(found.row(0)) <= once + 4 * item
+    assert len(found.tokens.row(0)) <= once + 4 * item
+    assert found.counts_B.tolist() == [2, 1]
+    assert found.tokens.values[found.ends_R].tolist() == [tokenize([word])[0][0] for word in ("Up", "Heat", "the")]
 
 
 def test_letters_must_be_told_apart() -> None:
