@@ -71,9 +71,9 @@ class LlamaRecConfig(DecoderSettings, LoopConfig):
         "words",
         description="a candidate's logit, from the state behind the prompt: by its letter's word embedding, which is "
         "the backbone's head where it shares both (the paper); or by a vector of the letter's own (letters, ours); or "
-        "from the state behind the candidate's title, by one vector for all (titles, ours: it has not to learn to copy "
-        "a letter). Ours are trained from zero, on whitened states, over a bias that starts at how often each place has "
-        "the target",
+        "from the state behind the candidate's title, by one vector for all (titles, ours: no letter need be copied). "
+        "Ours are trained from zero, on whitened states, over a bias that starts at how often each place has the "
+        "target",
     )
     whiten_ridge: float = Field(
         0.1,
