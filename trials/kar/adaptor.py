@@ -42,7 +42,7 @@ class Experts(nn.Module):
 class HybridExpertAdaptor(nn.Module):
     """`r̂ = Σ_e softmax(g(r))_e e(r)` over the shared experts and those of a kind, with a gate g of each kind.
 
-    Source: Xi et al., RecSys 2024, section 3.3.2 (hybrid-expert adaptor): shared experts for what is common to
+    Source: Xi et al., RecSys 2024, "hybrid-expert adaptor": shared experts for what is common to
     preference and factual knowledge, dedicated ones for what is not.
 
     Args:

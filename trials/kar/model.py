@@ -24,9 +24,10 @@ PREFERENCE, FACTUAL = "preference", "factual"
 class KAREncoder(nn.Module):
     """Turns histories into augmented states, whose inner products with augmented item vectors are scores.
 
-    Source: Xi et al., RecSys 2024, section 3. Knowledge (3.2), encoded and averaged (3.3.1), goes through the adaptor
-    (3.3.2) and joins the features of any recommender f (3.4). Differs: f is SASRec, not a network for clicks; a further
-    feature joins the sum of others through a linear layer, `v = e + A r̂_item` and `s = SASRec(v_1 .. v_l) + B r̂_user`.
+    Source: Xi et al., RecSys 2024: "knowledge reasoning and generation" makes texts; "knowledge adaptation" encodes and
+    averages them, and an adaptor condenses that; by "knowledge utilization" it joins the features of any recommender f.
+    Differs: f is SASRec, not a network for clicks; a further feature joins the sum of others through a linear layer,
+    `v = e + A r̂_item` and `s = SASRec(v_1 .. v_l) + B r̂_user`.
 
     No language model has generated a word here, as one good enough cannot be had: an item's factual knowledge is its
     own sentence, attribute by attribute, by a pretrained encoder, and says nothing that the data does not. Whoever has

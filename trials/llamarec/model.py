@@ -51,7 +51,7 @@ class Batch:
 class Verbaliser(nn.Module):
     """From states to a logit for each candidate.
 
-    Source: Yue et al., PGAI at CIKM 2023, section 3.2: the head's logits of the letters' tokens alone. Differs, where
+    Source: Yue et al., PGAI at CIKM 2023, "ranking": the head's logits of the letters' tokens alone. Differs, where
     it is not by `words`: see `LlamaRecConfig.verbaliser`.
 
     Args:
@@ -111,8 +111,8 @@ class Verbaliser(nn.Module):
 class LlamaRecModel(Recommender):
     """A frozen retriever, and a language model with low-rank updates that ranks what it retrieves.
 
-    Source: Yue et al., PGAI at CIKM 2023, section 3. Retrieval (3.1): the K best items of a recommender by ids. Ranking
-    (3.2): cross-entropy of the target's letter among those of all candidates. Items that are not retrieved follow in
+    Source: Yue et al., PGAI at CIKM 2023. Retrieval: the K best items of a recommender by ids. Ranking:
+    cross-entropy of the target's letter among those of all candidates. Items that are not retrieved follow in
     the retriever's order, as in the paper's overall figures. Differs: the retriever is our SASRec, as there is no
     LRURec here, both by ids alone; the backbone is not quantised, and only the letters' logits are ever computed, where
     the authors train on the head's over all words.

@@ -46,7 +46,7 @@ class Prompted:
 class Prompts:
     """Puts prompts together of pieces that are tokenised once.
 
-    Source: Yue et al., PGAI at CIKM 2023, section 3.2 (ranking), whose template has these parts in this order.
+    Source: Yue et al., PGAI at CIKM 2023, "ranking", whose template has these parts in this order.
     Differs: a line for every item.
 
     Args:
