@@ -62,6 +62,26 @@ def laser(backbone: str) -> Case:
     return Case("laser", values, {**by_heart, "targets": "last", "centre_states": True})
 
 
+def llamarec(backbone: str, **more: Any) -> Case:
+    """LlamaRec on a tiny random decoder; its retriever trains without early stopping, which would go by the targets."""
+    prompts = {"batch_size": 8, "candidates": 6, "max_items": 4, "rank": 2, "targets_per_user": 1}
+    values = {"backbone": backbone, "retriever_epochs": 5, "retriever_patience": None, "retriever_width": 16}
+    # The retriever has learnt eight users by heart: what is left to learn is how far its order can be trusted.
+    by_heart = {"retriever_epochs": 100, "retriever_dropout": 0.0, "retriever_batch_size": 8, "epochs": 20}
+    by_heart |= {"training_candidates": "retrieved", "verbaliser": "letters", "learning_rate": 1e-2}
+    return Case("llamarec", {**values, **prompts, **more}, by_heart)
+
+
+HELD_OUT: dict[str, Any] = {
+    "training_candidates": "held-out",
+    "verbaliser": "titles",
+    "num_layers": 1,
+    "item_layers": 1,
+    "item_pooling": "mean",
+}
+"""All that is ours and not LlamaRec's paper's."""
+
+
 def laser_windows(backbone: str) -> Case:
     """Laser with items read once, windows, and all that trains in the comparison."""
     like = laser(backbone)
@@ -182,6 +202,11 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
     ),
+    "kar": Case(
+        "kar",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "expert_width": 8},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
+    ),
     "gru4rec": Case(
         "gru4rec", {"embedding_size": 16, "hidden_size": 16}, {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1}
     ),
@@ -205,6 +230,8 @@ CASES: dict[str, Case] = {
     "laser-llama": laser("random-llama"),
     "laser-gpt2": laser("random-gpt2"),
     "laser-windows": laser_windows("random-llama"),
+    "llamarec-gpt2": llamarec("random-gpt2"),
+    "llamarec-held-out": llamarec("random-llama", **HELD_OUT),
     "promptbert-bert": promptbert("random-bert"),
     "promptbert-modernbert": promptbert("random-modernbert", variant="without-short"),
     "promptbert-shared": promptbert("random-bert", **SHARED),

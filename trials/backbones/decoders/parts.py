@@ -115,12 +115,12 @@ class _LlamaLayer(LayerParts):
         return _rms_norm(self.layer.input_layernorm, h_SD)
 
     def queries(self, x_RD: Tensor, rotation: Rotation | None) -> Tensor:
-        return _rotate(self.attention.q_proj(x_RD).unflatten(-1, (-1, self.channels)), rotation)
+        return rotate(self.attention.q_proj(x_RD).unflatten(-1, (-1, self.channels)), rotation)
 
     def keys_values(self, x_SD: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor]:
         k_SGC = self.attention.k_proj(x_SD).unflatten(-1, (-1, self.channels))
         v_SGC = self.attention.v_proj(x_SD).unflatten(-1, (-1, self.channels))
-        return _rotate(k_SGC, rotation), v_SGC
+        return rotate(k_SGC, rotation), v_SGC
 
     def output(self, context_RF: Tensor) -> Tensor:
         return _tensor(self.attention.o_proj(context_RF))
@@ -281,7 +281,7 @@ def _rms_norm(norm: Any, x_SD: Tensor) -> Tensor:
     return F.rms_norm(x_SD.float(), norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
-def _rotate(x_SHC: Tensor, rotation: Rotation | None) -> Tensor:
+def rotate(x_SHC: Tensor, rotation: Rotation | None) -> Tensor:
     """Rotate channel pairs (c, c + C/2) by their position's angle (Su et al., RoFormer, section 3.4.2)."""
     if rotation is None:
         return x_SHC

@@ -1,0 +1,179 @@
+"""Puts a trial's model together from what the process keeps warm; `prepare` does the same ahead of all trials."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from searchplat.contract import AssetSource, DataRequest, TrialJob
+from searchplat.errors import InputError
+from trials.backbones.decoders.decoder_lm import DecoderLM, check_decoder, load_decoder
+from trials.backbones.decoders.item_states import read_ahead, stored_item_states
+from trials.backbones.recommenders.frozen import (
+    SASRecSettings,
+    blank_recommender,
+    frozen_recommender,
+    prepare_frozen,
+)
+from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.backbones.words import digest_texts
+from trials.data.preparing.dataset import SearchData
+from trials.llamarec.config import LlamaRecConfig
+from trials.llamarec.examples import Examples, among_retrieved, examples_of
+from trials.llamarec.model import LlamaRecModel
+from trials.llamarec.prompts import Prompts, letter_tokens, texts, tokenised
+from trials.nn.ragged import Ragged, spread
+from trials.training.windows import refuse_untrainable
+
+WHITEN_ON = 512
+"""Examples, evenly spread, whose states a verbaliser of ours is whitened on."""
+
+
+def build(config: LlamaRecConfig, data: SearchData, job: TrialJob, *, blank: bool = False) -> LlamaRecModel:
+    """Make the model of a trial; frozen parts come from, or go into, `job.warm`.
+
+    Args:
+        config: Settings.
+        data: Training sequences, items and their titles.
+        job: For assets, what is kept warm, and the device.
+        blank: Leave out what is learnt or looked for in the data: weights will be loaded, the retriever's among them.
+
+    Raises:
+        InputError: If settings do not fit the backbone or the data, or there is nothing to train on.
+    """
+    lm, prompts, words_KD = _frozen(config, data, job)
+    check_fit(config, lm, prompts)
+    if blank:
+        retriever = cast(SASRecEncoder, blank_recommender("sasrec", retriever_settings(config), data.num_items))
+        model = LlamaRecModel(config, lm, prompts, words_KD, retriever, None, rank_met=data.rank_met)
+        return model.to(job.device)
+    refuse_untrainable(data)
+    retriever = _retriever(config, data, job, holdout=0)
+    examples = _examples(config, data, job)
+    model = LlamaRecModel(config, lm, prompts, words_KD, retriever, examples, rank_met=data.rank_met).to(job.device)
+    if config.verbaliser != "words":
+        model.condition(spread(np.arange(len(examples)), WHITEN_ON), np.random.default_rng(job.seed))
+    return model
+
+
+def prepare(config: LlamaRecConfig, data: DataRequest, assets: AssetSource) -> None:
+    """Fetch and check the backbone, train the retriever, and the one for held-out targets; read the items if asked to.
+
+    Raises:
+        InputError: If the backbone cannot be used, or no user has two training items.
+    """
+    from trials.data import open_search
+
+    opened = open_search(data, assets)
+    refuse_untrainable(opened)
+    check_decoder(config.backbone, assets, lambda: texts(opened.titles))
+    if config.item_layers:
+        lm = _load(config, opened, assets, "cuda" if torch.cuda.is_available() else "cpu")
+        stored_item_states(lm, _pieces(config, lm, opened), config.item_layers, config.item_pooling, assets)
+    for holdout in {0, _holdout(config)}:
+        refuse_untrainable(opened.without_latest(holdout))
+        prepare_frozen("sasrec", retriever_settings(config, holdout), data, config.retriever_seed, assets)
+
+
+def retriever_settings(config: LlamaRecConfig, holdout: int = 0) -> SASRecSettings:
+    """RecBole's SASRec, at the width and for the length that are asked for."""
+    return SASRecSettings(
+        epochs=config.retriever_epochs,
+        patience=config.retriever_patience,
+        batch_size=config.retriever_batch_size,
+        hidden_size=config.retriever_width,
+        inner_size=4 * config.retriever_width,
+        dropout=config.retriever_dropout,
+        holdout=holdout,
+    )
+
+
+def check_fit(config: LlamaRecConfig, lm: DecoderLM, prompts: Prompts) -> None:
+    """Refuse settings whose prompts do not fit the loaded backbone.
+
+    Raises:
+        InputError: With the setting, the rule, the value and a remedy.
+    """
+    once, item = prompts.longest
+    needed = once + (config.max_items + config.candidates) * item
+    if needed > lm.max_positions:
+        raise InputError(
+            f"max_items: the longest prompt, of {config.max_items} items and {config.candidates} candidates of up to "
+            f"{item} tokens, needs {needed} positions, but {config.backbone!r} has {lm.max_positions}; lower one of "
+            "max_items, candidates and max_item_tokens",
+            fields=("max_items", "candidates", "max_item_tokens", "backbone"),
+        )
+
+
+def _holdout(config: LlamaRecConfig) -> int:
+    """Latest items of each user that the training candidates' retriever has not been trained on."""
+    return (config.targets_per_user or 0) if config.training_candidates == "held-out" else 0
+
+
+def _retriever(config: LlamaRecConfig, data: SearchData, job: TrialJob, holdout: int) -> SASRecEncoder:
+    refuse_untrainable(data.without_latest(holdout))
+    found = frozen_recommender("sasrec", retriever_settings(config, holdout), data, config.retriever_seed, job)
+    return cast(SASRecEncoder, found)
+
+
+def _examples(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> Examples:
+    """What the ranking is trained on.
+
+    Raises:
+        InputError: If no target is retrieved.
+    """
+    every = examples_of(data, config.targets_per_user)
+    if config.training_candidates == "random":
+        return every
+    settings = retriever_settings(config, _holdout(config))
+
+    def find() -> Examples:
+        retriever = _retriever(config, data, job, _holdout(config))
+        return among_retrieved(every, retriever, config.candidates, rank_met=data.rank_met)
+
+    depends = (config.targets_per_user, config.candidates, config.retriever_seed, settings.model_dump_json())
+    found = job.warm.get(("llamarec-examples", data.fingerprint, data.rank_met, job.device, *depends), find)
+    if not len(found):
+        raise InputError(
+            f"candidates: the ranking needs a target among the {config.candidates} items that are retrieved, but of "
+            f"{len(every)} targets of data {data.name!r} none is; raise candidates or the share of users",
+            fields=("candidates", "training_candidates", "targets_per_user"),
+        )
+    return found
+
+
+def _frozen(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> tuple[DecoderLM, Prompts, Tensor]:
+    """The frozen layers that a trial runs, its prompts as tokens of them, and the letters' word embeddings."""
+    digest = digest_texts(data.titles)
+    depth = (config.num_layers, config.item_layers, config.item_pooling)
+    told = (config.backbone, config.max_item_tokens, config.candidates, digest)
+
+    def load() -> tuple[DecoderLM, Prompts, Tensor]:
+        lm = _load(config, data, job.assets, job.device)
+        letters = letter_tokens(lm.tokenize, config.candidates, config.backbone)
+        with torch.no_grad():
+            words_KD = lm.parts.embed(torch.from_numpy(letters).to(lm.device)).float()
+        pieces = _pieces(config, lm, data)
+        if config.item_layers:
+            lm, pieces = read_ahead(lm, pieces, config.item_layers, config.item_pooling, job.assets)
+        return lm, Prompts(pieces), words_KD
+
+    return job.warm.get(("llamarec-frozen", *told, *depth, job.device, config.precision), load)
+
+
+def _load(config: LlamaRecConfig, data: SearchData, assets: AssetSource, device: str) -> DecoderLM:
+    return load_decoder(
+        config.backbone,
+        assets,
+        num_layers=config.loaded_layers,
+        device=device,
+        dtype=config.precision,
+        texts=texts(data.titles),
+    )
+
+
+def _pieces(config: LlamaRecConfig, lm: DecoderLM, data: SearchData) -> Ragged:
+    return tokenised(lm.tokenize, data.titles, config.max_item_tokens, lines=not config.item_layers)

@@ -1,0 +1,264 @@
+"""LlamaRec as a recommender.
+
+Shape letters: `B` prompts or queries, `K` candidates, `N` items, `D` width of the language model, `S` tokens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from trials.backbones.decoders.decoder_lm import DecoderLM
+from trials.backbones.decoders.low_rank import LowRankAdapters
+from trials.backbones.decoders.packed_run import run_decoder
+from trials.backbones.recommenders.frozen import carried
+from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.data.preparing.dataset import IntArray, Queries
+from trials.llamarec.config import LlamaRecConfig
+from trials.llamarec.examples import Examples, drawn, retrieve
+from trials.llamarec.prompts import Prompted, Prompts
+from trials.nn.whitening import whitening
+from trials.training.best_items import NO_ITEM
+from trials.training.grouping import chunks, grouped
+from trials.training.recommender import Losses, Recommender
+
+_EVAL_TOKENS = 4096
+"""Tokens that evaluation puts through the language model at once: larger chunks fall out of a CPU's cache."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Prompts and their answers.
+
+    Args:
+        histories: `[B]` the items that each shows, oldest first.
+        candidates_BK: In the order of their letters.
+        answers_B: Which of them came next.
+    """
+
+    histories: Sequence[IntArray]
+    candidates_BK: IntArray
+    answers_B: IntArray
+
+
+class Verbaliser(nn.Module):
+    """From states to a logit for each candidate.
+
+    Source: Yue et al., PGAI at CIKM 2023, "ranking": the head's logits of the letters' tokens alone. Differs, where
+    it is not by `words`: see `LlamaRecConfig.verbaliser`.
+
+    Args:
+        words_KD: The letters' word embeddings.
+        kind: By what.
+    """
+
+    centre_D: Tensor
+    whitening_DD: Tensor
+
+    def __init__(self, words_KD: Tensor, kind: Literal["words", "letters", "titles"]) -> None:
+        super().__init__()
+        self.kind = kind
+        if kind == "words":
+            self.register_buffer("words_KD", words_KD.clone(), persistent=False)
+            return
+        count, width = words_KD.shape
+        self.vectors_KD = nn.Parameter(torch.zeros(1 if kind == "titles" else count, width))
+        self.bias_K = nn.Parameter(torch.zeros(count))
+        self.register_buffer("centre_D", torch.zeros(width))
+        self.register_buffer("whitening_DD", torch.eye(width))
+
+    @torch.no_grad()
+    def start(self, states_RD: Tensor, ridge: float, answers_E: IntArray | None) -> None:
+        """Fit to some states and answers.
+
+        Args:
+            states_RD: From now on `P (h - m)` is read, with m their mean and P their whitening.
+            ridge: Of the whitening.
+            answers_E: The places of targets among candidates that are in the retriever's order, of which the first is
+                to be likelier than any other at first, and so on: training starts at that order. None if in none.
+        """
+        self.centre_D.copy_(states_RD.mean(0))
+        self.whitening_DD.copy_(whitening(states_RD, ridge))
+        if answers_E is not None:
+            counts_K = np.sort(np.bincount(answers_E, minlength=len(self.bias_K)))[::-1] + 1.0
+            self.bias_K.copy_(torch.from_numpy(np.log(counts_K / counts_K.sum())))
+
+    def forward(self, states_RD: Tensor, prompted: Prompted, count: int) -> Tensor:
+        """Logits `[B, count]` of candidates; what there is for a missing one means nothing.
+
+        Args:
+            states_RD: One a prompt, or with `titles` one a candidate.
+            prompted: The prompts.
+            count: K.
+        """
+        if self.kind == "words":
+            return states_RD @ self.get_buffer("words_KD")[:count].T
+        x_RD = (states_RD - self.centre_D) @ self.whitening_DD
+        if self.kind == "letters":
+            return F.linear(x_RD, self.vectors_KD[:count], self.bias_K[:count])
+        there_BK = torch.from_numpy(np.arange(count) < prompted.counts_B[:, None]).to(x_RD.device)
+        logits_BK = self.bias_K[:count].expand(there_BK.shape)
+        return logits_BK + torch.zeros_like(logits_BK).masked_scatter(there_BK, x_RD @ self.vectors_KD[0])
+
+
+class LlamaRecModel(Recommender):
+    """A frozen retriever, and a language model with low-rank updates that ranks what it retrieves.
+
+    Source: Yue et al., PGAI at CIKM 2023. Retrieval: the K best items of a recommender by ids. Ranking:
+    cross-entropy of the target's letter among those of all candidates. Items that are not retrieved follow in
+    the retriever's order, as in the paper's overall figures. Differs: the retriever is our SASRec, as there is no
+    LRURec here, both by ids alone; the backbone is not quantised, and only the letters' logits are ever computed, where
+    the authors train on the head's over all words.
+
+    Args:
+        config: Settings.
+        lm: The frozen language model, shared with other trials.
+        prompts: Makes its prompts.
+        words_KD: The letters' word embeddings.
+        retriever: Frozen; the model has a copy, whose weights are among its own.
+        examples: What the ranking is trained on; None for a model that answers only.
+        rank_met: Whether candidates may be in the history.
+    """
+
+    ranks_met: Tensor
+
+    def __init__(
+        self,
+        config: LlamaRecConfig,
+        lm: DecoderLM,
+        prompts: Prompts,
+        words_KD: Tensor,
+        retriever: SASRecEncoder,
+        examples: Examples | None,
+        *,
+        rank_met: bool,
+    ) -> None:
+        super().__init__()
+        copied = carried(retriever)
+        assert isinstance(copied, SASRecEncoder)
+        self.retriever = copied
+        self.verbaliser = Verbaliser(words_KD, config.verbaliser)
+        self.adapters = LowRankAdapters(lm, config.rank, config.alpha, config.adapter_dropout) if config.rank else None
+        # Kept with the weights: a model that is served has no data set that says so.
+        self.register_buffer("ranks_met", torch.tensor(rank_met))
+        self._lm = lm
+        if self.adapters is not None:
+            self._lm = dataclasses.replace(lm, parts=self.adapters.attach(lm.parts))
+        self._config = config
+        self._prompts = prompts
+        self._examples = examples
+
+    # ------------------------------------------------------------------ training
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Batch]:
+        """The examples in a new order, `batch_size` prompts of similar length at a time."""
+        assert self._examples is not None
+        lengths = np.minimum(self._examples.histories.lengths(), self._config.max_items)
+        order = rng.permutation(len(self._examples))
+        for rows in grouped(lengths, self._config.batch_size, rng, order):
+            yield self.batch(rows, rng)
+
+    def num_batches(self) -> int:
+        """Batches an epoch; a few may be smaller."""
+        count, size = 0 if self._examples is None else len(self._examples), self._config.batch_size
+        return -(-count // size)
+
+    def batch(self, rows: IntArray, rng: np.random.Generator) -> Batch:
+        """These examples."""
+        examples, config = self._examples, self._config
+        assert examples is not None
+        if examples.candidates_EK is None:
+            candidates_BK = drawn(examples, rows, config.candidates, self._prompts.num_items, rng)
+        else:
+            candidates_BK = examples.candidates_EK[rows]
+        answers_B = (candidates_BK == examples.targets_E[rows, None]).argmax(axis=1)
+        return Batch([self._shown(examples.histories.row(row)) for row in rows.tolist()], candidates_BK, answers_B)
+
+    def loss(self, batch: Batch) -> Losses:
+        """`letter`: cross-entropy of the answers' letters."""
+        logits_BK = self.logits(batch.histories, batch.candidates_BK)
+        return {"letter": F.cross_entropy(logits_BK, torch.from_numpy(batch.answers_B).to(logits_BK.device))}
+
+    def share(self, batch: Batch, rank: int, workers: int) -> tuple[Batch, dict[str, float]]:
+        """Every worker takes a run of prompts."""
+        count = len(batch.answers_B)
+        first, stop = count * rank // workers, count * (rank + 1) // workers
+        rows = slice(first, stop) if first < stop else slice(0, 1)
+        part = Batch(batch.histories[rows], batch.candidates_BK[rows], batch.answers_B[rows])
+        return part, {"letter": (stop - first) / count}
+
+    # ------------------------------------------------------------------ answering
+
+    def scores(self, queries: Queries) -> Tensor:
+        """The retriever's scores `[B, N]`, but for what it retrieves: its K-th score, plus how far each candidate's
+        logit is above the lowest one's.
+
+        Raises:
+            ValueError: If a history is empty.
+        """
+        scores_BN, candidates = retrieve(
+            self.retriever, queries, self._config.candidates, rank_met=bool(self.ranks_met)
+        )
+        candidates_BK = candidates.cpu().numpy()
+        histories = [self._shown(queries.history(b)) for b in range(len(queries))]
+        logits_BK = torch.empty(candidates.shape, device=scores_BN.device)
+        lengths_B = self._prompts.sequences(histories, candidates_BK).tokens.lengths()
+        for rows in chunks(lengths_B, _EVAL_TOKENS):
+            there = torch.from_numpy(rows).to(scores_BN.device)
+            logits_BK[there] = self.logits([histories[row] for row in rows], candidates_BK[rows])
+        there_BK = candidates != NO_ITEM
+        items_BK = candidates.clamp(min=0)
+        retrieved_BK = scores_BN.gather(1, items_BK)
+        floors_B1 = retrieved_BK.masked_fill(~there_BK, torch.inf).amin(1, keepdim=True)
+        lowest_B1 = logits_BK.masked_fill(~there_BK, torch.inf).amin(1, keepdim=True)
+        rows_BK = torch.arange(len(candidates), device=candidates.device)[:, None].expand_as(candidates)
+        ranked_BN = scores_BN.clone()
+        ranked_BN[rows_BK[there_BK], candidates[there_BK]] = (floors_B1 + logits_BK - lowest_B1)[there_BK]
+        return ranked_BN
+
+    # ------------------------------------------------------------------ parts
+
+    @torch.no_grad()
+    def condition(self, rows: IntArray, rng: np.random.Generator) -> None:
+        """Fit a verbaliser of ours to the states of some examples, and to all answers; before training."""
+        examples = self._examples
+        assert examples is not None
+        was_training = self.training
+        self.eval()
+        batch = self.batch(rows, rng)
+        states = [
+            self.states(self._prompts.sequences(batch.histories[start : start + 64], batch.candidates_BK[start:][:64]))
+            for start in range(0, len(rows), 64)
+        ]
+        answers_E = None
+        if examples.candidates_EK is not None:
+            answers_E = (examples.candidates_EK == examples.targets_E[:, None]).argmax(axis=1)
+        self.verbaliser.start(torch.cat(states), self._config.whiten_ridge, answers_E)
+        self.train(was_training)
+
+    def logits(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Tensor:
+        """Each candidate's logit `[B, K]`."""
+        prompted = self._prompts.sequences(histories, candidates_BK)
+        logits_BK: Tensor = self.verbaliser(self.states(prompted), prompted, candidates_BK.shape[1])
+        return logits_BK
+
+    def states(self, prompted: Prompted) -> Tensor:
+        """States `[R, D]` of what the verbaliser reads, after the final norm: a prompt's last token, or its titles'."""
+        device, tokens = self._lm.device, prompted.tokens
+        if self._config.verbaliser == "titles":
+            read_R, reads_B = prompted.ends_R, prompted.counts_B
+        else:
+            read_R, reads_B = tokens.offsets[1:] - 1, np.ones_like(prompted.counts_B)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+            states_SD = self._lm.parts.embed(torch.from_numpy(tokens.values).to(device)).float()
+            return run_decoder(self._lm, states_SD, tokens.lengths(), read_R, reads_B).float()
+
+    def _shown(self, history: IntArray) -> IntArray:
+        return history[-self._config.max_items :]
