@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from trials.backbones.names import Encoder
 from trials.backbones.recommenders.settings import TransformerSettings
-from trials.training.ranges import Share, Width
+from trials.training.settings.ranges import Share, Width
 
 
 class KARConfig(TransformerSettings):

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder
-from trials.training.config import LoopConfig
-from trials.training.ranges import BatchSize, Epochs, Layers, Rate, Share, TextBatchSize, Width
+from trials.training.settings.config import LoopConfig
+from trials.training.settings.ranges import BatchSize, Epochs, Layers, Rate, Share, TextBatchSize, Width
 
 MOST_CANDIDATES = 26
 """Letters from A to Z."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.data.preparing.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
 from trials.nn.ragged import Ragged
-from trials.training.best_items import best_items
+from trials.training.measures.best_items import best_items
 
 _AT_ONCE = 256
 """Histories that the retriever reads at once."""

@@ -25,8 +25,8 @@ from trials.llamarec.config import LlamaRecConfig
 from trials.llamarec.examples import Examples, drawn, retrieve
 from trials.llamarec.prompts import Prompted, Prompts
 from trials.nn.whitening import whitening
-from trials.training.best_items import NO_ITEM
 from trials.training.grouping import chunks, grouped
+from trials.training.measures.best_items import NO_ITEM
 from trials.training.recommender import Losses, Recommender
 
 _EVAL_TOKENS = 4096

@@ -15,7 +15,7 @@ from searchplat.errors import InputError
 from trials.backbones.decoders.decoder_lm import Tokenize
 from trials.data.preparing.dataset import IntArray
 from trials.nn.ragged import Ragged
-from trials.training.best_items import NO_ITEM
+from trials.training.measures.best_items import NO_ITEM
 
 HEAD = (
     "### Instruction:\nGiven user history in chronological order, recommend an item from the candidate pool with its "

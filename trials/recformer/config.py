@@ -7,8 +7,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from trials.backbones.names import MaskedModel
-from trials.training.config import LoopConfig, Metrics, Schedule
-from trials.training.ranges import Epochs, Rate, Temperature, TextBatchSize, Weight
+from trials.training.settings.config import LoopConfig, Metrics, Schedule
+from trials.training.settings.ranges import Epochs, Rate, Temperature, TextBatchSize, Weight
 
 
 class RecFormerConfig(LoopConfig):

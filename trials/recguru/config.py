@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from trials.backbones.recommenders.settings import TransformerSettings
-from trials.training.ranges import Share, Weight
+from trials.training.settings.ranges import Share, Weight
 
 
 class RecGURUConfig(TransformerSettings):

@@ -6,7 +6,7 @@ import pytest
 from searchplat.errors import InputError
 from trials.backbones.words import WordTokenizer
 from trials.llamarec.prompts import HEAD, POOL, RESPONSE, Prompts, letter_tokens, texts, tokenised
-from trials.training.best_items import NO_ITEM
+from trials.training.measures.best_items import NO_ITEM
 
 TITLES = ["Heat", "Toy Story", "Up", "Jaws the second"]
 
