@@ -14,8 +14,8 @@ from trials.data.preparing.dataset import IntArray, SearchData
 from trials.dual.config import DualConfig
 from trials.nn.cf import Interactions, Pairs
 from trials.nn.ragged import Ragged
-from trials.training.grouping import grouped
-from trials.training.windows import windows
+from trials.training.rows.grouping import grouped
+from trials.training.rows.windows import windows
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from trials.dual.layout import parse_layout
 from trials.dual.model import DualModel
 from trials.nn.cf import CFModel, FrozenVectors, Interactions, make_cf_model, train_cf
 from trials.nn.ragged import Ragged, spread
-from trials.training.windows import refuse_untrainable
+from trials.training.rows.windows import refuse_untrainable
 
 CONDITION_ON = {"centre": (16, 64), "whiten": (512, 256)}
 """Users and items, evenly spread, whose states condition the item projection: enough for a mean, and quickly done; of a

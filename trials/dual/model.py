@@ -24,8 +24,8 @@ from trials.dual.projection import ItemProjection
 from trials.nn.cf import CFModel, FrozenVectors
 from trials.nn.losses import info_nce
 from trials.nn.ragged import Ragged
-from trials.training.grouping import chunks
 from trials.training.recommender import Losses, Recommender
+from trials.training.rows.grouping import chunks
 
 _EVAL_TOKENS = 4096
 """Tokens that evaluation puts through the model at once: larger chunks fall out of a CPU's cache."""

@@ -10,9 +10,9 @@ import numpy as np
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.laser.config import LaserConfig
 from trials.laser.instructions import Instructions
-from trials.training.grouping import grouped
-from trials.training.targets import TargetDrawer
-from trials.training.windows import windows
+from trials.training.rows.grouping import grouped
+from trials.training.rows.targets import TargetDrawer
+from trials.training.rows.windows import windows
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from trials.laser.config import LaserConfig
 from trials.laser.instructions import HEADS, NUMBER, Instructions, item_texts
 from trials.laser.model import LaserModel
 from trials.nn.ragged import spread
-from trials.training.windows import refuse_untrainable
+from trials.training.rows.windows import refuse_untrainable
 
 WHITEN_ON = 512
 """Users, evenly spread, whose outputs are whitened along with those of all items."""

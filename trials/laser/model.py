@@ -24,9 +24,9 @@ from trials.laser.instructions import Instructions, Packed
 from trials.laser.losses import item_item_contrastive, load_balance
 from trials.laser.mformer import MFormer, Routing
 from trials.laser.windows import pack_windows
-from trials.training.grouping import chunks
 from trials.training.item_memory import ItemMemory
 from trials.training.recommender import Losses, Recommender
+from trials.training.rows.grouping import chunks
 
 CHUNK_TOKENS = 4096
 """Tokens that encoding without a gradient puts through the model at once: larger chunks fall out of a CPU's cache."""

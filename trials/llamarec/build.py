@@ -26,7 +26,7 @@ from trials.llamarec.examples import Examples, among_retrieved, examples_of
 from trials.llamarec.model import LlamaRecModel
 from trials.llamarec.prompts import Prompts, letter_tokens, texts, tokenised
 from trials.nn.ragged import Ragged, spread
-from trials.training.windows import refuse_untrainable
+from trials.training.rows.windows import refuse_untrainable
 
 WHITEN_ON = 512
 """Examples, evenly spread, whose states a verbaliser of ours is whitened on."""

@@ -25,9 +25,9 @@ from trials.llamarec.config import LlamaRecConfig
 from trials.llamarec.examples import Examples, drawn, retrieve
 from trials.llamarec.prompts import Prompted, Prompts
 from trials.nn.whitening import whitening
-from trials.training.grouping import chunks, grouped
 from trials.training.measures.best_items import NO_ITEM
 from trials.training.recommender import Losses, Recommender
+from trials.training.rows.grouping import chunks, grouped
 
 _EVAL_TOKENS = 4096
 """Tokens that evaluation puts through the language model at once: larger chunks fall out of a CPU's cache."""

@@ -22,7 +22,7 @@ from trials.data.preparing.dataset import Queries, SearchData
 from trials.llmesr.config import LLMESRConfig
 from trials.llmesr.similar_users import similar_users
 from trials.training.recommender import Losses
-from trials.training.windows import rows_of
+from trials.training.rows.windows import rows_of
 
 
 class CrossAttention(nn.Module):

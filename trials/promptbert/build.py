@@ -30,7 +30,7 @@ from trials.promptbert.segments import Segments
 from trials.promptbert.shared import SharedPromptModel
 from trials.promptbert.statements import read_statements
 from trials.promptbert.windows import Windows
-from trials.training.windows import refuse_untrainable
+from trials.training.rows.windows import refuse_untrainable
 
 CONDITION_ON = 512
 """Users, evenly spread, whose states the head is fitted to."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.promptbert.windows import targets
-from trials.training.grouping import POOL
+from trials.training.rows.grouping import POOL
 
 
 @dataclass(frozen=True)

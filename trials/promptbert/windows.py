@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.promptbert.prompts import Prompts, PromptTokens, first_kept
-from trials.training.grouping import grouped
+from trials.training.rows.grouping import grouped
 
 
 @dataclass(frozen=True)

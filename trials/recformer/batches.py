@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from trials.data.preparing.dataset import IntArray, SearchData
 from trials.recformer.config import RecFormerConfig
 from trials.recformer.sentences import MASK_WORD, Sentences, Tokens
-from trials.training.grouping import grouped
-from trials.training.targets import TargetDrawer
+from trials.training.rows.grouping import grouped
+from trials.training.rows.targets import TargetDrawer
 
 
 @dataclass(frozen=True)

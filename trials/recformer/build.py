@@ -13,7 +13,7 @@ from trials.data.preparing.dataset import SearchData
 from trials.recformer.config import RecFormerConfig
 from trials.recformer.model import RecFormerModel
 from trials.recformer.sentences import attribute_pairs, tokenise, vocabulary_texts
-from trials.training.windows import refuse_untrainable
+from trials.training.rows.windows import refuse_untrainable
 
 
 def build(config: RecFormerConfig, data: SearchData, job: TrialJob) -> RecFormerModel:

@@ -17,9 +17,9 @@ from trials.recformer.batches import Batch, Batcher, Hidden
 from trials.recformer.config import RecFormerConfig
 from trials.recformer.encoder import HiddenWords, RecFormerEncoder
 from trials.recformer.sentences import Sentences, Tokens
-from trials.training.grouping import chunks
 from trials.training.item_memory import ItemMemory
 from trials.training.recommender import Losses, Recommender
+from trials.training.rows.grouping import chunks
 
 CHUNK_TOKENS = 8192
 """Tokens that encoding without a gradient puts through the model at once."""

@@ -15,7 +15,7 @@ from trials.backbones.recommenders.histories import at_last_places, latest, pad_
 from trials.backbones.recommenders.transformer import INITIAL_STD, TransformerEncoder, initialise
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
-from trials.training.windows import rows_of, windows
+from trials.training.rows.windows import rows_of, windows
 from trials.unisrec.adaptor import Adaptor
 from trials.unisrec.config import UniSRecConfig
 from trials.unisrec.texts import Vectors

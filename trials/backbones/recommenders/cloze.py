@@ -19,7 +19,7 @@ from trials.backbones.recommenders.histories import pad_right
 from trials.backbones.recommenders.settings import ClozeSettings
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
-from trials.training.windows import Ints, rows_of, windows
+from trials.training.rows.windows import Ints, rows_of, windows
 
 
 @dataclass(frozen=True)

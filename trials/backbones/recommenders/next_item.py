@@ -18,7 +18,7 @@ from trials.backbones.recommenders.histories import pad_right
 from trials.backbones.recommenders.settings import WindowSettings
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
-from trials.training.windows import rows_of, windows
+from trials.training.rows.windows import rows_of, windows
 
 
 class CausalEncoder(Protocol):

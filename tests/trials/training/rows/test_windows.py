@@ -5,8 +5,8 @@ import doctest
 import numpy as np
 import pytest
 
-from trials.training import windows as module
-from trials.training.windows import rows_of, windows
+from trials.training.rows import windows as module
+from trials.training.rows.windows import rows_of, windows
 
 
 def test_example_in_the_docstring_holds() -> None:

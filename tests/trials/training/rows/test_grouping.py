@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trials.training.grouping import POOL, chunks, grouped
+from trials.training.rows.grouping import POOL, chunks, grouped
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 3 * POOL * 2 + 1])
