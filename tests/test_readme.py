@@ -45,7 +45,7 @@ def printed(method: str, row: str, data: str, *metrics: str, source: str = "") -
 
 
 def of_the_paper(method: str) -> str:
-    """What the last column of the methods table says of a method. A baseline has DARec's figures, or none."""
+    """What the last column of the methods table says of a method. A baseline has DARec's figures, or Laser's, or none."""
     if method in ("darec", "mixrec"):
         own = {"darec": "DARec", "mixrec": "MixRec"}[method]
         return f"Scientific: {printed(method, own, 'scientific', *FULL)}"
@@ -61,10 +61,11 @@ def of_the_paper(method: str) -> str:
     if method == "promptbert":
         recall, ndcg = printed(method, "Prompt-BERT", "ml-1m", "sampled/recall@5", "sampled/ndcg@5").split(", ")
         return f"MovieLens 1M, among 100 sampled items: R@5 {recall}, N@5 {ndcg}"
-    rows = {p.method for p in getattr(load_method(method), "published", ()) if p.source.startswith("DARec")}
-    return "".join(
-        f"in DARec's paper, Scientific: {printed(method, row, 'scientific', *FULL, source='DARec')}" for row in rows
-    )
+    published = getattr(load_method(method), "published", ())
+    for paper in ("DARec", "Laser"):
+        for row in {p.method for p in published if p.source.startswith(paper) and p.data == "scientific"}:
+            return f"in {paper}'s paper, Scientific: {printed(method, row, 'scientific', *FULL, source=paper)}"
+    return ""
 
 
 def test_the_papers_own_figures_in_the_methods_table_are_what_the_papers_print() -> None:
