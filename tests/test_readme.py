@@ -45,7 +45,7 @@ def printed(method: str, row: str, data: str, *metrics: str, source: str = "") -
 
 
 def of_the_paper(method: str) -> str:
-    """What the last column of the methods table says of a method. A baseline has DARec's figures, or Laser's, or none."""
+    """What the last column of the methods table says of a method. A baseline has DARec's figures, Laser's, or none."""
     if method in ("darec", "mixrec"):
         own = {"darec": "DARec", "mixrec": "MixRec"}[method]
         return f"Scientific: {printed(method, own, 'scientific', *FULL)}"

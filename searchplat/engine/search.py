@@ -40,6 +40,7 @@ from searchplat.engine.sizing.choose import Allocations
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.steering.steering import Steering
+from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord, lineage
@@ -56,8 +57,6 @@ from searchplat.tracking.store.address import chosen_uri
 if TYPE_CHECKING:
     from searchplat.engine.cluster.hosts import OwnRay
 
-MAX_DEATHS = 3
-"""Times that a trial is taken up again after its worker died."""
 _MANY_AT_ONCE = 16
 """Trials at once from which on MLflow's rows are sent by a process of their own."""
 _LAST_ROWS_S = 30.0

@@ -18,6 +18,7 @@ from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
 from searchplat.engine.finals.assignment import Assignment, Key
 from searchplat.engine.planning.seeds import derive_seed
+from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.order import WRONG_INPUT, Order
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.ranking import improves
@@ -38,9 +39,6 @@ from searchplat.promotion.record import (
 )
 from searchplat.redaction import redact
 from searchplat.spec.model import VALID, SearchSpec
-
-MAX_DEATHS = 3
-"""Times that a run is taken up again after its worker died."""
 
 Say = Callable[[str], None]
 
