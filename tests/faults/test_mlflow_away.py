@@ -59,6 +59,7 @@ def newest(folder: Path) -> int:
         return ledger.seq
 
 
+@pytest.mark.by_hand
 def test_a_search_outlives_a_server_that_hangs_and_then_dies_and_comes_back(tmp_path: Path, server: Server) -> None:
     (tmp_path / "space.yaml").write_text(SPACE.replace("TRIALS", "80"))
     process = subprocess.Popen(
