@@ -84,7 +84,7 @@ class RecGURUModel(NextItemModel):
             if self._config.lambda_overlap:
                 weights["overlap"] = of_halves
             if self.discriminator is not None:
-                weights |= {"discriminator": of_halves, "adversary": of_halves}
+                weights |= {"adversary": of_halves, "discriminator": of_halves}
         return part, weights
 
     def rate_factors(self) -> Mapping[str, float]:

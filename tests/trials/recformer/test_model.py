@@ -11,27 +11,30 @@ from method_cases import as_queries
 from pydantic import ValidationError
 from torch.nn import functional as F
 
-from trials.backbones.encoders.masked_lm import MaskedLM
+from trials.backbones.encoders.masked_lm import load_masked_lm
 from trials.data.preparing.dataset import SearchData
 from trials.recformer import RecFormerConfig
 from trials.recformer.batches import hide
-from trials.recformer.encoder import sight
+from trials.recformer.encoder import RecFormerEncoder, sight
 from trials.recformer.model import RecFormerModel
-from trials.recformer.sentences import MASK_WORD
+from trials.recformer.sentences import MASK_WORD, attribute_pairs, tokenise, vocabulary_texts
 
 
 def pooled(model: RecFormerModel, history: list[int]) -> torch.Tensor:
     return model._pooled(model.sentences.assemble([model.sentences.kept(np.array(history))]))[0]
 
 
-def test_the_encoder_is_the_backbones_but_for_types_and_item_places(make_model: Any, lm: MaskedLM) -> None:
-    model = make_model().eval()
-    encoder, plain = model.encoder, lm.encoder
+@pytest.mark.parametrize("backbone", ["random-bert", "random-roberta"])
+def test_the_encoder_is_the_backbones_but_for_types_and_item_places(data: SearchData, backbone: str) -> None:
+    pairs = attribute_pairs(data, None)
+    lm = load_masked_lm(backbone, None, texts=vocabulary_texts(pairs))  # type: ignore[arg-type]
+    sentences = tokenise(lm, pairs, 32, 4, 40)
+    encoder, plain = RecFormerEncoder(lm, sentences, 64).eval(), lm.encoder
     with torch.no_grad():
         encoder.types_3D.copy_(plain.embeddings.token_type_embeddings.weight[:1].expand(3, -1))  # type: ignore[union-attr,index]
         encoder.items_KD.zero_()
-    tokens = model.sentences.assemble([np.array([3, 5]), np.array([4])])
-    embedded = model.sentences.table_RD[torch.from_numpy(tokens.words_BL)]
+    tokens = sentences.assemble([np.array([3, 5]), np.array([4])])
+    embedded = sentences.table_RD[torch.from_numpy(tokens.words_BL)]
     seen = torch.arange(embedded.shape[1]) < torch.from_numpy(tokens.lengths_B)[:, None]
     expected = plain(inputs_embeds=embedded, attention_mask=seen.long()).last_hidden_state
     torch.testing.assert_close(encoder(tokens)[seen], expected[seen], rtol=1e-4, atol=1e-5)
