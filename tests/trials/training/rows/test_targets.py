@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trials.training.targets import TargetDrawer
+from trials.training.rows.targets import TargetDrawer
 
 OFFSETS = np.array([0, 1, 6, 8, 8, 11])
 LENGTHS = {1: 5, 2: 2, 4: 3}
