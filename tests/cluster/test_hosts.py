@@ -71,6 +71,7 @@ def finish(process: subprocess.Popen[str], host: Host, code: int = 0) -> str:
     return host.log.read_text()
 
 
+@pytest.mark.by_hand
 def test_a_host_that_dies_costs_no_trial_and_one_that_joins_a_full_cluster_soon_has_work(
     tmp_path: Path, hosts: Network, bare: str
 ) -> None:

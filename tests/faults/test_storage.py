@@ -61,6 +61,7 @@ def check_clean(folder: Path, server: S3Server) -> None:
             assert not any(key.encode() in content for key in KEYS.values()), path
 
 
+@pytest.mark.by_hand
 def test_a_trial_whose_worker_is_killed_goes_on_from_s3(tmp_path: Path, server: S3Server, whole: Whole) -> None:
     write_space(tmp_path, "in turn", 0.5)
     process = start(server)

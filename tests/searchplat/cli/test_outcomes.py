@@ -45,6 +45,7 @@ def asked(*words: str) -> Any:
     return json.loads(run(*words, "--json").stdout)
 
 
+@pytest.mark.by_hand
 @pytest.mark.slow
 def test_a_search_under_bounds_finds_what_keeps_them_and_shows_what_does_not() -> None:
     Path("small.yaml").write_text(SPACE.replace("OBJECTIVE", MRR) + "outcomes: [parameters <= 1500]\n")
