@@ -36,6 +36,9 @@ def test_it_answers_as_the_commands_do(half_done: Half, cli: Any) -> None:
     assert [t.number for t in search.best(2, stage="layout")] == [
         one["number"] for one in said(cli, "best", "first", "--top", "2", "--stage", "layout")
     ]
+    assert [t.number for t in search.best(4, stage="layout", model=True)] == [
+        one["number"] for one in said(cli, "best", "first", "--top", "4", "--stage", "layout", "--model")
+    ]
     status, other = search.status(), said(cli, "status", "first")
     assert {**status, "wall_seconds": 0, "trials_per_hour": 0} == {**other, "wall_seconds": 0, "trials_per_hour": 0}
     table = search.trials()
