@@ -81,14 +81,13 @@ class Verbaliser(nn.Module):
         Args:
             states_RD: From now on `P (h - m)` is read, with m their mean and P their whitening.
             ridge: Of the whitening.
-            answers_E: The places of targets among candidates that are in the retriever's order, of which the first is
-                to be likelier than any other at first, and so on: training starts at that order. None if in none.
+            answers_E: The places of targets among candidates that are in the retriever's order, for the bias to start
+                at, see `place_bias`; None if in none.
         """
         self.centre_D.copy_(states_RD.mean(0))
         self.whitening_DD.copy_(whitening(states_RD, ridge))
         if answers_E is not None:
-            counts_K = np.sort(np.bincount(answers_E, minlength=len(self.bias_K)))[::-1] + 1.0
-            self.bias_K.copy_(torch.from_numpy(np.log(counts_K / counts_K.sum())))
+            self.bias_K.copy_(place_bias(answers_E, len(self.bias_K)))
 
     def forward(self, states_RD: Tensor, prompted: Prompted, count: int) -> Tensor:
         """Logits `[B, count]` of candidates; what there is for a missing one means nothing.
@@ -106,6 +105,21 @@ class Verbaliser(nn.Module):
         there_BK = torch.from_numpy(np.arange(count) < prompted.counts_B[:, None]).to(x_RD.device)
         logits_BK = self.bias_K[:count].expand(there_BK.shape)
         return logits_BK + torch.zeros_like(logits_BK).masked_scatter(there_BK, x_RD @ self.vectors_KD[0])
+
+
+def place_bias(answers_E: IntArray, count: int) -> Tensor:
+    """`[K]` logarithms of each place's chance to have the target, as the likeliest power law has it.
+
+    `p_k ~ k^-a`, a >= 0.01: each place's own count is noisy where targets are few, and the retriever's order, at which
+    training starts, should be no worse for it.
+    """
+    logs_K = np.log(np.arange(1, count + 1))
+    low, high = 0.01, 5.0
+    for _ in range(40):  # the likeliest a is where the mean of log k is that of the answers; it falls with a
+        a = (low + high) / 2
+        chances_K = np.exp(-a * logs_K) / np.exp(-a * logs_K).sum()
+        low, high = (a, high) if chances_K @ logs_K > logs_K[answers_E].mean() else (low, a)
+    return torch.from_numpy(np.log(chances_K)).float()
 
 
 class LlamaRecModel(Recommender):

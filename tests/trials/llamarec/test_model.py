@@ -14,7 +14,7 @@ from trials.backbones.decoders.decoder_lm import load_decoder
 from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.llamarec import LlamaRecConfig
 from trials.llamarec.examples import Examples, among_retrieved, drawn, examples_of, retrieve
-from trials.llamarec.model import LlamaRecModel
+from trials.llamarec.model import LlamaRecModel, place_bias
 from trials.llamarec.prompts import HEAD, POOL, RESPONSE, Prompts, letter_tokens, texts, tokenised
 
 HISTORIES = [[1, 2, 3, 4, 5], [1, 2], [9, 10, 11], [7]]
@@ -139,7 +139,7 @@ def test_a_verbaliser_of_ours_starts_at_the_retrievers_order_and_the_rest_learns
     made = make(Examples(every.histories, every.targets_E, candidates), verbaliser=verbaliser)
     made.condition(np.arange(7), rng)
     batch = made.batch(np.arange(7), rng)
-    started = torch.log(torch.tensor([5.0, 3.0, 2.0, 1.0]) / 11)
+    started = place_bias(np.array([0, 1, 2, 1, 0, 1, 1]), 4)
     torch.testing.assert_close(made.logits(batch.histories, batch.candidates_BK), started.expand(7, 4))
     torch.nn.init.normal_(made.verbaliser.vectors_KD)
     made.loss(batch)["letter"].backward()
@@ -147,6 +147,20 @@ def test_a_verbaliser_of_ours_starts_at_the_retrievers_order_and_the_rest_learns
     assert learn == {name for name, _ in made.named_parameters()}
     assert all(name.startswith(("adapters.", "verbaliser.")) for name in learn)
     assert all(not p.requires_grad for p in made._lm.parts.model.parameters())
+
+
+def test_places_have_the_likeliest_power_law_and_never_equal_chances() -> None:
+    answers = np.random.default_rng(0).choice(6, size=300, p=np.arange(6, 0, -1) / 21)
+    found = place_bias(answers, 6).numpy()
+
+    def log_likelihood(a: float) -> float:
+        powers = np.arange(1.0, 7.0) ** -a
+        return float(np.log(powers / powers.sum())[answers].sum())
+
+    best = max(log_likelihood(a) for a in np.arange(0.01, 3, 0.01))
+    assert found[answers].sum() == pytest.approx(best, abs=0.01)
+    assert np.exp(found).sum() == pytest.approx(1)
+    assert (np.diff(place_bias(np.array([5, 5, 4]), 6).numpy()) < 0).all()
 
 
 def test_a_title_is_read_with_the_history_and_what_stands_before_it_alone() -> None:
