@@ -12,7 +12,7 @@ from trials.training.settings.ranges import Share, Width
 
 
 class KARConfig(TransformerSettings):
-    """SASRec's sizes for what is augmented; the adaptor's are those of the authors' code."""
+    """SASRec's sizes for what is augmented; the adaptor's are those of the authors' code, as others quote it."""
 
     text_encoder: Encoder = Field(
         "minilm-l6-v2",

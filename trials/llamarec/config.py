@@ -16,7 +16,10 @@ MOST_CANDIDATES = 26
 
 
 class LlamaRecConfig(DecoderSettings, LoopConfig):
-    """Defaults are the paper's where it gives a number; the retriever's are RecBole's."""
+    """Defaults are the paper's where it gives a number; the retriever's are RecBole's.
+
+    The paper's text was not at hand: its numbers are as they are quoted elsewhere, and not checked against it.
+    """
 
     # Training
     epochs: Epochs = Field(1, description="passes over the examples of the ranking, >= 1; the paper: 1")
