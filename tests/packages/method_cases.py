@@ -144,6 +144,7 @@ SHARED: dict[str, Any] = {
 }
 """Statements that are read ahead, and what makes such prompts learn."""
 
+
 def llm4rec(backbone: str, **more: Any) -> Case:
     """LLM4Rec on a tiny random decoder."""
     values = {"backbone": backbone, "batch_size": 8, "max_items": 8, "max_text_tokens": 6, **more}
@@ -222,6 +223,11 @@ CASES: dict[str, Case] = {
     ),
     "llm4rec": llm4rec("random-gpt2", pretrain_epochs=1),
     "llm4rec, kept order": llm4rec("random-llama", **LLM4RECS_OPTIONS),
+    "p5": Case(
+        "p5",
+        {"num_layers": 1, "hidden_size": 16, "inner_size": 32, "num_heads": 2, "max_items": 6},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.0, "batch_size": 4, "targets_per_user": None},
+    ),
     "kar": Case(
         "kar",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "expert_width": 8},
