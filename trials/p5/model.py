@@ -179,7 +179,7 @@ class P5Model(Recommender):
 def tree_of(pieces_NC: IntArray) -> Tree:
     """The tree of some numbers.
 
-    >>> tree = tree_of(FIRST_PAIR + np.array([[10, 5], [11, 7], [10, 6]]))
+    >>> tree = tree_of(np.array([[10, 5], [11, 7], [10, 6]]))
     >>> tree.depths_T.tolist(), tree.nodes_NC.tolist(), tree.sees_TT.astype(int).tolist()
     ([0, 1, 1], [[0, 1], [0, 2], [0, 1]], [[1, 0, 0], [1, 1, 0], [1, 0, 1]])
     """

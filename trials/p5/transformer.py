@@ -88,7 +88,8 @@ class Layer(nn.Module):
             assert seen is not None
             h_BTD = h_BTD + self.dropout(self.crossing(self.crossing_norm(h_BTD), memory_BLD, seen))
         fed_BTD: Tensor = self.down(self.dropout(F.relu(self.up(self.feed_norm(h_BTD)))))
-        return h_BTD + self.dropout(fed_BTD)
+        out_BTD: Tensor = h_BTD + self.dropout(fed_BTD)
+        return out_BTD
 
 
 class Stack(nn.Module):
