@@ -144,6 +144,25 @@ SHARED: dict[str, Any] = {
 }
 """Statements that are read ahead, and what makes such prompts learn."""
 
+
+def llm4rec(backbone: str, **more: Any) -> Case:
+    """LLM4Rec on a tiny random decoder."""
+    values = {"backbone": backbone, "batch_size": 8, "max_items": 8, "max_text_tokens": 6, **more}
+    by_heart = {"learning_rate": 2e-2, "epochs": 60, "pretrain_epochs": 60, "item_order": "kept", "lambda_mutual": 1e-3}
+    by_heart |= {"batch_size": 4}
+    return Case("llm4rec", values, by_heart)
+
+
+LLM4RECS_OPTIONS: dict[str, Any] = {
+    "pretrain_epochs": 2,
+    "item_order": "kept",
+    "item_start": "title",
+    "whiten_states": True,
+    "edge_attention": True,
+    "content_share": 0.5,
+}
+"""All that is ours and not LLM4Rec's paper's."""
+
 TINY_RECFORMER: dict[str, Any] = {"backbone": "random-bert", "batch_size": 16, "max_items": 8, "max_tokens": 64}
 # Stage 2 learns by heart: stage 1's items are made anew after every few steps of so small an epoch.
 RECFORMERS_HEART: dict[str, Any] = {"epochs": 60, "stage1_share": 0.01, "learning_rate": 3e-3, "targets_per_user": None}
@@ -201,6 +220,13 @@ CASES: dict[str, Case] = {
         "llmesr",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
+    ),
+    "llm4rec": llm4rec("random-gpt2", pretrain_epochs=1),
+    "llm4rec, kept order": llm4rec("random-llama", **LLM4RECS_OPTIONS),
+    "p5": Case(
+        "p5",
+        {"num_layers": 1, "hidden_size": 16, "inner_size": 32, "num_heads": 2, "max_items": 6},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.0, "batch_size": 4, "targets_per_user": None},
     ),
     "kar": Case(
         "kar",
