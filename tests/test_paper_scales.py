@@ -346,6 +346,21 @@ PAPERS: dict[str, Rows] = {
             "CRAMER, Table 1, besides ours",
         ),
     },
+    "queryseqrec": {
+        **TRANSFORMER,
+        "data": ("redial-full", "CRAMER, 4.1"),
+        "data rank_met": (False, "CRAMER, 4.1: among items that the user has not met"),
+        "dropout": (0.5, "RecBole: hidden_dropout_prob"),
+        "fusion": ("concatenation", "CRAMER, B.7"),
+        "lambda_request": (0.0, "CRAMER, B.7: the fused representation alone"),
+        "text_encoder": ("google-bert/bert-base-uncased", "CRAMER, B.5"),
+        "request_items": (3, "CRAMER, B.1"),
+        "sampled_negatives": (100, "CRAMER, 4.1"),
+        "promotion test": (
+            ("mrr", "recall@10", "ndcg@10", "sampled/recall@10", "sampled/ndcg@10"),
+            "CRAMER, Table 1, besides ours",
+        ),
+    },
     "kar": {
         **TRANSFORMER,
         "data": ("scientific", "Laser, 5.1"),

@@ -202,6 +202,18 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
     ),
+    "queryseqrec": Case(
+        "queryseqrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert"},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
+    ),
+    "queryseqrec, asked": Case(
+        "queryseqrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "fusion": "concatenation"},
+        # Whom it knows by heart ask nothing when they are asked about.
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "request": "history"},
+        {"requests": True},
+    ),
     "kar": Case(
         "kar",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "expert_width": 8},

@@ -12,8 +12,8 @@ import torch
 import transformers
 
 from searchplat.errors import InputError
+from trials.backbones.encoders.request_encoder import FrozenRequests, TunedEncoder, last_layer, token_batch
 from trials.backbones.encoders.text_encoder import TextEncoder, load_text_encoder, mean_pool
-from trials.cramer.encoder import FrozenRequests, TunedEncoder, last_layer, token_batch
 
 TEXTS = ["a red film", "blue", "an old war book about love and a red film", "blue"]
 
