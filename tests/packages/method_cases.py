@@ -202,6 +202,18 @@ CASES: dict[str, Case] = {
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "similar_users": 2},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "lambda_distill": 0.01},
     ),
+    "blair": Case(
+        "blair",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "tune_batch_size": 64},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0},
+    ),
+    "blair, asked": Case(
+        "blair",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "tune_batch_size": 64}
+        | {"tuned": "last", "tune_epochs": 1, "request_weight": 0.5, "item_ids": True},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0, "request_weight": 0.01},
+        {"requests": True},
+    ),
     "queryseqrec": Case(
         "queryseqrec",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert"},

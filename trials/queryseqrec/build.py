@@ -6,14 +6,14 @@ import torch
 
 from searchplat.contract import AssetSource, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.encoders.request_encoder import FrozenRequests, request_folder
+from trials.backbones.encoders.request_encoder import FrozenRequests, distinct, request_folder
 from trials.backbones.encoders.text_encoder import item_texts, load_text_encoder, text_embeddings
 from trials.backbones.names import RANDOM_ENCODER
 from trials.backbones.words import digest_texts
 from trials.data.preparing.dataset import SearchData
 from trials.queryseqrec.config import QuerySeqRecConfig
 from trials.queryseqrec.model import QuerySeqRecModel
-from trials.queryseqrec.requests import TrainingRequests, distinct
+from trials.queryseqrec.requests import TrainingRequests
 from trials.training.seeds import seed_everything
 
 

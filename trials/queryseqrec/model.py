@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from trials.backbones.encoders.request_encoder import FrozenRequests
+from trials.backbones.encoders.request_encoder import UNASKED, FrozenRequests, distinct
 from trials.backbones.recommenders.histories import latest, pad_right, refuse_empty
 from trials.backbones.recommenders.next_item import NextItemModel
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.queryseqrec.config import QuerySeqRecConfig
 from trials.queryseqrec.encoder import RequestAwareEncoder
-from trials.queryseqrec.requests import UNASKED, Ints, TrainingRequests, distinct, of_histories
+from trials.queryseqrec.requests import Ints, TrainingRequests, of_histories
 from trials.training.recommender import Losses
 from trials.training.rows.windows import rows_of
 

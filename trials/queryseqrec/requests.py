@@ -6,7 +6,6 @@ requests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,31 +16,18 @@ from torch import Tensor
 
 Ints = NDArray[np.integer[Any]]
 
-UNASKED = -1
-"""In place of a request's row: nothing was asked."""
-
 
 @dataclass(frozen=True)
 class TrainingRequests:
     """What was asked before the training interactions.
 
     Args:
-        rows_E: Row of each interaction's request in `vectors_VW`; `UNASKED` where it is blank.
+        rows_E: Row of each interaction's request in `vectors_VW`; `UNASKED` (-1) where it is blank.
         vectors_VW: Of different requests, on the CPU.
     """
 
     rows_E: Ints
     vectors_VW: Tensor
-
-
-def distinct(requests: Sequence[str]) -> tuple[list[str], Ints]:
-    """Different requests that are not blank, and the row of each request among them, `UNASKED` for a blank one.
-
-    >>> distinct(["a", " ", "b", "a"])
-    (['a', 'b'], array([ 0, -1,  1,  0]))
-    """
-    rows = {text: row for row, text in enumerate(dict.fromkeys(text for text in requests if text.strip()))}
-    return list(rows), np.array([rows.get(text, UNASKED) for text in requests], dtype=np.int64)
 
 
 def of_histories(texts_BLW: Tensor, count: int) -> Tensor:

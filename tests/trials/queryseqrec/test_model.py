@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from by_hand import search_data, shake
 from method_cases import as_queries
 from torch.nn import functional as F
 
-from trials.queryseqrec import QuerySeqRecConfig, requests
+from trials.queryseqrec import QuerySeqRecConfig
 from trials.queryseqrec.model import Asked, QuerySeqRecModel
 from trials.queryseqrec.requests import TrainingRequests, of_histories
 
@@ -71,10 +70,6 @@ def request_of(made: QuerySeqRecModel, history: list[int], row: int) -> torch.Te
         assert made._asked is not None
         return made._asked.vectors_VW[row] - made.centre_W
     return made.texts_NW[history[-3:]].mean(0)
-
-
-def test_examples_in_docstrings_hold() -> None:
-    assert doctest.testmod(requests).failed == 0
 
 
 @pytest.mark.parametrize("fusion", ["sequence", "concatenation"])

@@ -31,6 +31,9 @@ Tuned = Literal["last", "all"]
 _BATCH = 64
 """Texts encoded at once; sorted by length, so that a batch holds little padding."""
 
+UNASKED = -1
+"""In place of a request's row: nothing was asked."""
+
 _ROUND = 8192
 """Texts encoded between two writings to the disk."""
 
@@ -201,6 +204,16 @@ class FrozenRequests:
             states_BTW = model(input_ids=ids_BT.to(self._device), attention_mask=mask_BT).last_hidden_state
             vectors[chosen] = mean_pool(states_BTW, mask_BT).float().cpu().numpy()
         return vectors
+
+
+def distinct(requests: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Different requests that are not blank, and the row of each request among them, `UNASKED` for a blank one.
+
+    >>> distinct(["a", " ", "b", "a"])
+    (['a', 'b'], array([ 0, -1,  1,  0]))
+    """
+    rows = {text: row for row, text in enumerate(dict.fromkeys(text for text in requests if text.strip()))}
+    return list(rows), np.array([rows.get(text, UNASKED) for text in requests], dtype=np.int64)
 
 
 def request_folder(name: str, data: SearchData, assets: AssetSource) -> Path:
