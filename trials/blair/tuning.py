@@ -106,7 +106,7 @@ def tune(encoder: TunableEncoder, pairs: Pairs, sentences_N: Sequence[str], conf
             candidates_CW = encoder([sentences_N[item] for item in items_C.tolist()])
             loss = contrast(contexts_BW, candidates_CW, targets_B.to(contexts_BW.device), config.tune_temperature)
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     encoder.eval()
 
