@@ -22,10 +22,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from trials.backbones.encoders.request_encoder import FrozenRequests
 from trials.backbones.encoders.text_encoder import TextEncoder
 from trials.backbones.recommenders.frozen import blank_recommender, carried
 from trials.cramer import CRAMERConfig
-from trials.cramer.encoder import FrozenRequests
 from trials.cramer.model import CRAMERModel
 from trials.cramer.requests import HistoryTexts
 from trials.data.preparing.dataset import Queries

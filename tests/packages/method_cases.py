@@ -228,6 +228,30 @@ CASES: dict[str, Case] = {
         {"num_layers": 1, "hidden_size": 16, "inner_size": 32, "num_heads": 2, "max_items": 6},
         {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.0, "batch_size": 4, "targets_per_user": None},
     ),
+    "blair": Case(
+        "blair",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "tune_batch_size": 64},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0},
+    ),
+    "blair, asked": Case(
+        "blair",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "experts": 2, "tune_batch_size": 64}
+        | {"tuned": "last", "tune_epochs": 1, "request_weight": 0.5, "item_ids": True},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "adaptor_dropout": 0.0, "request_weight": 0.01},
+        {"requests": True},
+    ),
+    "queryseqrec": Case(
+        "queryseqrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert"},
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1},
+    ),
+    "queryseqrec, asked": Case(
+        "queryseqrec",
+        {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "fusion": "concatenation"},
+        # Whom it knows by heart ask nothing when they are asked about.
+        {"learning_rate": 1e-2, "epochs": 60, "dropout": 0.1, "request": "history"},
+        {"requests": True},
+    ),
     "kar": Case(
         "kar",
         {"hidden_size": 16, "inner_size": 32, "text_encoder": "random-bert", "expert_width": 8},

@@ -1,8 +1,8 @@
 """CRAMER: a natural-language request masks the rows and columns of a frozen sequential recommender's matrices.
 
-Read in this order: `config.py` (every setting), `requests.py` (what is asked), `encoder.py` (requests as vectors),
-`gates.py` and `layout.py` (vectors to masks), `model.py` (loss and scores). `genre_share.py` is a check of what
-requests do. Importing this package loads no torch.
+Read in this order: `config.py` (every setting), `requests.py` (what is asked), `request_encoder.py` of
+`trials.backbones.encoders` (requests as vectors), `gates.py` and `layout.py` (vectors to masks), `model.py` (loss and
+scores). `genre_share.py` is a check of what requests do. Importing this package loads no torch.
 """
 
 from __future__ import annotations

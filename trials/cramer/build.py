@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 import torch
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
-from trials.backbones.encoders.text_encoder import TextEncoder, encoder_digest, load_text_encoder
+from trials.backbones.encoders.request_encoder import FrozenRequests, TunedEncoder, request_folder
+from trials.backbones.encoders.text_encoder import TextEncoder, load_text_encoder
 from trials.backbones.names import RANDOM_ENCODER
 from trials.backbones.pretrained import check_folder
 from trials.backbones.recommenders.frozen import blank_recommender, carried, frozen_recommender, prepare_frozen
 from trials.backbones.recommenders.settings import BackboneSettings
 from trials.backbones.words import digest_texts
 from trials.cramer.config import CRAMERConfig
-from trials.cramer.encoder import FrozenRequests, TunedEncoder
 from trials.cramer.model import CRAMERModel
 from trials.cramer.requests import Examples, HistoryTexts, Origin, asked, examples, no_examples, origin
 from trials.data.preparing.dataset import SearchData
@@ -86,7 +83,7 @@ def prepare(config: CRAMERConfig, request: DataRequest, assets: AssetSource) -> 
     found = _examples(config, data, texts, source)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     encoder = load_text_encoder(config.encoder, assets, texts=data.sentences)
-    store = FrozenRequests(encoder, config.max_request_tokens, device, _folder(config, data, assets))
+    store = FrozenRequests(encoder, config.max_request_tokens, device, request_folder(config.encoder, data, assets))
     if config.text_weight:
         store.fill(data.sentences)
     store.fill([*found.requests_I, *asked(data.valid_queries(), texts, source)])
@@ -126,13 +123,7 @@ def _encoder(config: CRAMERConfig, data: SearchData, job: TrialJob, keep: bool) 
         return FrozenRequests(loaded, config.max_request_tokens, job.device, None)
     return job.warm.get(
         ("cramer-requests", config.encoder, vocabulary, config.max_request_tokens, data.name, job.device),
-        lambda: FrozenRequests(loaded, config.max_request_tokens, job.device, _folder(config, data, job.assets)),
+        lambda: FrozenRequests(
+            loaded, config.max_request_tokens, job.device, request_folder(config.encoder, data, job.assets)
+        ),
     )
-
-
-def _folder(config: CRAMERConfig, data: SearchData, assets: AssetSource) -> Path:
-    """Where vectors of this encoder for this data set are kept, whatever the share of the users."""
-    digest = hashlib.sha256(encoder_digest(config.encoder, assets).encode())
-    if config.encoder == RANDOM_ENCODER:  # its vocabulary is the data's
-        digest.update(digest_texts(data.sentences).encode())
-    return assets.folder("requests", data.name, digest.hexdigest()[:32])

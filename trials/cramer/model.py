@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from searchplat.errors import InputError
+from trials.backbones.encoders.request_encoder import FrozenRequests, TunedEncoder
 from trials.backbones.recommenders.bert4rec import BERT4RecEncoder
 from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.cramer.basis import RequestBasis
 from trials.cramer.config import CRAMERConfig
-from trials.cramer.encoder import FrozenRequests, TunedEncoder
 from trials.cramer.gates import (
     gumbel,
     open_gates,

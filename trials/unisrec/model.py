@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from trials.backbones.recommenders.adaptor import Adaptor
 from trials.backbones.recommenders.histories import at_last_places, latest, pad_right, refuse_empty
 from trials.backbones.recommenders.transformer import INITIAL_STD, TransformerEncoder, initialise
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
 from trials.training.rows.windows import rows_of, windows
-from trials.unisrec.adaptor import Adaptor
 from trials.unisrec.config import UniSRecConfig
 from trials.unisrec.texts import Vectors
 

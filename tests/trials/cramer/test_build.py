@@ -16,9 +16,9 @@ from searchplat.contract import DataRequest, FinalJob, TestPermit
 from searchplat.contract.measures import unasked
 from searchplat.errors import InputError
 from searchplat.firewall import ISSUER
+from trials.backbones.encoders.request_encoder import FrozenRequests
 from trials.backbones.recommenders import frozen
 from trials.cramer import build
-from trials.cramer.encoder import FrozenRequests
 from trials.cramer.model import CRAMERModel
 from trials.training.seeds import epoch_rng
 

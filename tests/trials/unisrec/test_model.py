@@ -10,8 +10,8 @@ from method_cases import as_queries
 from pydantic import ValidationError
 from torch.nn import functional as F
 
+from trials.backbones.recommenders.adaptor import Adaptor
 from trials.unisrec import UniSRecConfig
-from trials.unisrec.adaptor import Adaptor
 from trials.unisrec.model import Contrast, UniSRecModel
 from trials.unisrec.texts import without_words
 

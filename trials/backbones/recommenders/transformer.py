@@ -48,7 +48,12 @@ class TransformerLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self, states_BLD: Tensor, masks: LayerMasks | None = None, *, visible_BL: Tensor | None = None
+        self,
+        states_BLD: Tensor,
+        masks: LayerMasks | None = None,
+        *,
+        visible_BL: Tensor | None = None,
+        sees_BLL: Tensor | None = None,
     ) -> Tensor:
         """The next layer's states `[B, L, D]`.
 
@@ -56,17 +61,22 @@ class TransformerLayer(nn.Module):
             masks: Gates over `output`, `inner` and `outer`.
             visible_BL: True at the places that may be looked at, at least one a history; for a layer that is not
                 causal, whose places look to the right as well, where the padding is. None if there is no padding.
+            sees_BLL: In place of both, True where the place of a row looks at the place of a column, at least at one;
+                `[1, L, L]` where all histories are alike. For a layer that is not causal.
         """
         masks = masks or NO_MASKS
-        return self.fed(self.attended(states_BLD, masks, visible_BL), masks)
+        seen = sees_BLL[:, None] if sees_BLL is not None else None
+        if visible_BL is not None:
+            seen = visible_BL[:, None, None, :]
+        return self.fed(self.attended(states_BLD, masks, seen), masks)
 
-    def attended(self, states_BLD: Tensor, masks: LayerMasks, visible_BL: Tensor | None) -> Tensor:
-        """The states `[B, L, D]` behind self-attention; arguments as of the layer."""
+    def attended(self, states_BLD: Tensor, masks: LayerMasks, seen: Tensor | None) -> Tensor:
+        """The states `[B, L, D]` behind self-attention; `seen` spreads to `[B, H, L, L]`, None without padding."""
         attended_BHLC = F.scaled_dot_product_attention(
             self._heads(self.query(states_BLD)),
             self._heads(self.key(states_BLD)),
             self._heads(self.value(states_BLD)),
-            attn_mask=None if visible_BL is None else visible_BL[:, None, None, :],
+            attn_mask=seen,
             is_causal=self.causal,
             dropout_p=self.attention_dropout if self.training else 0.0,
         )

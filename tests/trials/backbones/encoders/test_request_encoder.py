@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 import transformers
 
 from searchplat.errors import InputError
+from trials.backbones.encoders import request_encoder
+from trials.backbones.encoders.request_encoder import FrozenRequests, TunedEncoder, last_layer, token_batch
 from trials.backbones.encoders.text_encoder import TextEncoder, load_text_encoder, mean_pool
-from trials.cramer.encoder import FrozenRequests, TunedEncoder, last_layer, token_batch
 
 TEXTS = ["a red film", "blue", "an old war book about love and a red film", "blue"]
 
@@ -151,3 +153,7 @@ def test_a_model_that_hides_its_layers_cannot_have_its_last_one_trained() -> Non
     model.config = type("Config", (), {"num_hidden_layers": 2})()
     with pytest.raises(InputError, match=r"tuned: the layers of encoder 'flat' \(Linear\) are not a list of 2 modules"):
         last_layer(model, "flat")
+
+
+def test_requests_that_are_alike_are_one_and_blank_ones_none() -> None:
+    assert doctest.testmod(request_encoder).failed == 0

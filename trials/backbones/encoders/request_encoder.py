@@ -18,14 +18,21 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from searchplat.contract import AssetSource
 from searchplat.errors import InputError
-from trials.backbones.encoders.text_encoder import TextEncoder, mean_pool
+from trials.backbones.encoders.text_encoder import TextEncoder, encoder_digest, mean_pool
+from trials.backbones.names import RANDOM_ENCODER
+from trials.backbones.words import digest_texts
+from trials.data.preparing.dataset import SearchData
 from trials.data.whole_files import write_atomically
 
 Tuned = Literal["last", "all"]
 
 _BATCH = 64
 """Texts encoded at once; sorted by length, so that a batch holds little padding."""
+
+UNASKED = -1
+"""In place of a request's row: nothing was asked."""
 
 _ROUND = 8192
 """Texts encoded between two writings to the disk."""
@@ -197,6 +204,24 @@ class FrozenRequests:
             states_BTW = model(input_ids=ids_BT.to(self._device), attention_mask=mask_BT).last_hidden_state
             vectors[chosen] = mean_pool(states_BTW, mask_BT).float().cpu().numpy()
         return vectors
+
+
+def distinct(requests: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Different requests that are not blank, and the row of each request among them, `UNASKED` for a blank one.
+
+    >>> distinct(["a", " ", "b", "a"])
+    (['a', 'b'], array([ 0, -1,  1,  0]))
+    """
+    rows = {text: row for row, text in enumerate(dict.fromkeys(text for text in requests if text.strip()))}
+    return list(rows), np.array([rows.get(text, UNASKED) for text in requests], dtype=np.int64)
+
+
+def request_folder(name: str, data: SearchData, assets: AssetSource) -> Path:
+    """Where vectors of an encoder for a data set are kept, whatever the share of the users."""
+    digest = hashlib.sha256(encoder_digest(name, assets).encode())
+    if name == RANDOM_ENCODER:  # its vocabulary is the data's
+        digest.update(digest_texts(data.sentences).encode())
+    return assets.folder("requests", data.name, digest.hexdigest()[:32])
 
 
 def _key(text: str, max_tokens: int) -> bytes:
