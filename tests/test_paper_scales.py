@@ -379,7 +379,7 @@ PAPERS: dict[str, Rows] = {
         "gradient_clip": (1.0, "P5's code: clip_grad_norm"),
         "weight_decay": (0.01, "P5's code: weight_decay"),
         "whole_words": (True, "P5's code: whole_word_embed"),
-        "targets_per_user": (1, "P5's code: one of a sequence"),
+        "targets_per_user": (5, "P5's code: train_sample_numbers of prompts 2-1 to 2-6"),
         "indexing": ("sequential", "P5's data"),
         "promotion test": (("mrr", "recall@10", "ndcg@10"), "DARec, 3.1.2"),
     },

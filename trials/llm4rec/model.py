@@ -97,10 +97,12 @@ class LLM4RecModel(Recommender):
     items, softmax over items; those of content to go on with texts, softmax over words; each step with λ_c / 2 times
     the squared distance of the document's tokens from the other table's, which are constants of it. Fine-tuning: the
     state behind a prompt of a user's other items, softmax over items, multinomial likelihood of what is held out. The
-    head's rows are the tokens themselves. Differs: texts are items' own, see `Documents`; steps alternate from the
-    start, with no epochs of texts alone ahead; one rate throughout, where the authors' code fine-tunes at a tenth; the
-    prior on collaborative tokens is weight decay; the words of the softmax are those that occur in texts; a user who
-    was not in training is the mean of those who were; tokens start near the backbone's words' mean, with their spread.
+    head's rows are the tokens themselves. Differs: texts are items' own, see `Documents`; the two kinds of steps
+    alternate (in the authors' code, epochs) from the start, with no epochs of texts alone ahead; what is shown is not
+    counted among what is to be named (it is in the authors' code); one rate throughout, where the authors' code
+    fine-tunes at a tenth; the prior on collaborative tokens is weight decay; the words of the softmax are those that
+    occur in texts; a user who was not in training is the mean of those who were; tokens start near the backbone's
+    words' mean, with their spread.
 
     Args:
         config: Settings.

@@ -24,11 +24,11 @@ class P5Config(LoopConfig):
     )
     batch_size: BatchSize = Field(32, description="prompts a step, >= 1; the authors' code: 32")
     targets_per_user: int | None = Field(
-        1,
+        5,
         ge=1,
         le=10_000,
         description="training items of a user that are targets in an epoch, drawn anew, >= 1; null is all but the "
-        "first; the authors' code: 1",
+        "first; the authors' code: 5 of each sequence, for prompts that generate",
     )
     stranger_share: Share = Field(
         0.1,

@@ -17,6 +17,7 @@ from trials.p5.transformer import Attention
 
 HISTORIES = [[9, 3, 50], [3, 8], [5]]
 SIZES: dict[str, Any] = {"num_layers": 2, "hidden_size": 16, "inner_size": 16, "num_heads": 2, "dropout": 0.0}
+SIZES |= {"targets_per_user": 1}
 
 
 def make(items: int = 300, **settings: Any) -> P5Model:
