@@ -73,6 +73,8 @@ def best(
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)
         believed = by_model(snapshot, ledger, stage) if model else None
+    if model and (front or by is not None):
+        raise InputError("--model: ranks by its own estimate; give it without --by and --front")
     if front and by is not None:
         raise InputError("--front: is of all objectives, and --by of one; give one of the two")
     ranked = best_trials(snapshot, top, stage=stage, by=by) if believed is None else believed.trials[:top]

@@ -154,7 +154,8 @@ def _telling(search: str, to: Sequence[Receiver]) -> Iterator[Callable[[Promotio
         said = f"{outcome.state}: {result_line(promotion) if winner is not None else outcome.message}"
         finals = [] if winner is None else promotion.finals(winner.candidate)
         value = fmean(run.valid[promotion.objective] for run in finals) if finals else None
-        tell(to, promotion_notice(search, outcome.state, said, promotion.objective, value), warn)
+        notice = promotion_notice(search, outcome.state, said, promotion.objective, value)
+        tell(to, notice, warn, signalled=outcome.state == "interrupted")
 
     try:
         yield ended

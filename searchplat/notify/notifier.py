@@ -61,12 +61,7 @@ class Notifier:
         if self._follower.is_alive():
             self._follower.join(_LOOK_S * 4)
         notice = end_notice(outcome, self._now())
-        signalled = outcome.exit_code in (exit_code(2), exit_code(15))
-        until = time.monotonic() + (LAST_AFTER_SIGNAL_S if signalled else LAST_S)
-        for line in self._lines:
-            line.last(notice)
-        for line in self._lines:
-            line.wait(until)
+        _last(self._lines, notice, outcome.exit_code in (exit_code(2), exit_code(15)))
 
     def _now(self) -> Snapshot | None:
         """As the search is; None if it was never under way, or its ledger cannot be read any more."""
@@ -107,10 +102,13 @@ class Notifier:
                     line.put(notice)
 
 
-def tell(to: Sequence[Receiver], notice: Notice, warn: Callable[[str], None]) -> None:
-    """Tell receivers one last thing; takes `LAST_S` at most."""
-    lines = [_Line(receiver, warn) for receiver in to]
-    until = time.monotonic() + LAST_S
+def tell(to: Sequence[Receiver], notice: Notice, warn: Callable[[str], None], signalled: bool = False) -> None:
+    """Tell receivers one last thing; takes `LAST_S` at most, after a signal `LAST_AFTER_SIGNAL_S`."""
+    _last([_Line(receiver, warn) for receiver in to], notice, signalled)
+
+
+def _last(lines: Sequence[_Line], notice: Notice, signalled: bool) -> None:
+    until = time.monotonic() + (LAST_AFTER_SIGNAL_S if signalled else LAST_S)
     for line in lines:
         line.last(notice)
     for line in lines:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from searchplat.contract import FILE as OWN_FILE
 from searchplat.contract.measures import GROUPS
 from searchplat.spec.document.shapes import Anything, Field, Fields, Flag, ListOf, MapOf, Number, Tagged, Text
-from searchplat.spec.model import NOTICES
+from searchplat.spec.model import BY_MODEL, BY_VALUE, NOTICES
 
 MOST_CONSTRAINTS = 50
 MOST_OUTCOMES = 10
@@ -183,7 +183,7 @@ STAGE = Fields(
                     "stage": Field(Text(), "an earlier stage", required=True),
                     "top": Field(_COUNT, "choose among its best trials, this many; default 1"),
                     "by": Field(
-                        Text(words=("value", "model")),
+                        Text(words=(BY_VALUE, BY_MODEL)),
                         "value: the best are those with the best values; model: those of which a model of its trials "
                         "says that they are worth most without their noise; default value",
                     ),

@@ -77,6 +77,9 @@ class SchedulerSpec:
     min_trials: int = 3
 
 
+BY_VALUE, BY_MODEL = "value", "model"
+
+
 @dataclass(frozen=True)
 class StageFrom:
     """`from:` — fix the values of an earlier stage's best trials; top > 1 makes the choice among them an axis.
@@ -87,7 +90,7 @@ class StageFrom:
 
     stage: str
     top: int = 1
-    by: str = "value"
+    by: str = BY_VALUE
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from searchplat.spec.document.bounds import bounds_of
 from searchplat.spec.errors import join, show
 from searchplat.spec.model import (
+    BY_VALUE,
     Control,
     DataSpec,
     NotifySpec,
@@ -172,7 +173,7 @@ def _stage_to(stage: StageSpec) -> dict[str, Any]:
         "points": [],
         "stop": None,
     }
-    if fields["from"] is not None and fields["from"]["by"] == "value":
+    if fields["from"] is not None and fields["from"]["by"] == BY_VALUE:
         del fields["from"]["by"]
     return {key: item for key, item in fields.items() if key not in later or item != later[key]}
 

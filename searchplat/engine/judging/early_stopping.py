@@ -1,8 +1,8 @@
 """Rules that end trials before their last epoch: a rule is told of reports by trial numbers, and says who stops.
 
-Both decide exactly as Ray Tune's schedulers of these names do, which the test beside it
-holds, so that results stay what they were and papers' descriptions apply. Unlike those they need no Ray, no trial
-objects and no running search: replaying a ledger's reports gives the same rungs as an uninterrupted search.
+Both decide exactly as Ray Tune's schedulers of these names do, which `test_early_stopping.py` holds, so that results
+stay what they were and papers' descriptions apply. Unlike those they need no Ray, no trial objects and no running
+search: replaying a ledger's reports gives the same rungs as an uninterrupted search.
 
 With several objectives, or bounds on outcomes, the same rules go by the order of the ranking; see `score`.
 """

@@ -14,21 +14,21 @@ from searchplat.spec.space import Space
 if TYPE_CHECKING:
     from searchplat.searchers.estimates import Estimate
 
-MODEL = "model"
-
 
 def estimates_of(
     objectives: Sequence[Objective], history: History, space: Space, given: Mapping[str, Any]
 ) -> dict[int, Estimate]:
     """Estimates by trials' numbers; see `searchers.estimates`. Takes a second.
 
+    Args:
+        objectives: The only one.
+        history: The stage's trials, as its searcher hears of them.
+
     Returns:
-        Nothing where no model can tell, or there are several objectives.
+        Nothing where no model can tell.
     """
     from searchplat.searchers.estimates import estimates  # loads torch
 
-    if len(objectives) > 1:
-        return {}
     return estimates(space, objectives[0].maximize, history, given) or {}
 
 

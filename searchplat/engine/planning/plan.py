@@ -31,7 +31,7 @@ from searchplat.searchers.points import key, tried
 from searchplat.spec.building.constraints import named_outside
 from searchplat.spec.building.points import sample_with
 from searchplat.spec.building.stages import in_effect
-from searchplat.spec.model import CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
+from searchplat.spec.model import BY_MODEL, CONTROLS, OWN_LOOP, Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Constraint, Space
 
 if TYPE_CHECKING:
@@ -216,8 +216,10 @@ class Plan:
         if stage.name not in self._chosen:
             earlier, top = stage.start_from.stage, stage.start_from.top
             names = [one.name for one in self.spec.stages]
-            chosen = Ranking(self.ledger.trials(), self.spec.objectives, names).configurations(None, stage=earlier)
-            if stage.start_from.by == by_model.MODEL:
+            ask_model = stage.start_from.by == BY_MODEL
+            ranking = Ranking(self.ledger.trials(), self.spec.objectives, names)
+            chosen = ranking.configurations(None if ask_model else top, stage=earlier)
+            if ask_model:
                 chosen = by_model.in_order(chosen, self.estimates(earlier), self.spec.objectives)
             self._chosen[stage.name] = chosen[:top]
             warn_if_none_keeps(self._chosen[stage.name], stage.name, earlier)
@@ -232,7 +234,7 @@ class Plan:
     def estimates(self, name: str) -> dict[int, Estimate]:
         """What the trials of a stage are worth without their noise, by number; see `by_model`."""
         stage = next(one for one in self.spec.stages if one.name == name)
-        history = self.ledger.history(name)
+        history = self._heard(stage, self.ledger.history(name))
         return by_model.estimates_of(self.spec.objectives, history, self.stage_space(stage), self._given(stage))
 
     # ------------------------------------------------------------------ inside

@@ -28,7 +28,7 @@ from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
-from searchplat.spec.model import VALID, DataSpec, Objective, PromotionSpec, Resources, SearchSpec
+from searchplat.spec.model import BY_MODEL, VALID, DataSpec, Objective, PromotionSpec, Resources, SearchSpec
 from searchplat.spec.space import Constraint, Domain, Space
 
 
@@ -203,7 +203,7 @@ def _check_stop(root: Node, objectives: int, problems: Problems) -> None:
             rule = f"the expected gain is that of one objective, not {objectives}"
             problems.add(stop.key_place, "stop", rule, remedy="remove stop")
         by = node.fields["from"].fields.get("by") if "from" in node.fields else None
-        if by is not None and by.plain() == "model":
+        if by is not None and by.plain() == BY_MODEL:
             rule = f"the model's estimate is that of one objective, not {objectives}"
             problems.add(by.key_place, "from.by", rule, remedy="remove by")
 

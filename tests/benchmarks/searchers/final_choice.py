@@ -10,14 +10,12 @@ noise-free regrets, in the problem's own scale: 1 is the distance between the be
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import sys
-import tempfile
-import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"  # before NumPy and torch read them
@@ -27,6 +25,7 @@ import json
 import numpy as np
 from problems import PROBLEMS
 from run import Task, _trial, carry_out
+from sitting import sitting
 
 from searchplat.searchers import History
 from searchplat.searchers.estimates import estimates
@@ -40,7 +39,7 @@ COMPARED = ("pr", "tpe", "random")
 LOOKS = (30, 60, 100)
 
 
-def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> list[dict[str, object]]:
+def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> list[dict[str, Any]]:
     """One search, and its lines."""
     import torch
 
@@ -85,42 +84,5 @@ def table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Carry out what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS_SHOWN))
-    parser.add_argument("--searchers", nargs="+", choices=list(COMPARED), default=list(COMPARED))
-    parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further search after so many")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--working", type=Path, default=Path(tempfile.gettempdir()) / "final-choice-runs")
-    parser.add_argument("--table", action="store_true", help="only print the table")
-    arguments = parser.parse_args()
-    if arguments.table:
-        print(table(arguments.results))
-        return 0
-    arguments.working.mkdir(parents=True, exist_ok=True)
-    until = time.time() + arguments.seconds
-    done: set[tuple[str, ...]] = set()
-    if arguments.results.exists():
-        with arguments.results.open(newline="") as file:
-            done = {(row["problem"], row["searcher"], row["seed"]) for row in csv.DictReader(file)}
-    else:
-        arguments.results.write_text(",".join(COLUMNS) + "\n")
-    for seed in range(arguments.seeds):
-        for problem in arguments.problems:
-            for searcher in arguments.searchers:
-                if (problem, searcher, str(seed)) in done:
-                    continue
-                if time.time() > until:
-                    return 0
-                began = time.process_time()
-                lines = measure(problem, searcher, seed, arguments.working)
-                with arguments.results.open("a", newline="") as file:
-                    csv.DictWriter(file, COLUMNS, lineterminator="\n").writerows(lines)
-                print(problem, searcher, seed, f"{time.process_time() - began:.0f} s", flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sitting(__doc__, RESULTS, COLUMNS, PROBLEMS_SHOWN, COMPARED, measure, table))

@@ -11,12 +11,9 @@ of the point with the best value seen, which is what a user gets, both from the 
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ import json
 import numpy as np
 from problems import PROBLEMS
 from run import SEARCHERS, Task, _trial, carry_out
+from sitting import sitting
 
 from searchplat.searchers import History
 from searchplat.searchers.gain import expected_gain
@@ -44,7 +42,7 @@ ROW = 2
 """Estimates in a row that must be below the bound, as in `searchplat.engine.planning.closing`."""
 
 
-def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> dict[str, Any]:
+def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> list[dict[str, Any]]:
     """One search, and its line."""
     import torch
 
@@ -63,11 +61,12 @@ def measure(problem_name: str, searcher: str, seed: int, folder: Path) -> dict[s
         leader = max(lines[:number], key=lambda line: line["seen"])
         gains.append(gain / scale)
         regrets.append(problem.regret(problem.value(leader["values"])))
-    return {
+    line = {
         "problem": problem_name, "searcher": searcher, "seed": seed, "trials": len(past), "first": FIRST,
         "every": EVERY, "gain": " ".join(f"{gain:.5f}" for gain in gains),
         "regret": " ".join(f"{regret:.4f}" for regret in regrets),
     }  # fmt: skip
+    return [line]
 
 
 def ended(gains: Sequence[float], bound: float, row: int = ROW) -> int:
@@ -111,42 +110,5 @@ def table(path: Path) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Carry out what is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS_SHOWN))
-    parser.add_argument("--searchers", nargs="+", choices=list(COMPARED), default=list(COMPARED))
-    parser.add_argument("--seeds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no further search after so many")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--working", type=Path, default=Path(tempfile.gettempdir()) / "stopping-runs")
-    parser.add_argument("--table", action="store_true", help="only print the table")
-    arguments = parser.parse_args()
-    if arguments.table:
-        print(table(arguments.results))
-        return 0
-    arguments.working.mkdir(parents=True, exist_ok=True)
-    until = time.time() + arguments.seconds
-    done: set[tuple[str, ...]] = set()
-    if arguments.results.exists():
-        with arguments.results.open(newline="") as file:
-            done = {(row["problem"], row["searcher"], row["seed"]) for row in csv.DictReader(file)}
-    else:
-        arguments.results.write_text(",".join(COLUMNS) + "\n")
-    for seed in range(arguments.seeds):
-        for problem in arguments.problems:
-            for searcher in arguments.searchers:
-                if (problem, searcher, str(seed)) in done:
-                    continue
-                if time.time() > until:
-                    return 0
-                began = time.process_time()
-                line = measure(problem, searcher, seed, arguments.working)
-                with arguments.results.open("a", newline="") as file:
-                    csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(line)
-                print(problem, searcher, seed, f"{time.process_time() - began:.0f} s", flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(sitting(__doc__, RESULTS, COLUMNS, PROBLEMS_SHOWN, COMPARED, measure, table))

@@ -135,8 +135,13 @@ def test_best_by_a_model_of_a_stages_trials(cli: Run) -> None:
     assert means == sorted(means, reverse=True)
     assert all(0.3 < mean < 0.6 for mean in means)
     assert all(trial["model"]["sd"] > 0 for trial in found)
-    refused = cli("best", "first", "--model", "--stage", "nowhere")
-    assert (refused.exit_code, "--stage: must be one of layout, weights" in refused.stderr) == (2, True)
+    for words, said in (
+        (("--stage", "nowhere"), "--stage: must be one of layout, weights"),
+        (("--front",), "--model: ranks by its own estimate"),
+        (("--by", "valid/mrr"), "--model: ranks by its own estimate"),
+    ):
+        refused = cli("best", "first", "--model", *words)
+        assert (refused.exit_code, said in refused.stderr) == (2, True)
 
 
 def test_best_as_yaml_is_the_trials_config(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
