@@ -6,14 +6,15 @@ import io
 import os
 import signal
 import time
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from searchplat import methods
+from searchplat.engine.places import Places
 from searchplat.errors import InputError
 from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion import formats
+from searchplat.promotion.candidates import Asked
 from searchplat.promotion.outcome import document
 from searchplat.promotion.promote import PromotionOutcome, run_promotion
 from searchplat.promotion.table import Table
@@ -97,20 +98,26 @@ class Comparison:
 
 
 def promoted(
-    folder: SearchFolder, *, by: str | None, allow_import: bool, quiet: bool, workers: int, again: bool,
-    top: int | None, trials: Sequence[int] | None, seeds: int | None, epochs: int | None, race: int | None,
+    folder: SearchFolder,
+    asked: Asked,
+    places: Places,
+    *,
+    workers: int,
+    again: bool,
     allow_changed: bool,
-    address: str | None, insecure_cluster: bool, tracking_uri: str | None, storage: str | None,
-) -> Promoted:  # fmt: skip
+    allow_import: bool,
+    quiet: bool,
+) -> Promoted:
     """Promote a search; see `searchplat.api.search.Search.promote`."""
     from searchplat.api.running import refuse_connected
 
-    for name, value, least in (("top", top, 1), ("seeds", seeds, 1), ("epochs", epochs, 1), ("race", race, 0)):
+    for name, least in (("top", 1), ("seeds", 1), ("epochs", 1), ("race", 0)):
+        value = getattr(asked, name)
         if value is not None and value < least:
             raise InputError(f"{name}: must be {least} or more, got {value}")
     if workers < 1:
         raise InputError(f"workers: must be 1 or more, got {workers}")
-    refuse_connected(address)
+    refuse_connected(places.address)
 
     def say(line: str) -> None:
         if not quiet:
@@ -119,10 +126,8 @@ def promoted(
 
     with methods.imports() if allow_import else nullcontext():
         outcome = run_promotion(
-            folder.name, top=top, by=by, trials=trials, seeds=seeds, race=race, epochs=epochs, workers=workers,
-            again=again, allow_changed=allow_changed, address=address, insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri, storage=storage, runs=folder.path.parent, say=say,
-        )  # fmt: skip
+            folder.name, asked=asked, workers=workers, again=again, allow_changed=allow_changed, places=places, say=say
+        )
     if outcome.exit_code == exit_code(signal.SIGTERM):
         os.kill(os.getpid(), signal.SIGTERM)
     return Promoted(outcome)

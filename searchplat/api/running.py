@@ -15,6 +15,7 @@ from searchplat.api.search import Search
 from searchplat.api.settings import set_items
 from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.monitor import SearchOutcome, Several
+from searchplat.engine.places import HERE, Places
 from searchplat.engine.search import run_search, search_name
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger
@@ -92,8 +93,8 @@ def search(
         spec = _spec(space, scale, set_items(overrides), name, root)
         try:
             outcome = watched(
-                spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, widen_it=widen, address=address,
-                insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=root,
+                spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, widen_it=widen,
+                places=Places(address, insecure_cluster, tracking_uri, storage, root),
                 notify=tuple(map(notify_option, [notify] if isinstance(notify, str) else notify)),
                 allow_command=allow_command,
             )  # fmt: skip
@@ -123,11 +124,7 @@ def watched(
     trials: int | None = None,
     fork: str | None = None,
     widen_it: bool = False,
-    address: str | None = None,
-    insecure_cluster: bool = False,
-    tracking_uri: str | None = None,
-    storage: str | None = None,
-    runs: Path | None = None,
+    places: Places = HERE,
     notify: Sequence[NotifySpec] = (),
     allow_command: bool = False,
 ) -> SearchOutcome:
@@ -135,20 +132,18 @@ def watched(
 
     Args:
         out: Where it is shown.
+        places: Where it runs and what it writes to.
         notify: Who is told, beside those of the space.
         allow_command: Whether a command that the space names may tell somebody.
 
     Raises:
         SearchplatError: As `engine.search.run_search`; InputError also if this process is connected to Ray already.
     """
-    refuse_connected(address)
+    refuse_connected(places.address)
     told = receivers([*spec.notify, *notify], commands=allow_command)
     with watching(out, quiet=quiet) as shown:
         monitor = Several([shown, Notifier(told, shown.event)]) if told else shown
-        return run_search(
-            spec, name=name, trials=trials, fork=fork, widen_it=widen_it, address=address,
-            insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=runs, monitor=monitor,
-        )  # fmt: skip
+        return run_search(spec, name=name, trials=trials, fork=fork, widen_it=widen_it, places=places, monitor=monitor)
 
 
 def last_screen(outcome: SearchOutcome, spec: SearchSpec, tracking_uri: str | None) -> RenderableType:

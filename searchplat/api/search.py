@@ -206,13 +206,19 @@ class Search:
             TryAgainError: If another process runs or promotes the search, Ray ended, or a disk is full.
         """
         from searchplat.api.promoted import promoted
+        from searchplat.engine.places import Places
+        from searchplat.promotion.candidates import Asked
 
         return promoted(
-            self._folder, top=top, by=by, trials=trials, seeds=seeds, epochs=epochs, race=race, workers=workers,
+            self._folder,
+            Asked(top=top, by=by, trials=trials, seeds=seeds, race=race, epochs=epochs),
+            Places(address, insecure_cluster, tracking_uri, storage, self._folder.path.parent),
+            workers=workers,
             again=again,
-            allow_changed=allow_changed, address=address, insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri, storage=storage, allow_import=allow_import, quiet=quiet,
-        )  # fmt: skip
+            allow_changed=allow_changed,
+            allow_import=allow_import,
+            quiet=quiet,
+        )
 
     def __repr__(self) -> str:
         return f"Search({self.name!r}, runs={str(self.folder.parent)!r})"

@@ -90,7 +90,9 @@ def promote(
       searchplat promote fast-and-good --trial 12 --trial 31
       searchplat promote darec-paper --address auto --workers 4 --notify SLACK_WEBHOOK_URL
     """
+    from searchplat.engine.places import Places
     from searchplat.notify.receivers import receivers
+    from searchplat.promotion.candidates import Asked
     from searchplat.promotion.outcome import document
     from searchplat.promotion.promote import run_promotion
     from searchplat.spec.building.notify import notify_option
@@ -108,20 +110,11 @@ def promote(
     with _telling(search, to) as ended:
         outcome = run_promotion(
             search,
-            top=top,
-            by=by,
-            trials=trial or None,
-            seeds=seeds,
-            race=race,
-            epochs=epochs,
+            asked=Asked(top=top, by=by, trials=trial or None, seeds=seeds, race=race, epochs=epochs),
             workers=workers,
             again=again,
             allow_changed=allow_changed,
-            address=address,
-            insecure_cluster=insecure_cluster,
-            tracking_uri=tracking_uri,
-            storage=storage,
-            runs=runs,
+            places=Places(address, insecure_cluster, tracking_uri, storage, runs),
             say=say,
         )
         ended(outcome)

@@ -72,6 +72,7 @@ def search(
       searchplat search my_space.yaml --name first --widen
     """
     from searchplat.api.running import last_screen, watched
+    from searchplat.engine.places import Places
     from searchplat.spec import load
     from searchplat.spec.building.notify import notify_option
     from searchplat.views.output import show
@@ -86,11 +87,7 @@ def search(
         trials=trials,
         fork=fork,
         widen_it=widen,
-        address=address,
-        insecure_cluster=insecure_cluster,
-        tracking_uri=tracking_uri,
-        storage=storage,
-        runs=runs,
+        places=Places(address, insecure_cluster, tracking_uri, storage, runs),
         notify=tuple(map(notify_option, notify or ())),
         allow_command=allow_command,
     )

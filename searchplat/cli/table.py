@@ -52,6 +52,7 @@ def table(
       searchplat table spaces/tables/scientific.yaml --show
       searchplat table my_table.yaml --out paper/tables
     """
+    from searchplat.engine.places import Places
     from searchplat.errors import InputError
     from searchplat.ledger.folder import runs_root
     from searchplat.tables import writing
@@ -74,9 +75,12 @@ def table(
     filled = Filled(False, 0)
     if not show_only:
         filled = fill(
-            plan, root, say, within_s=None if within is None else within * 60, address=address,
-            insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, quiet=quiet or json_,
-        )  # fmt: skip
+            plan,
+            Places(address, insecure_cluster, tracking_uri, storage, root),
+            say,
+            within_s=None if within is None else within * 60,
+            quiet=quiet or json_,
+        )
     found = read_rows(plan, root)
     made = writing.grid(found)
     if found.rows:

@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from searchplat.assets import AssetStore
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.cluster.auth import check_cluster, load_ray
+from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
+from searchplat.engine.places import HERE, Places
 from searchplat.engine.planning.closing import extend
 from searchplat.engine.planning.epochs import epochs_of, most_epochs
 from searchplat.engine.planning.nothing_scored import nothing_scored
@@ -44,7 +44,7 @@ from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
 from searchplat.ledger import Ledger, TrialRecord, lineage
-from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.ranking import Ranking
 from searchplat.methods import imports_allowed
 from searchplat.searchers.contract import TrialState
@@ -52,7 +52,6 @@ from searchplat.signals import Interrupted, exit_code
 from searchplat.spec.model import Resources, SearchSpec
 from searchplat.tracking import MlflowSink
 from searchplat.tracking.sending.apart import SearchSink
-from searchplat.tracking.store.address import chosen_uri
 
 if TYPE_CHECKING:
     from searchplat.engine.cluster.hosts import OwnRay
@@ -70,11 +69,7 @@ def run_search(
     trials: int | None = None,
     fork: str | None = None,
     widen_it: bool = False,
-    address: str | None = None,
-    insecure_cluster: bool = False,
-    tracking_uri: str | None = None,
-    storage: str | None = None,
-    runs: Path | None = None,
+    places: Places = HERE,
     monitor: Monitor | None = None,
 ) -> SearchOutcome:
     """Start a search, or take it up where it was.
@@ -84,12 +79,7 @@ def run_search(
         trials: Trials of all stages together, instead of the file's; more than before extends a finished search.
         fork: Start a new search of this name from the trials of search `name`, under a changed space.
         widen_it: Go on in this space, of which each old trial is a point, see `engine.widening`.
-        address: A Ray cluster; None starts Ray on this machine.
-        insecure_cluster: Connect also to one on other machines that lets anybody in.
-        tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
-        storage: Where workers keep checkpoints, see `engine.checkpoints.storage`; by default that of the search, else
-            `SEARCHPLAT_STORAGE`, else the search's folder.
-        runs: The folder of all searches.
+        places: Where it runs and what it writes to.
         monitor: Who watches.
 
     Raises:
@@ -100,7 +90,7 @@ def run_search(
         TryAgainError: If another process runs the same search, or no space is left on a disk.
     """
     monitor = monitor or Silent()
-    root = runs or runs_root()
+    root = places.root
     name = search_name(spec, name)
     folder = SearchFolder(root, fork or name)
     if fork and widen_it:
@@ -109,13 +99,12 @@ def run_search(
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
     if widen_it:
         folder.check_exists()
-    address = check_cluster(address, insecure_cluster)
-    uri = chosen_uri(tracking_uri)
+    address, uri = places.cluster(), places.mlflow
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             refuse_change(folder, spec, wider=widen_it)
         change = widening(folder, spec) if widen_it else None
-        kept = of_search(folder, storage)
+        kept = of_search(folder, places.storage)
         prepare(spec, monitor)
         if change is not None:
             widen(folder, spec, change)

@@ -1,4 +1,4 @@
-"""Who is promoted: the best of a search, and all of its controls. Pure."""
+"""Who is promoted, and how far: the best of a search, and all of its controls. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from searchplat.ledger.outcomes import broken_words
 from searchplat.ledger.ranking import Ranking
 from searchplat.ledger.repeats import repeated
 from searchplat.spec.grammar import NAME
+from searchplat.spec.model import PromotionSpec
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,76 @@ class Candidate:
     def __post_init__(self) -> None:
         if not re.fullmatch(NAME, self.name):  # folders are named after it, and a ledger may come from elsewhere
             raise InputError(f"candidate {self.name!r}: a name must match {NAME}; searchplat did not write this ledger")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a promotion is.
+
+    Args:
+        race: Fresh seeds of each candidate at the search's scale; 0 for no race.
+        seeds: Final trainings of each.
+        epochs: Of a final training, at most; None for the configuration's own.
+        by: The only objective that decides, where the search has several; None if all do.
+        trials: Numbers of the trials to promote; None for the best.
+    """
+
+    top: int
+    race: int
+    seeds: int
+    epochs: int | None
+    patience: int
+    data_fraction: float
+    by: str | None = None
+    trials: list[int] | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user asks of a promotion instead of what the space's `promotion:` says; None is the space's.
+
+    Args:
+        top: Configurations to promote.
+        by: The only objective that decides; by default all do, and candidates are of the Pareto front.
+        trials: Numbers of the trials to promote, instead of the best `top`.
+        race, seeds, epochs: As those of `Sizes`.
+
+    Raises:
+        InputError: If both `top` and `trials` are given.
+    """
+
+    top: int | None = None
+    by: str | None = None
+    trials: Sequence[int] | None = None
+    seeds: int | None = None
+    race: int | None = None
+    epochs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.trials is not None and self.top is not None:
+            raise InputError("--trial: says which trials are promoted, and --top how many; give one of the two")
+
+    def sizes(self, block: PromotionSpec, by: str | None) -> Sizes:
+        """How large the promotion is.
+
+        Args:
+            block: The space's.
+            by: The metric that decides alone, where the search has several objectives.
+        """
+        trials = None if self.trials is None else list(dict.fromkeys(self.trials))
+        return Sizes(
+            top=len(trials) if trials is not None else block.top if self.top is None else self.top,
+            race=block.race if self.race is None else self.race,
+            seeds=block.seeds if self.seeds is None else self.seeds,
+            epochs=block.epochs if self.epochs is None else self.epochs,
+            patience=block.patience,
+            data_fraction=block.data_fraction,
+            by=by,
+            trials=trials,
+        )
+
+
+AS_THE_SPACE = Asked()
 
 
 def choose(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from searchplat.engine.worker.order import WRONG_INPUT, Order
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import seconds_of
-from searchplat.promotion.candidates import Candidate
+from searchplat.promotion.candidates import Candidate, Sizes
 from searchplat.promotion.permit import open_test
 from searchplat.promotion.race import beaten
 from searchplat.promotion.record import (
@@ -41,28 +41,6 @@ from searchplat.redaction import redact
 from searchplat.spec.model import VALID, SearchSpec
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """How large a promotion is.
-
-    Args:
-        race: Fresh seeds of each candidate at the search's scale; 0 for no race.
-        seeds: Final trainings of each.
-        epochs: Of a final training, at most; None for the configuration's own.
-        by: The only objective that decides, where the search has several; None if all do.
-        trials: Numbers of the trials to promote; None for the best.
-    """
-
-    top: int
-    race: int
-    seeds: int
-    epochs: int | None
-    patience: int
-    data_fraction: float
-    by: str | None = None
-    trials: list[int] | None = None
 
 
 class Drive:

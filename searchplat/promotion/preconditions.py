@@ -11,6 +11,7 @@ from searchplat.ledger import lineage
 from searchplat.methods import check_leave, load_method
 from searchplat.promotion.candidates import Candidate
 from searchplat.spec.document.typed import errors_of
+from searchplat.spec.model import VALID
 
 _THEN = " then "
 
@@ -29,6 +30,19 @@ def check_methods(candidates: list[Candidate]) -> None:
                 f"method {name!r} cannot be promoted: it has no start_final, which trains in full and tests; "
                 "subclass trials.training.RecommenderMethod, or add it"
             )
+
+
+def check_objective(metric: str, search: str) -> None:
+    """See that what is to decide alone is measured on validation.
+
+    Raises:
+        InputError: If it is not.
+    """
+    if not metric.startswith(VALID):
+        raise InputError(
+            f"--by: a promotion is decided on validation, got {metric!r}; choose trials instead: --trial, see "
+            f"`searchplat best {search} --by {metric}`"
+        )
 
 
 def check_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:

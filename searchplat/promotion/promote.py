@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -19,7 +17,8 @@ from searchplat.assets import AssetStore
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.cluster.auth import check_cluster, load_ray
+from searchplat.engine.cluster.auth import load_ray
+from searchplat.engine.places import HERE, Places
 from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.resuming.opening import is_study
 from searchplat.engine.shutdown.shutdown import Shutdown
@@ -30,19 +29,24 @@ from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, lineage
-from searchplat.ledger.folder import SearchFolder, runs_root
+from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.ranking import place_of
 from searchplat.methods import load_method, look_in
-from searchplat.promotion.candidates import Candidate, choose
-from searchplat.promotion.drive import Drive, Say, Sizes
-from searchplat.promotion.preconditions import check_changes, check_methods, check_metrics, mixed
+from searchplat.promotion.candidates import AS_THE_SPACE, Asked, Candidate, Sizes, choose
+from searchplat.promotion.drive import Drive, Say
+from searchplat.promotion.preconditions import (
+    check_changes,
+    check_methods,
+    check_metrics,
+    check_objective,
+    mixed,
+)
 from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
-from searchplat.spec.model import VALID, SearchSpec
+from searchplat.spec.model import SearchSpec
 from searchplat.tracking.registry.pack import Registered, register_winner
 from searchplat.tracking.sending.finals import FinalsSink
-from searchplat.tracking.store.address import chosen_uri
 
 
 @dataclass(frozen=True)
@@ -67,38 +71,23 @@ class PromotionOutcome:
 def run_promotion(
     search: str,
     *,
-    top: int | None = None,
-    by: str | None = None,
-    trials: Sequence[int] | None = None,
-    seeds: int | None = None,
-    race: int | None = None,
-    epochs: int | None = None,
+    asked: Asked = AS_THE_SPACE,
     workers: int = 1,
     again: bool = False,
     allow_changed: bool = False,
-    address: str | None = None,
-    insecure_cluster: bool = False,
-    tracking_uri: str | None = None,
-    storage: str | None = None,
-    runs: Path | None = None,
+    places: Places = HERE,
     say: Say = lambda line: None,
 ) -> PromotionOutcome:
     """Promote a search, or go on with its promotion.
 
     Args:
         search: The search's name.
-        top, seeds, race, epochs: Instead of the space's `promotion:`.
-        by: The only objective that decides; by default all do, and candidates are of the Pareto front.
-        trials: Numbers of the trials to promote, instead of the best `top`.
+        asked: What is promoted, and how far.
         workers: Processes that train each final run together.
         again: Begin another promotion although there was one.
         allow_changed: Go on although space, data, code or packages are not those of the search.
-        address: A Ray cluster; None starts Ray on this machine.
-        insecure_cluster: Connect also to one on other machines that lets anybody in.
-        tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
-        storage: Where workers keep checkpoints; by default that of the search, else `SEARCHPLAT_STORAGE`, else the
-            search's folder. What a training leaves comes to the search's folder all the same.
-        runs: The folder of all searches.
+        places: Where it runs and what it writes to. What a training leaves comes to the search's folder, whatever the
+            storage.
         say: Told one line for every step.
 
     Raises:
@@ -107,10 +96,9 @@ def run_promotion(
         SearchFailedError: If no candidate of the search could be trained.
         TryAgainError: If another process runs or promotes the search, the storage fails, or a disk is full.
     """
-    folder = SearchFolder(runs or runs_root(), search)
+    folder = SearchFolder(places.root, search)
     folder.read().close()  # before the lock makes a folder of that name
-    uri = chosen_uri(tracking_uri)
-    address = check_cluster(address, insecure_cluster)
+    uri, address = places.mlflow, places.cluster()
     with folder.held(), Ledger.open(folder.ledger_path) as ledger:
         if is_study(ledger):
             raise InputError(
@@ -118,30 +106,14 @@ def run_promotion(
                 "promoted; search the same space by `searchplat search`, then promote that"
             )
         spec = from_document(ledger.document())
-        spec = replace(spec, resources=for_promotion(ledger, spec))
-        block = spec.promotion
-        place = place_of(spec.objectives, by)
+        place = place_of(spec.objectives, asked.by)
         if place is not None:
             spec = replace(spec, objectives=(spec.objectives[place],))
-            if not spec.objectives[0].metric.startswith(VALID):
-                raise InputError(
-                    f"--by: a promotion is decided on validation, got {by!r}; choose trials instead: --trial, see "
-                    f"`searchplat best {search} --by {by}`"
-                )
-        chosen = None if trials is None else list(dict.fromkeys(trials))
-        if chosen is not None and top is not None:
-            raise InputError("--trial: says which trials are promoted, and --top how many; give one of the two")
-        sizes = Sizes(
-            len(chosen) if chosen is not None else block.top if top is None else top,
-            block.race if race is None else race,
-            block.seeds if seeds is None else seeds,
-            block.epochs if epochs is None else epochs,
-            block.patience,
-            block.data_fraction,
-            None if place is None or len(ledger.objectives) == 1 else spec.objectives[0].metric,
-            chosen,
-        )
-        candidates = choose(ledger, search, sizes.top, place, chosen)
+            check_objective(spec.objectives[0].metric, search)
+        spec = replace(spec, resources=for_promotion(ledger, spec))
+        alone = place is not None and len(ledger.objectives) > 1
+        sizes = asked.sizes(spec.promotion, spec.objectives[0].metric if alone else None)
+        candidates = choose(ledger, search, sizes.top, place, sizes.trials)
         look_in(spec.source.parent, [candidate.method for candidate in candidates])
         check_methods(candidates)
         check_metrics(spec.promotion.test, candidates)
@@ -159,7 +131,7 @@ def run_promotion(
             say(f"going on with promotion {number} of {search}")
             store.update(number, lineage=mixed(store.load(number).lineage, now))
             candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
-        kept = of_promotion(ledger, search, number, storage)
+        kept = of_promotion(ledger, search, number, places.storage)
         promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say, kept)
         return promoting.to_its_end(address, uri, workers)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchplat.api.running import watched
+from searchplat.engine.places import Places
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.promote import run_promotion
@@ -40,20 +41,16 @@ class Filled:
 
 def fill(
     table: TablePlan,
-    root: Path,
+    places: Places,
     say: Say,
     *,
     within_s: float | None = None,
-    address: str | None = None,
-    insecure_cluster: bool = False,
-    tracking_uri: str | None = None,
-    storage: str | None = None,
     quiet: bool = False,
 ) -> Filled:
     """Search and promote what is missing, in the order of the file.
 
     Args:
-        root: The folder of all searches.
+        places: Where they run and what they write to.
         say: Told a line for every step.
         within_s: Seconds after which nothing more is begun; what is under way goes on to its end.
         quiet: Do not show the searches.
@@ -62,6 +59,7 @@ def fill(
         InputError: If there is a search of a system's name in another space, or on another budget. Nothing is started.
         TryAgainError: As searches and promotions raise it.
     """
+    root = places.root
     refuse_others(table, root)
     began = time.monotonic()
     failed: list[str] = []
@@ -78,16 +76,10 @@ def fill(
             state: str
             try:
                 if step == "search":
-                    outcome = watched(
-                        entry.spec, sys.stdout, quiet=quiet, name=entry.search, address=address,
-                        insecure_cluster=insecure_cluster, tracking_uri=tracking_uri, storage=storage, runs=root,
-                    )  # fmt: skip
+                    outcome = watched(entry.spec, sys.stdout, quiet=quiet, name=entry.search, places=places)
                     state, code, message = outcome.state, outcome.exit_code, outcome.message
                 else:
-                    promoting = run_promotion(
-                        entry.search, address=address, insecure_cluster=insecure_cluster, tracking_uri=tracking_uri,
-                        storage=storage, runs=root, say=say,
-                    )  # fmt: skip
+                    promoting = run_promotion(entry.search, places=places, say=say)
                     state, code, message = promoting.state, promoting.exit_code, promoting.message
             except SearchFailedError as error:
                 state, code, message = "failed", error.exit_code, str(error)

@@ -168,11 +168,15 @@ def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchS
 
 
 def _budgeted(stages: Sequence[StageSpec], plan: Plan) -> tuple[StageSpec, ...]:
-    """Stages that share minutes and trials as their numbers of trials say."""
+    """Stages that share minutes and trials as their numbers of trials say, each with its axes' defaults first.
+
+    A search of minutes must not end below what its system has without one, and the control `default` is not its own.
+    """
     total = sum(stage.trials for stage in stages)
     return tuple(
         replace(
             stage,
+            points=stage.points or (({},) if stage.over and stage.searcher.name != "grid" else ()),
             hours=plan.minutes / 60 * (stage.trials / total),
             trials=stage.trials if plan.trials is None else max(1, round(plan.trials * (stage.trials / total))),
         )

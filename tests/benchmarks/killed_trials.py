@@ -23,6 +23,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.ge
 
 from searches import one_stage, rehearsal_spec
 
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
@@ -38,7 +39,7 @@ def span(folder: Path, trials: int, slots: int) -> float:
         resources=Resources(cpu=(os.cpu_count() or 1) / slots, gpu=0, concurrent=slots),
     )
     spec = one_stage(replace(spec, seed=1), trials)
-    outcome = run_search(spec, name="killed", runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    outcome = run_search(spec, name="killed", places=Places(runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db"))
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:
         done = ledger.trials()

@@ -28,6 +28,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.ge
 from plain_tune import QUIET
 from searches import one_stage, rehearsal_spec
 
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
@@ -43,7 +44,7 @@ def ours(folder: Path, trials: int, epochs: int, slots: int, seconds: float) -> 
     spec = replace(one_stage(spec, trials, "tpe"), seed=1)
     uri = f"sqlite:///{folder}/mlflow.db"
     began = time.time()
-    outcome = run_search(spec, name="long", runs=folder, tracking_uri=uri)
+    outcome = run_search(spec, name="long", places=Places(runs=folder, tracking_uri=uri))
     wall = time.time() - began
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:

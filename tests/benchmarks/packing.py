@@ -19,6 +19,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.engine.sizing.arithmetic import Choice
 from searchplat.engine.sizing.choose import recorded
@@ -48,7 +49,9 @@ def run(
 ) -> tuple[Path, Choice | None]:
     """Run a search to its end; its ledger, and the share that was measured for it."""
     uri = f"sqlite:///{folder}/mlflow.db"
-    outcome = run_search(replace(spec, resources=resources), name=name, runs=folder, tracking_uri=uri, address=address)
+    outcome = run_search(
+        replace(spec, resources=resources), name=name, places=Places(runs=folder, tracking_uri=uri, address=address)
+    )
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:
         return outcome.ledger_path, recorded(ledger).get(spec.stages[0].name)

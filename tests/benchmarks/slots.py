@@ -27,6 +27,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [PACKAGES, os.environ.ge
 from rehearsal import sleep_s
 from searches import LAYOUT, X, rehearsal_spec
 
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.ledger import Ledger
 from searchplat.spec.model import Resources, SearcherSpec, StageSpec
@@ -68,7 +69,9 @@ def measure(searcher: str, slots: int, trials: int, warm: int, folder: Path) -> 
     )
     spec = replace(spec, space=space, stages=stages)
     began = time.time()
-    outcome = run_search(spec, name=f"slots-{searcher}", runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    outcome = run_search(
+        spec, name=f"slots-{searcher}", places=Places(runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    )
     wall = time.time() - began
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:

@@ -21,6 +21,7 @@ from typing import Any
 
 from plain_tune import QUIET
 
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Order
@@ -43,7 +44,9 @@ SETS = (
 def ours(folder: Path) -> list[tuple[float, float]]:
     """End (unix seconds) and training seconds of every DARec trial, in the order in which they ended."""
     spec = load(find_space("darec"), scale="quick", overrides=SETS)
-    outcome = run_search(spec, name="warm", runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db", trials=7)
+    outcome = run_search(
+        spec, name="warm", trials=7, places=Places(runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    )
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:
         ends = {event.trial: event.at for event in ledger.events(limit=10_000) if event.kind == "ended"}

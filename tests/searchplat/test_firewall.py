@@ -12,6 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.engine.without_ray.run_one import run_one
 from searchplat.errors import SearchFailedError, TestSplitError
@@ -105,7 +106,9 @@ def test_a_configuration_that_peeks_ends_as_a_bug_in_this_process(targets: Path)
 @pytest.mark.slow
 def test_a_search_that_peeks_ends_as_a_bug_on_ray(targets: Path, tmp_path: Path) -> None:
     spec = one_stage(rehearsal_spec({"peek": str(targets)}), trials=1)
-    outcome = run_search(spec, name="peeking", runs=tmp_path / "runs", tracking_uri=f"sqlite:///{tmp_path}/m.db")
+    outcome = run_search(
+        spec, name="peeking", places=Places(runs=tmp_path / "runs", tracking_uri=f"sqlite:///{tmp_path}/m.db")
+    )
     assert outcome.state == "failed"
     assert "a trial cannot open" in outcome.message
     assert "TestSplitError" in outcome.message

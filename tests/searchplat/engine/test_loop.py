@@ -12,6 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.cluster.pool import Pool
 from searchplat.engine.loop import Loop, _Running
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.worker.order import Order
@@ -34,7 +35,7 @@ def spec_of(fault: str, trials: int) -> SearchSpec:
 
 
 def trials_of(spec: SearchSpec, folder: Path, name: str) -> list[TrialRecord]:
-    outcome = run_search(spec, name=name, runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    outcome = run_search(spec, name=name, places=Places(runs=folder, tracking_uri=f"sqlite:///{folder}/mlflow.db"))
     assert outcome.exit_code == 0, outcome.message
     with Ledger.read(outcome.ledger_path) as ledger:
         return ledger.trials()

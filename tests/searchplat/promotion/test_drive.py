@@ -14,8 +14,8 @@ from searchplat.contract import TestPermit
 from searchplat.engine.finals.assignment import Assignment
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
-from searchplat.promotion.candidates import Candidate
-from searchplat.promotion.drive import Drive, Sizes
+from searchplat.promotion.candidates import Candidate, Sizes
+from searchplat.promotion.drive import Drive
 from searchplat.promotion.record import FINAL, RACE, Promotion, PromotionStore
 from searchplat.spec.model import Objective
 

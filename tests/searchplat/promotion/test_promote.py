@@ -14,8 +14,10 @@ from promotions import ended_search, sasrec_spec
 from searches import rehearsal_spec
 
 from searchplat.contract.measures import BEYOND, unasked
+from searchplat.engine.places import Places
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.promotion.candidates import Asked
 from searchplat.promotion.promote import run_promotion
 from searchplat.promotion.record import FINAL, RACE, load_promotion
 from searchplat.searchers.contract import TrialState
@@ -42,7 +44,7 @@ def children() -> list[Any]:
 def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     folder = ended_search(ROOT)
     said: list[str] = []
-    outcome = run_promotion("ended", race=1, say=said.append)
+    outcome = run_promotion("ended", asked=Asked(race=1), say=said.append)
     promotion = outcome.promotion
     assert (outcome.state, outcome.exit_code, outcome.unsent_runs) == ("done", 0, 0)
     assert promotion == load_promotion(folder.path)
@@ -90,7 +92,7 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     assert by_key == {}
 
     # The same command again: nothing is trained, tested or sent again.
-    again = run_promotion("ended", race=1, say=said.append)
+    again = run_promotion("ended", asked=Asked(race=1), say=said.append)
     assert again.promotion == promotion
     assert len(children()) == 8
     assert said[-1] == "going on with promotion 1 of ended"
@@ -100,14 +102,14 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
 @pytest.mark.slow
 def test_a_second_promotion_says_so_and_is_only_begun_when_asked_for() -> None:
     folder = ended_search(ROOT, spec=sasrec_spec(seeds=1, top=1))
-    run_promotion("ended", race=0)
+    run_promotion("ended", asked=Asked(race=0))
     with pytest.raises(
         InputError,
         match=r"promoted before with seeds 1, now 2, and its test split was opened 3 times; .* or promote --again",
     ):
-        run_promotion("ended", race=0, seeds=2)
+        run_promotion("ended", asked=Asked(race=0, seeds=2))
     said: list[str] = []
-    second = run_promotion("ended", race=0, again=True, say=said.append).promotion
+    second = run_promotion("ended", asked=Asked(race=0), again=True, say=said.append).promotion
     assert said[0].startswith("promotion 2 of ended: its test split was opened 3 times before; what is chosen after")
     assert (second.number, second.test_openings) == (2, 6)
     first = load_promotion(folder.path, 1)
@@ -170,7 +172,13 @@ def test_what_is_allowed_to_have_changed_is_said_and_recorded() -> None:
         (recorded,) = json.loads(ledger.meta("lineage") or "")
         ledger.set_meta("lineage", json.dumps([{**recorded, "code": "1f3a"}]))
     said: list[str] = []
-    run_promotion("ended", race=0, allow_changed=True, tracking_uri="http://127.0.0.1:9", say=said.append)
+    run_promotion(
+        "ended",
+        asked=Asked(race=0),
+        allow_changed=True,
+        say=said.append,
+        places=Places(tracking_uri="http://127.0.0.1:9"),
+    )
     assert said[0] == f"changed since the search, and allowed: code: 1f3a then, {recorded['code']} now"
 
 
@@ -178,10 +186,10 @@ def test_what_is_allowed_to_have_changed_is_said_and_recorded() -> None:
 @pytest.mark.slow
 def test_what_mlflow_has_not_got_is_sent_by_the_same_command(caplog: pytest.LogCaptureFixture) -> None:
     ended_search(ROOT, spec=sasrec_spec(seeds=1, top=1))
-    outcome = run_promotion("ended", race=0, tracking_uri="http://127.0.0.1:9")
+    outcome = run_promotion("ended", asked=Asked(race=0), places=Places(tracking_uri="http://127.0.0.1:9"))
     assert (outcome.state, outcome.unsent_runs) == ("done", 3)
     assert "the same command sends them" in caplog.text
-    assert run_promotion("ended", race=0).unsent_runs == 0
+    assert run_promotion("ended", asked=Asked(race=0)).unsent_runs == 0
     assert len(children()) == 3
 
 

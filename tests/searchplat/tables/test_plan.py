@@ -52,6 +52,13 @@ def test_stages_share_the_budget_as_their_trials_say(tmp_path: Path) -> None:
     assert [stage.trials for stage in stages] == [10, 10]
 
 
+def test_each_stage_tries_its_defaults_first(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, SMOKE.replace("- sasrec", "- darec")))
+    assert [stage.points for entry in table.entries for stage in entry.spec.stages] == [({},), ({},), ({},)]
+    own = SMOKE.replace("epochs: 2", "points: [{dropout: 0.3}]")
+    assert read_table(write(tmp_path, own)).entries[1].spec.stages[0].points == ({"dropout": 0.3},)
+
+
 def test_a_space_beside_the_table_goes_before_a_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
         "method: sasrec\ndata: {name: toy}\nobjective: {metric: valid/mrr, direction: maximize}\n"

@@ -12,6 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.cluster.pool import Pool, Worker, name_of
 from searchplat.engine.cluster.trial_process import Trial
+from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
 from searchplat.engine.worker.order import Order
 from searchplat.ledger import Ledger
@@ -89,7 +90,9 @@ def test_no_process_is_lost_and_suggestions_are_made_ahead(tmp_path: Path) -> No
     spec = one_stage(spec, TRIALS)
     slow = SearcherSpec("pr", {"startup": 6, "restarts": 16, "samples": 64, "steps": 80})
     spec = replace(spec, stages=(replace(spec.stages[0], searcher=slow),))
-    outcome = run_search(spec, name="warm", runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    outcome = run_search(
+        spec, name="warm", places=Places(runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    )
     assert outcome.exit_code == 0, outcome.message
 
     rows = [line.split() for line in diary.read_text().splitlines()]

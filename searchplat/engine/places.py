@@ -1,0 +1,52 @@
+"""Where a search and a promotion run, and where they keep what they find."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from searchplat.engine.cluster.auth import check_cluster
+from searchplat.ledger.folder import runs_root
+from searchplat.tracking.store.address import chosen_uri
+
+
+@dataclass(frozen=True)
+class Places:
+    """What the command line's options of these names say.
+
+    Args:
+        address: A Ray cluster; None starts Ray on this machine.
+        insecure_cluster: Connect also to one on other machines that lets anybody in.
+        tracking_uri: MLflow's; default `MLFLOW_TRACKING_URI`, else `sqlite:///mlflow.db`.
+        storage: Where workers keep checkpoints, see `engine.checkpoints.storage`; by default that of the search, else
+            `SEARCHPLAT_STORAGE`, else the search's folder.
+        runs: The folder of all searches; default `SEARCHPLAT_RUNS`, else `./runs`.
+    """
+
+    address: str | None = None
+    insecure_cluster: bool = False
+    tracking_uri: str | None = None
+    storage: str | None = None
+    runs: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder of all searches."""
+        return self.runs or runs_root()
+
+    @property
+    def mlflow(self) -> str:
+        """MLflow's address."""
+        return chosen_uri(self.tracking_uri)
+
+    def cluster(self) -> str | None:
+        """The Ray cluster's address.
+
+        Raises:
+            InputError: If it is not one, or lets anybody in and that is not allowed.
+        """
+        return check_cluster(self.address, self.insecure_cluster)
+
+
+HERE = Places()
+"""This machine, and what the environment says."""
