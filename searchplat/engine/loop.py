@@ -28,7 +28,7 @@ from searchplat.engine.planning.suggestions import Suggestions
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import RAY_ENDED
 from searchplat.engine.steering.steering import Steering
-from searchplat.engine.worker.order import Message
+from searchplat.engine.worker.messages import Message
 from searchplat.errors import RayEndedError
 from searchplat.ledger import TrialRecord
 from searchplat.searchers.contract import TrialState

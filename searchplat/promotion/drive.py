@@ -16,9 +16,10 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.assignment import Assignment, Key
+from searchplat.engine.finals.messages import Assignment, Ended, Epoch, FinalMessage, Key, MayTest, Next, Tested
 from searchplat.engine.planning.seeds import derive_seed
 from searchplat.engine.worker import MAX_DEATHS
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import WRONG_INPUT, Order
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.ranking import improves
@@ -98,29 +99,29 @@ class Drive:
         runs = tuple(self._runs.values())  # asked from another thread too
         return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in runs)
 
-    def answer(self, message: dict[str, Any]) -> Any:
-        """What a worker gets for its message, after it was written down.
+    def answer(self, lane: int, message: FinalMessage) -> Any:
+        """What a worker of a lane gets for its message, after it was written down.
 
         Raises:
             TryAgainError: If a worker cannot go on now, or what it left cannot be fetched; the runs stay open.
             InputError: If what a worker was given is wrong for every candidate; the runs stay open.
         """
-        match message["kind"]:
-            case "next":
-                return self._next(message["lane"])
-            case "epoch":
-                return self._epoch(self._runs[message["key"]], message)
-            case "test":
-                return open_test(self._store, self._folder.name, self._number, self._runs[message["key"]])
-            case "tested":
-                return self._tested(self._runs[message["key"]], message)
-            case "failed":
-                return self._fail(self._runs[message["key"]], message["cause"])
-            case "input":
-                return self._refused(self._runs[message["key"]], message)
-            case "later":
-                raise TryAgainError(message["cause"])
-        raise AssertionError(message)
+        if isinstance(message, Next):
+            return self._next(lane)
+        run = self._runs[message.key]
+        match message:
+            case Epoch():
+                return self._epoch(run, message)
+            case MayTest():
+                return open_test(self._store, self._folder.name, self._number, run)
+            case Tested():
+                return self._tested(run, message)
+            case Ended(kind=Said.NOT_NOW):
+                raise TryAgainError(message.cause)
+            case Ended(kind=Said.WRONG_INPUT):
+                return self._refused(run, message)
+            case Ended():
+                return self._fail(run, message.cause)
 
     # ------------------------------------------------------------------ what comes next
 
@@ -210,8 +211,8 @@ class Drive:
 
     # ------------------------------------------------------------------ what workers say
 
-    def _epoch(self, run: FinalRun, message: dict[str, Any]) -> None:
-        metrics, epoch = message["metrics"], message["epoch"]
+    def _epoch(self, run: FinalRun, message: Epoch) -> None:
+        metrics, epoch = message.metrics, message.epoch
         if epoch > run.epochs:  # else it was told before: its worker had died after it
             valid, best_epoch = self._best(run, message)
             peak = max(run.peak_bytes or 0.0, metrics.get("memory/peak_bytes", 0.0))
@@ -220,28 +221,28 @@ class Drive:
                 peak_bytes=peak or None,
             )  # fmt: skip
             self._put(run)
-        if message["done"]:
+        if message.done:
             self._end(replace(run, state=FINISHED), self._said_valid(run))
 
-    def _best(self, run: FinalRun, message: dict[str, Any]) -> tuple[dict[str, float], int]:
+    def _best(self, run: FinalRun, message: Epoch) -> tuple[dict[str, float], int]:
         """Validation metrics at the best epoch so far, without their prefix, and that epoch."""
-        if "best" in message:
-            return self._valid(message["best"]), message["best_epoch"]
-        name, new = self._objective.short, self._valid(message["metrics"])
+        if message.best is not None:
+            return self._valid(message.best), message.best_epoch
+        name, new = self._objective.short, self._valid(message.metrics)
         value, best = new.get(name, math.nan), run.valid.get(name)
         better = improves([value], None if best is None else [best], [self._objective])
-        return (new, message["epoch"]) if better and math.isfinite(value) else (run.valid, run.best_epoch)
+        return (new, message.epoch) if better and math.isfinite(value) else (run.valid, run.best_epoch)
 
-    def _tested(self, run: FinalRun, message: dict[str, Any]) -> None:
+    def _tested(self, run: FinalRun, message: Tested) -> None:
         storage = self._storage_of(run)
         if storage is not None and not fetch_results(storage, run.folder):
             self._fail(run, f"what it left in the storage {storage} is not whole")
             return
-        self._store.update(self._number, num_users=message["num_users"])
+        self._store.update(self._number, num_users=message.num_users)
         done = replace(
-            run, state=FINISHED, test=message["metrics"],
-            ranks=None if message["ranks"] is None else run.folder / message["ranks"],
-            parameters=message["parameters"], data_fingerprint=message["fingerprint"],
+            run, state=FINISHED, test=message.metrics,
+            ranks=None if message.ranks is None else run.folder / message.ranks,
+            parameters=message.parameters, data_fingerprint=message.fingerprint,
         )  # fmt: skip
         asked = self._store.load(self._number).metrics
         test = ", ".join(f"{name} {done.test[name]:.4f}" for name in asked if name in done.test)
@@ -253,11 +254,11 @@ class Drive:
         cause = redact(cause)
         self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
 
-    def _refused(self, run: FinalRun, message: dict[str, Any]) -> None:
+    def _refused(self, run: FinalRun, message: Ended) -> None:
         """A candidate is out if a value of its own does not fit; else the input is wrong for all."""
-        if not {*self._spec.space.names, *self._own(run)}.intersection(message["fields"]):
-            raise InputError(message["cause"])
-        self._fail(run, f"{WRONG_INPUT}{message['cause']}")
+        if not {*self._spec.space.names, *self._own(run)}.intersection(message.fields):
+            raise InputError(message.cause)
+        self._fail(run, f"{WRONG_INPUT}{message.cause}")
 
     def _own(self, run: FinalRun) -> Mapping[str, Any]:
         return next((c.values for c in self._spec.controls if c.name == run.control), {})

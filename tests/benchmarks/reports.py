@@ -22,7 +22,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.shutdown.shutdown import Shutdown
-from searchplat.engine.worker.order import Message
+from searchplat.engine.worker.messages import Message, Said
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.model import SchedulerSpec
@@ -45,7 +45,7 @@ def measure(folder: Path, already: int) -> list[float]:
             ledger.start(trial.number)
             for epoch in range(1, EPOCHS + 1):
                 metrics = {"valid/mrr": (index * 7 % 11) / 11 + epoch / 100, "train/loss": 1.0, "valid/ndcg@10": 0.1}
-                message = Message("report", epoch, EPOCHS, metrics)
+                message = Message(Said.REPORT, epoch, EPOCHS, metrics)
                 began = time.perf_counter()
                 goes_on = judge.goes_on(trial.number, message)
                 seconds.append(time.perf_counter() - began)

@@ -12,6 +12,7 @@ from interruptions import command, environment, ledger_path, trials_of, wait_unt
 
 from searchplat.contract import WarmCache
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.ledger import Ledger
@@ -56,7 +57,7 @@ def test_a_worker_goes_on_from_the_checkpoint_before_with_the_same_figures(
     damage(tmp_path / "damaged" / "epoch-0003")
     again = TrialRun(order("damaged"), WarmCache())
     reports = [again.step() for _ in range(3)]
-    assert [(m.kind, m.epoch) for m in reports] == [("report", 2), ("report", 3), ("report", 4)]
+    assert [(m.kind, m.epoch) for m in reports] == [(Said.REPORT, 2), (Said.REPORT, 3), (Said.REPORT, 4)]
     assert [m.metrics["valid/mrr"] for m in reports] == values[1:]
 
 

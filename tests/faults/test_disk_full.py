@@ -30,7 +30,8 @@ from small_disk import SmallDisk, small_disk
 
 from searchplat.contract import WarmCache
 from searchplat.engine.planning.configuration import full_config
-from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
@@ -118,10 +119,10 @@ def test_a_trial_that_cannot_save_its_checkpoint_waits_and_redoes_that_epoch_alo
     whole = run(TrialRun(json_copy(order, tmp_path / "whole"), WarmCache()), 3)
     work = TrialRun(order, WarmCache())
     first = work.step()
-    assert (first.kind, first.epoch) == ("report", 1)
+    assert (first.kind, first.epoch) == (Said.REPORT, 1)
     disk.fill()
     stuck = work.step()
-    assert stuck.kind == "later", stuck.cause
+    assert stuck.kind is Said.NOT_NOW, stuck.cause
     assert "space" in (stuck.cause or "")
     disk.free()
     restored, second, third = run(TrialRun(order, WarmCache()), 3)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
-from searchplat.engine.worker.order import Message
+from searchplat.engine.worker.messages import Message, Said
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -48,7 +48,7 @@ class Answer:
     @property
     def unanimous(self) -> bool:
         """Whether all processes were heard, and go on together: none has failed."""
-        return not self.open and not self._lost and all(kind in (None, "report") for kind, _ in self._said())
+        return not self.open and not self._lost and all(kind in (None, Said.REPORT) for kind, _ in self._said())
 
     def hear(self, ready: Container[ObjectRef]) -> bool:
         """Take in what is ready; whether it is known what to go by."""
@@ -57,12 +57,12 @@ class Answer:
                 self._heard[ref] = _got(ref)
         if not self.open or self._lost:
             return True
-        failed = [kind for kind, _ in self._said() if kind not in (None, "report")]
+        failed = [kind for kind, _ in self._said() if kind not in (None, Said.REPORT)]
         if not failed:
             return False
         now = time.monotonic()
-        if self._until is None or (self._until > now + _OTHERS_S and set(failed) != {"apart"}):
-            self._until = now + (_DEATH_S if set(failed) == {"apart"} else _OTHERS_S)
+        if self._until is None or (self._until > now + _OTHERS_S and set(failed) != {Said.PARTNER_LOST}):
+            self._until = now + (_DEATH_S if set(failed) == {Said.PARTNER_LOST} else _OTHERS_S)
         return now >= self._until
 
     def said(self) -> str | None:
@@ -75,12 +75,12 @@ class Answer:
             raise lost[0]
         if len(self.refs) == 1:
             return self._text(self.refs[0])
-        failed = [(kind, text) for kind, text in self._said() if kind not in (None, "report")]
-        if all(kind == "apart" for kind, _ in failed):
+        failed = [(kind, text) for kind, text in self._said() if kind not in (None, Said.REPORT)]
+        if all(kind is Said.PARTNER_LOST for kind, _ in failed):
             if failed:
                 raise GroupLostError(failed[0][1] or "")
             return self._text(self.refs[0])
-        return next(text for kind, text in failed if kind != "apart")
+        return next(text for kind, text in failed if kind is not Said.PARTNER_LOST)
 
     @property
     def _lost(self) -> list[RayError]:

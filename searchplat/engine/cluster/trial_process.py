@@ -13,7 +13,8 @@ import ray
 
 from searchplat.contract import WarmCache
 from searchplat.engine.worker.environment import enter_host
-from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.process_group import Meeting, join, open_store
 from searchplat.engine.worker.trial_run import TrialRun, failure
 from searchplat.firewall import seal
@@ -66,7 +67,7 @@ class Trial:
         except Exception as error:
             where = "{}:{}".format(*meeting)
             said = f"the workers of a trial cannot meet at {where}: {error}; its machines must reach each other"
-            return Message("later", cause=said).to_json()
+            return Message(Said.NOT_NOW, cause=said).to_json()
         return None
 
     def leave(self) -> None:
@@ -101,7 +102,7 @@ class Trial:
             except Exception as error:
                 return failure(error)
         if self._unfit is not None:
-            return Message("later", cause=self._unfit)
+            return Message(Said.NOT_NOW, cause=self._unfit)
         assert self._work is not None
         return self._work.step()
 

@@ -1,54 +1,23 @@
-"""One run of a promotion in a worker's process, from its order to its result. Knows nothing of Ray.
-
-Messages to the driver are dicts with `kind` and `key`: `epoch`, `test` (answered with a permit), `tested`, `failed`,
-`later` (it cannot go on now, and has not failed), `input` (what it was given is wrong).
-"""
+"""One run of a promotion in a worker's process, from its assignment to its result. Knows nothing of Ray."""
 
 from __future__ import annotations
 
 import math
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from searchplat.contract import ClosingTraining, FinalJob, FinalMethod, FinalTraining, WarmCache
 from searchplat.engine.checkpoints.sync import SyncedFolder
-from searchplat.engine.worker.order import Order
-from searchplat.engine.worker.trial_run import TrialRun
-from searchplat.errors import InputError, PartnerLostError, TryAgainError, out_of_memory
+from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, Key, MayTest, Tested
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.trial_run import TrialRun, failure
+from searchplat.errors import PartnerLostError, out_of_memory
 from searchplat.firewall import sealed
 from searchplat.methods import load_method
-from searchplat.redaction import redact
-
-Key = tuple[str, str, int]
-"""Phase, candidate, seed."""
-
-Answer = Callable[[dict[str, Any]], Any]
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """What a worker is to do.
-
-    Args:
-        order: As for a trial.
-        final: Whether to train in full and test, or only as a trial would.
-        objective, maximize, patience: What early stopping goes by.
-        test: Metrics to measure on the test split.
-    """
-
-    key: Key
-    order: Order
-    final: bool
-    objective: str
-    maximize: bool
-    patience: int
-    test: tuple[str, ...]
-
-
-def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Answer) -> None:
+def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Ask) -> None:
     """Train as a trial of the search would, on another seed."""
     work = TrialRun(replace(assignment.order, gpu=device != "cpu"), warm)
     try:
@@ -57,28 +26,18 @@ def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Answer) 
         work.close()
 
 
-def _race(assignment: Assignment, work: TrialRun, ask: Answer) -> None:
+def _race(assignment: Assignment, work: TrialRun, ask: Ask) -> None:
     while True:
-        message = work.step()
-        if message.kind == "later":
-            ask({"kind": "later", "key": assignment.key, "cause": message.cause})
+        said = work.step()
+        if said.kind is not Said.REPORT:
+            ask(Ended(assignment.key, said.kind, said.cause or "", said.fields))
             return
-        if message.kind == "input":
-            ask(_input(assignment, message.cause or "", message.fields))
+        if bad := _not_finite(said.metrics):
+            ask(Ended(assignment.key, Said.INFEASIBLE, f"diverged in epoch {said.epoch}: {bad}"))
             return
-        if message.kind != "report":
-            ask({"kind": "failed", "key": assignment.key, "cause": f"{message.kind}: {message.cause}"})
-            return
-        if bad := _not_finite(message.metrics):
-            ask({"kind": "failed", "key": assignment.key, "cause": f"diverged in epoch {message.epoch}: {bad}"})
-            return
-        ask(
-            {
-                "kind": "epoch", "key": assignment.key, "epoch": message.epoch, "metrics": message.metrics,
-                "done": message.epoch >= message.epochs,
-            }
-        )  # fmt: skip
-        if message.epoch >= message.epochs:
+        done = said.epoch >= said.epochs
+        ask(Epoch(assignment.key, said.epoch, said.metrics, done))
+        if done:
             return
 
 
@@ -88,8 +47,8 @@ def final_run(
     device: str,
     rank: int,
     workers: int,
-    ask: Answer,
-    ask_once: Answer,
+    ask: Ask,
+    ask_once: Ask,
 ) -> None:
     """Train in full, in step with the other workers, then test.
 
@@ -100,26 +59,16 @@ def final_run(
     try:
         with _folder(assignment) as (assigned, synced):
             _train_and_test(assigned, synced, warm, device, rank, workers, ask_once)
-    except TryAgainError as error:
-        ask({"kind": "later", "key": assignment.key, "cause": str(error)})
-        raise
     except PartnerLostError:  # no failure of the run's: all begin anew, and the driver counts how often
         raise
-    except InputError as error:
-        ask(_input(assignment, redact(str(error)), error.fields))
-        if workers > 1:  # the others may be waiting for this one
-            raise
     except Exception as error:  # sorted here, so that the worker stays warm
+        diverged = isinstance(error, _DivergedError)
+        said = Message(Said.INFEASIBLE, cause=str(error)) if diverged else failure(error)
         if out_of_memory(error):
             warm.clear()
-            cause = f"out of memory: {error}"
-        elif isinstance(error, _DivergedError):
-            cause = str(error)
-        else:
-            cause = traceback.format_exc()
-        ask({"kind": "failed", "key": assignment.key, "cause": cause})
-        if workers > 1 and not isinstance(error, _DivergedError):
-            # The others may be waiting for this one in the middle of a step: all begin anew.
+        ask(Ended(assignment.key, said.kind, said.cause or "", said.fields))
+        # Others that train with this one may be waiting for it in the middle of a step: all begin anew.
+        if said.kind is Said.NOT_NOW or (workers > 1 and not diverged):
             raise
 
 
@@ -147,7 +96,7 @@ def _train_and_test(
     device: str,
     rank: int,
     workers: int,
-    ask_once: Answer,
+    ask_once: Ask,
 ) -> None:
     if synced is not None:
         synced.download()
@@ -161,7 +110,7 @@ def _train_and_test(
 
 
 def _follow(
-    training: FinalTraining, assignment: Assignment, synced: SyncedFolder | None, rank: int, ask_once: Answer
+    training: FinalTraining, assignment: Assignment, synced: SyncedFolder | None, rank: int, ask_once: Ask
 ) -> None:
     key = assignment.key
     with sealed():
@@ -177,7 +126,7 @@ def _follow(
         if synced is not None and rank == 0:
             synced.upload(training.epoch)
         ask_once(_epoch(key, training, metrics))
-    permit = ask_once({"kind": "test", "key": key})
+    permit = ask_once(MayTest(key))
     if synced is not None and rank > 0:
         synced.download()  # what rank 0 wrote on its machine, which is in the storage before it asks
     tested = training.test(permit, assignment.test)
@@ -186,13 +135,7 @@ def _follow(
     ranks = None
     if tested.ranks is not None:
         ranks = str(tested.ranks) if synced is None else tested.ranks.name  # this machine's folder goes away
-    ask_once(
-        {
-            "kind": "tested", "key": key, "metrics": dict(tested.metrics), "ranks": ranks,
-            "num_users": tested.num_users, "parameters": training.num_parameters,
-            "fingerprint": training.fingerprint,
-        }
-    )  # fmt: skip
+    ask_once(Tested(key, dict(tested.metrics), ranks, tested.num_users, training.num_parameters, training.fingerprint))
 
 
 def _start(assignment: Assignment, warm: WarmCache, device: str, rank: int, workers: int) -> FinalTraining:
@@ -210,15 +153,8 @@ def _start(assignment: Assignment, warm: WarmCache, device: str, rank: int, work
     )
 
 
-def _epoch(key: Key, training: FinalTraining, metrics: dict[str, float]) -> dict[str, Any]:
-    return {
-        "kind": "epoch", "key": key, "epoch": training.epoch, "metrics": metrics, "done": False,
-        "best_epoch": training.best_epoch, "best": training.best_metrics,
-    }  # fmt: skip
-
-
-def _input(assignment: Assignment, cause: str, fields: Sequence[str]) -> dict[str, Any]:
-    return {"kind": "input", "key": assignment.key, "cause": cause, "fields": tuple(fields)}
+def _epoch(key: Key, training: FinalTraining, metrics: dict[str, float]) -> Epoch:
+    return Epoch(key, training.epoch, metrics, best=training.best_metrics, best_epoch=training.best_epoch)
 
 
 def _not_finite(metrics: dict[str, float]) -> str:

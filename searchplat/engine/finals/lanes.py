@@ -5,7 +5,7 @@
 A lane is one `TorchTrainer`: one worker on a laptop, several on a cluster, which then train each run together by
 DistributedDataParallel (gloo between CPUs, NCCL between GPUs). Its processes stay from run to run, and so does what
 they keep warm. Every message is answered after the driver has written it down, so nothing is acted on that a kill
-of the driver could make unsaid. Read `assignment` for what travels, `searchplat.promotion.drive` for the answers.
+of the driver could make unsaid. Read `messages` for what travels, `searchplat.promotion.drive` for the answers.
 """
 
 from __future__ import annotations
@@ -24,11 +24,16 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.cluster.host_check import HostRequirements
 from searchplat.engine.cluster.hosts import OwnRay
-from searchplat.engine.finals.assignment import Answer, final_run, race_run
+from searchplat.engine.finals.assignment import final_run, race_run
+from searchplat.engine.finals.messages import Ended, FinalMessage, Next
 from searchplat.engine.worker.environment import enter_host
+from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
+
+Answer = Callable[[int, FinalMessage], Any]
+"""What a lane's message is answered with."""
 
 _POLL_S = 0.5
 _PATIENCE_S = 24 * 3600
@@ -108,7 +113,7 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
         try:
             if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
                 number, message = taken
-                ray.get(desk.put.remote(number, answer(message)))
+                ray.get(desk.put.remote(number, answer(*message)))
             ended, running = ray.wait(running, num_returns=len(running), timeout=0)
             ray.get(ended)
         except _ENDED as error:
@@ -186,21 +191,21 @@ def train_loop(config: dict[str, Any]) -> None:
     device = str(get_device())
     warm = WarmCache()
 
-    def ask(message: dict[str, Any]) -> Any:
-        return ray.get(config["desk"].ask.remote({**message, "lane": config["lane"]}))
+    def ask(message: FinalMessage) -> Any:
+        return ray.get(config["desk"].ask.remote((config["lane"], message)))
 
-    def ask_once(message: dict[str, Any]) -> Any:
+    def ask_once(message: FinalMessage) -> Any:
         """Rank 0 asks, all get the answer."""
         return shared(ask(message) if rank == 0 else None, rank, workers)
 
-    while (assignment := ask_once({"kind": "next"})) != "stop":
+    while (assignment := ask_once(Next())) != "stop":
         if assignment == "wait":
             time.sleep(_POLL_S)
             continue
         if assignment.order.allow_import:
             allow_imports()
         if requirements is not None and (unfit := requirements.unfit_here(assignment.order)):
-            ask({"kind": "failed", "key": assignment.key, "cause": unfit})
+            ask(Ended(assignment.key, Said.INFEASIBLE, unfit))
             if workers == 1:
                 continue
             raise InputError(unfit)  # the other workers wait for this one

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from searchplat.engine.judging.early_stopping import make_early_stopping
 from searchplat.engine.judging.score import Score, Value
 from searchplat.engine.shutdown.shutdown import Shutdown
-from searchplat.engine.worker.order import WRONG_INPUT, Message
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import WRONG_INPUT
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import gains
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from searchplat.spec.model import SearchSpec
 
 _ENDS = {
-    "infeasible": TrialState.INFEASIBLE, "timeout": TrialState.TIMEOUT,
-    "failed": TrialState.FAILED, "bug": TrialState.FAILED,
+    Said.INFEASIBLE: TrialState.INFEASIBLE, Said.TIMEOUT: TrialState.TIMEOUT,
+    Said.PROGRAM_FAILED: TrialState.FAILED, Said.BUG: TrialState.FAILED,
 }  # fmt: skip
 _NEVER_WORKED = 3
 """Trials whose programs failed, before any trial reported, after which the search ends as for a bug."""
@@ -67,18 +68,18 @@ class Judge:
         Raises:
             TryAgainError: If it cannot go on now: a disk is full, a storage fails, or its host is not fit.
         """
-        if message.kind == "later":
+        if message.kind is Said.NOT_NOW:
             raise TryAgainError(message.cause)
-        if message.kind == "report":
+        if message.kind is Said.REPORT:
             return self._report(number, message)
-        if message.kind == "input":
+        if message.kind is Said.WRONG_INPUT:
             if not {*self._searched, *self._ledger.trial(number).values}.intersection(message.fields):
                 self._shutdown.at_once(InputError(message.cause or ""))  # every other trial would end so
             else:
                 self._end(number, TrialState.INFEASIBLE, f"{WRONG_INPUT}{message.cause}")
             return False
         self._end(number, _ENDS[message.kind], message.cause)
-        if message.kind == "bug" or (message.kind == "failed" and self._never_worked()):
+        if message.kind is Said.BUG or (message.kind is Said.PROGRAM_FAILED and self._never_worked()):
             self._on_bug(self._ledger.trial(number))
         return False
 

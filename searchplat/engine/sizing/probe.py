@@ -31,6 +31,7 @@ from searchplat.engine.sizing.arithmetic import (
 )
 from searchplat.engine.worker import memory
 from searchplat.engine.worker.environment import enter_host
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.firewall import seal
@@ -45,12 +46,12 @@ class Answer:
     """What one probe training came to.
 
     Args:
-        kind: `report`, or how it ended otherwise, see `worker.order.Message`.
+        kind: What the training said last.
         peak: What it needed; figures of one that did not report mean nothing.
         divided: Whether batches had to be taken in parts to fit into memory.
     """
 
-    kind: str
+    kind: Said
     cause: str | None
     peak: Peak
     divided: bool
@@ -203,7 +204,7 @@ def measure(
             with _team(fitting, where[1], share.parts) as team:
                 rounds = [train(team, name, order, fitting, fresh) for fresh in (True, False)]
             answers = [answer for answers in rounds for answer in answers]
-            if any(answer.kind == "infeasible" or answer.divided for answer in answers):
+            if any(answer.kind is Said.INFEASIBLE or answer.divided for answer in answers):
                 found.refused.append(share.parts)
                 break
             _reported(answers)
@@ -253,7 +254,7 @@ def _answers(waiting: list[Any], deadline: float | None, stopping: Callable[[], 
 def _reported(answers: list[Answer]) -> list[Answer]:
     """The answers, if all are reports."""
     for answer in answers:
-        if answer.kind != "report":
+        if answer.kind is not Said.REPORT:
             # A bug will be met by the trials, and shown in full there.
             last = (answer.cause or "").strip().splitlines()[-1:] or ["no cause"]
             raise _StoppedError(f"{answer.peak.name} ended as {answer.kind}: {last[0]}")

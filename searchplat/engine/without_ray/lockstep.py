@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from searchplat.contract import WarmCache
-from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.process_group import Meeting, join, open_store
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import SearchFailedError
@@ -85,13 +86,14 @@ class _Lockstep:
             with suppress(OSError):  # it has gone, which is heard below
                 connection.send(True)
         own = self._work.step()
-        said = [own, *(_heard(connection, patient=own.kind == "report") for connection in self._others)]
-        failed = [message for message in said if message.kind != "report"]
-        return next((message for message in failed if message.kind != "apart"), failed[0] if failed else own)
+        said = [own, *(_heard(connection, patient=own.kind is Said.REPORT) for connection in self._others)]
+        failed = [message for message in said if message.kind is not Said.REPORT]
+        causes = [message for message in failed if message.kind is not Said.PARTNER_LOST]
+        return next(iter([*causes, *failed]), own)
 
 
 def _heard(connection: Connection, *, patient: bool) -> Message:
-    lost = Message("apart", cause="another worker was lost")
+    lost = Message(Said.PARTNER_LOST, cause="another worker was lost")
     try:
         return Message.from_json(connection.recv()) if connection.poll(None if patient else _LEAVE_S) else lost
     except (EOFError, OSError):
@@ -107,9 +109,9 @@ def _follow(order: str, meeting: Meeting, rank: int, connection: Connection) -> 
     connection.send_bytes(b"started")
     join(meeting, rank, parsed.workers, gpu=parsed.gpu)
     work = TrialRun(parsed, WarmCache(), rank)
-    kind = "report"
+    kind = Said.REPORT
     try:
-        while kind == "report" and connection.recv():
+        while kind is Said.REPORT and connection.recv():
             message = work.step()
             kind = message.kind
             connection.send(message.to_json())

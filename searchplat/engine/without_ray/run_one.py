@@ -14,7 +14,8 @@ from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import trial_seed
 from searchplat.engine.prepare import data_warnings
 from searchplat.engine.without_ray.lockstep import in_lockstep
-from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import load_method
 from searchplat.paths import writable_folder
@@ -77,11 +78,11 @@ def run_one(
         with in_lockstep(order) as work:
             while True:
                 message: Message = work.step()
-                if message.kind == "later":
+                if message.kind is Said.NOT_NOW:
                     raise TryAgainError(message.cause)
-                if message.kind == "input":
+                if message.kind is Said.WRONG_INPUT:
                     raise InputError(message.cause or "", fields=message.fields)
-                if message.kind != "report":
+                if message.kind is not Said.REPORT:
                     raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
                 if message.epoch > told:  # else it says that this was the last
                     told = message.epoch

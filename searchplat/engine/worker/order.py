@@ -90,37 +90,3 @@ class Order:
             rank=rank,
             workers=self.workers,
         )
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a trial's process says after each step.
-
-    Args:
-        kind: `report`; or how the trial ended: `infeasible`, `timeout`, `failed` (its own program, which others need
-            not), `bug`; or `later`: it cannot go on now,
-            for its disk, its storage or its host, and has not ended; or `input`: what it was given is wrong, and
-            whoever hears it decides whether for this trial alone; or `apart`: another of its processes was lost.
-        epoch: Epochs completed.
-        epochs: Epochs in all.
-        metrics: Of the last epoch; may be non-finite.
-        cause: For an end: what happened, with the traceback of a bug.
-        fields: For `input`: on which fields of the config it depends, as `InputError` has them.
-    """
-
-    kind: str
-    epoch: int = 0
-    epochs: int = 0
-    metrics: dict[str, float] = field(default_factory=dict)
-    cause: str | None = None
-    fields: tuple[str, ...] = ()
-
-    def to_json(self) -> str:
-        """Text that `from_json` reads; NaN and infinities survive."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> Message:
-        """The message that `to_json` wrote."""
-        content = json.loads(text)
-        return cls(**{**content, "fields": tuple(content["fields"])})

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from searchplat.contract import ClosingTraining, Training, WarmCache
 from searchplat.engine.worker.memory import hold_to
-from searchplat.engine.worker.order import Message, Order
+from searchplat.engine.worker.messages import Message, Said
+from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.watchdog import Watchdog, trace_of
 from searchplat.errors import InputError, PartnerLostError, TrialFailedError, TryAgainError, disk_full, out_of_memory
 from searchplat.firewall import sealed
@@ -54,7 +55,7 @@ class TrialRun:
                 for one in traces:
                     if one.exists() and one.stat().st_size:
                         stacks = one.read_text(errors="replace")[-4000:]
-                        return Message("timeout", cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
+                        return Message(Said.TIMEOUT, cause=f"silent for {self._order.timeout_s} s, at:\n{stacks}")
             tell = None if synced is None else synced.tell_timeout
             with sealed(), Watchdog(trace, self._order.timeout_s, tell):
                 message = self._step()
@@ -102,21 +103,21 @@ class TrialRun:
         return self._message(training, metrics)
 
     def _message(self, training: Training, metrics: dict[str, float]) -> Message:
-        return Message("report", training.epoch, training.epochs, metrics)
+        return Message(Said.REPORT, training.epoch, training.epochs, metrics)
 
 
 def failure(error: Exception) -> Message:
     """What a trial's process says of an error; secrets are cut out of it here, before anything leaves the process."""
     if out_of_memory(error):
-        return Message("infeasible", cause=redact(f"out of memory: {error}"))
+        return Message(Said.INFEASIBLE, cause=redact(f"out of memory: {error}"))
     if isinstance(error, PartnerLostError):
-        return Message("apart", cause=redact(str(error)))
+        return Message(Said.PARTNER_LOST, cause=redact(str(error)))
     if isinstance(error, TryAgainError):
-        return Message("later", cause=str(error))
+        return Message(Said.NOT_NOW, cause=str(error))
     if isinstance(error, InputError):
-        return Message("input", cause=redact(str(error)), fields=error.fields)
+        return Message(Said.WRONG_INPUT, cause=redact(str(error)), fields=error.fields)
     if isinstance(error, TrialFailedError):
-        return Message("failed", cause=redact(str(error)))
+        return Message(Said.PROGRAM_FAILED, cause=redact(str(error)))
     if disk_full(error):
-        return Message("later", cause=f"{error}; free some space and run the same command again")
-    return Message("bug", cause=redact("".join(traceback.format_exception(error))))
+        return Message(Said.NOT_NOW, cause=f"{error}; free some space and run the same command again")
+    return Message(Said.BUG, cause=redact("".join(traceback.format_exception(error))))

@@ -39,6 +39,7 @@ def train(name: str, order_json: str, epochs: int, fresh: bool) -> Taken:
     from searchplat.contract import WarmCache
     from searchplat.engine.sizing.arithmetic import Peak
     from searchplat.engine.worker import memory
+    from searchplat.engine.worker.messages import Said
     from searchplat.engine.worker.order import Order
     from searchplat.engine.worker.trial_run import TrialRun
 
@@ -51,7 +52,7 @@ def train(name: str, order_json: str, epochs: int, fresh: bool) -> Taken:
     work = TrialRun(order, _warm)
     reports = [work.step() for _ in range(epochs)]
     ended = time.time()
-    if bad := [message for message in reports if message.kind != "report"]:
+    if bad := [message for message in reports if message.kind is not Said.REPORT]:
         raise RuntimeError(f"{name} ended as {bad[0].kind}: {bad[0].cause}")
     setup = reports[0].metrics["time/setup_seconds"]
     peak = Peak(name, ended - began - setup, setup, memory.host_peak())

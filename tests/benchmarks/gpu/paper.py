@@ -23,6 +23,7 @@ def main(settings: Settings, rows: Rows, ends: float) -> None:
     """Train one configuration: the scale's defaults, all layers serial."""
     from searchplat.contract import WarmCache
     from searchplat.engine.planning.configuration import full_config
+    from searchplat.engine.worker.messages import Said
     from searchplat.engine.worker.trial_run import TrialRun
     from searchplat.methods import load_method
 
@@ -46,7 +47,7 @@ def main(settings: Settings, rows: Rows, ends: float) -> None:
     began = time.monotonic()
     for epoch in range(1, epochs + 1):
         message = work.step()
-        if message.kind != "report":
+        if message.kind is not Said.REPORT:
             raise RuntimeError(f"epoch {epoch} ended as {message.kind}: {message.cause}")
         seen = message.metrics
         rows.add(

@@ -11,7 +11,8 @@ import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
-from searchplat.engine.finals.assignment import Assignment
+from searchplat.engine.finals.messages import Assignment, Ended, Epoch, MayTest, Next, Tested
+from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.promotion.candidates import Candidate, Sizes
@@ -61,44 +62,34 @@ def make(store: PromotionStore, tmp_path: Path, said: list[str]) -> Make:
 
 
 def ask(drive: Drive, lane: int = 0) -> Any:
-    return drive.answer({"kind": "next", "lane": lane})
+    return drive.answer(lane, Next())
 
 
 def race(drive: Drive, work: Assignment, score: float, epochs: int = 2) -> None:
     for epoch in range(1, epochs + 1):
         metrics = {"valid/mrr": score - 0.1 * (epochs - epoch), "time/train_seconds": 1.0}
-        drive.answer({"kind": "epoch", "key": work.key, "epoch": epoch, "metrics": metrics, "done": epoch == epochs})
+        drive.answer(0, Epoch(work.key, epoch, metrics, done=epoch == epochs))
 
 
 def final(drive: Drive, work: Assignment, score: float) -> None:
     metrics = {"valid/mrr": score, "time/train_seconds": 1.0, "memory/peak_bytes": 7.0}
-    drive.answer(
-        {
-            "kind": "epoch", "key": work.key, "epoch": 1, "metrics": metrics, "done": False,
-            "best_epoch": 1, "best": metrics,
-        }
-    )  # fmt: skip
-    assert isinstance(drive.answer({"kind": "test", "key": work.key}), TestPermit)
-    drive.answer(
-        {
-            "kind": "tested", "key": work.key, "metrics": {"mrr": score}, "ranks": work.order.folder + "/ranks.npy",
-            "num_users": 60, "parameters": 5, "fingerprint": "f",
-        }
-    )  # fmt: skip
+    drive.answer(0, Epoch(work.key, 1, metrics, best=metrics, best_epoch=1))
+    assert isinstance(drive.answer(0, MayTest(work.key)), TestPermit)
+    drive.answer(0, Tested(work.key, {"mrr": score}, work.order.folder + "/ranks.npy", 60, 5, "f"))
 
 
 def test_wrong_input_ends_the_promotion_and_leaves_its_runs_open(make: Make, store: PromotionStore) -> None:
     drive = make()
     work = ask(drive)
     with pytest.raises(InputError, match="no tokenizer; fetch it"):
-        drive.answer({"kind": "input", "key": work.key, "cause": "no tokenizer; fetch it", "fields": ("backbone",)})
+        drive.answer(0, Ended(work.key, Said.WRONG_INPUT, "no tokenizer; fetch it", ("backbone",)))
     assert "failed" not in {run.state for run in store.load(1).runs}
 
 
 def test_a_candidate_whose_values_do_not_fit_is_out_and_the_others_go_on(make: Make, store: PromotionStore) -> None:
     drive = make()
     work = ask(drive)
-    drive.answer({"kind": "input", "key": work.key, "cause": "x: too much", "fields": ("x",)})  # x is searched
+    drive.answer(0, Ended(work.key, Said.WRONG_INPUT, "x: too much", ("x",)))  # x is searched
     failed = [run for run in store.load(1).runs if run.state == "failed"]
     assert [(run.key, run.cause) for run in failed] == [(work.key, "wrong input: x: too much")]
     assert isinstance(ask(drive), Assignment)
@@ -118,7 +109,7 @@ def test_a_worker_that_cannot_go_on_now_has_not_failed(make: Make, store: Promot
     drive = make(race=1)
     work = ask(drive)
     with pytest.raises(TryAgainError, match="the storage is away"):
-        drive.answer({"kind": "later", "key": work.key, "cause": "the storage is away"})
+        drive.answer(0, Ended(work.key, Said.NOT_NOW, "the storage is away"))
     again = make(race=1)
     assert ask(again).key == work.key
 
@@ -133,7 +124,7 @@ def test_a_candidate_that_is_ahead_in_another_objective_stays_in_the_race(make: 
     while not (work := ask(drive)).final:
         name = work.key[1]
         metrics = {"valid/mrr": SCORES[name], "valid/loss": losses[name], "time/train_seconds": 1.0}
-        drive.answer({"kind": "epoch", "key": work.key, "epoch": 1, "metrics": metrics, "done": True})
+        drive.answer(0, Epoch(work.key, 1, metrics, done=True))
         raced.append(name)
     assert raced == [*SCORES] * 3  # by the first objective alone, "bad" stops after two seeds
     assert {run.candidate for run in store.load(1).runs if run.phase == FINAL} == {*SCORES}
@@ -205,9 +196,8 @@ def test_a_driver_that_takes_over_redoes_nothing_that_has_ended(make: Make, stor
 def test_an_epoch_that_is_told_twice_counts_once(make: Make, store: PromotionStore) -> None:
     drive = make()
     work = ask(drive)
-    message = {"kind": "epoch", "key": work.key, "epoch": 1, "done": False}
-    drive.answer({**message, "metrics": {"valid/mrr": 0.5, "time/train_seconds": 2.0}})
-    drive.answer({**message, "metrics": {"valid/mrr": 0.7, "time/train_seconds": 2.0}})
+    for value in (0.5, 0.7):
+        drive.answer(0, Epoch(work.key, 1, {"valid/mrr": value, "time/train_seconds": 2.0}))
     run = store.load().runs[0]
     assert (run.epochs, run.seconds, run.valid, run.best_epoch) == (1, 2.0, {"mrr": 0.5}, 1)
 
@@ -226,7 +216,7 @@ def test_a_run_whose_worker_dies_is_handed_out_again_and_at_last_given_up(
 
 
 def fail(drive: Drive, work: Assignment) -> None:
-    drive.answer({"kind": "failed", "key": work.key, "cause": "a long\nstory"})
+    drive.answer(0, Ended(work.key, Said.BUG, "a long\nstory"))
 
 
 def test_what_failed_in_every_race_is_not_trained(make: Make) -> None:
@@ -251,4 +241,4 @@ def test_the_test_split_is_not_opened_for_a_race(make: Make) -> None:
     drive = make()
     work = ask(drive)
     with pytest.raises(ValueError, match="opened for final runs"):
-        drive.answer({"kind": "test", "key": work.key})
+        drive.answer(0, MayTest(work.key))

@@ -11,6 +11,7 @@ from searchplat.contract import WarmCache
 from searchplat.engine.checkpoints import storage as storage_module
 from searchplat.engine.checkpoints.storage import Storage, check
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 from searchplat.errors import InputError, TryAgainError
@@ -102,7 +103,7 @@ def test_a_trial_goes_on_from_s3_on_another_machine(tmp_path: Path, monkeypatch:
         assert [elsewhere.step().epoch for _ in range(2)] == [4, 5]
         server.stop()
         later = elsewhere.step()
-        assert later.kind == "later"
+        assert later.kind is Said.NOT_NOW
         assert "run the same command again" in (later.cause or "")
         here.close()
         elsewhere.close()

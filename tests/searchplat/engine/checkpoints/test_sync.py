@@ -12,6 +12,7 @@ from searchplat.contract import WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import SyncedFolder, fetch_results
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.engine.worker.trial_run import TrialRun
 
@@ -160,6 +161,6 @@ def test_where_a_trial_hung_is_known_on_the_next_machine(storage: Storage) -> No
     assert done.returncode == 1
     work = TrialRun(order, WarmCache())
     message = work.step()
-    assert message.kind == "timeout"
+    assert message.kind is Said.TIMEOUT
     assert "in _fault" in (message.cause or "")
     work.close()

@@ -15,11 +15,15 @@ from searchplat.engine.cluster import answer as module
 from searchplat.engine.cluster.answer import Answer, GroupLostError
 from searchplat.engine.cluster.connect import connected
 from searchplat.engine.worker.environment import quiet_environment
-from searchplat.engine.worker.order import Message
+from searchplat.engine.worker.messages import Message, Said
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-REPORT, APART, BUG = Message("report", 1, 2).to_json(), Message("apart").to_json(), Message("bug", cause="x").to_json()
+REPORT, APART, BUG = (
+    Message(Said.REPORT, 1, 2).to_json(),
+    Message(Said.PARTNER_LOST).to_json(),
+    Message(Said.BUG, cause="x").to_json(),
+)
 NEVER = "never"
 
 
@@ -62,7 +66,7 @@ def test_one_process_speaks_for_itself() -> None:
 
 
 def test_several_report_when_all_have_and_the_first_is_taken() -> None:
-    other = Message("report", 1, 2, {"memory/peak_bytes": 5.0}).to_json()
+    other = Message(Said.REPORT, 1, 2, {"memory/peak_bytes": 5.0}).to_json()
     both = heard(REPORT, other)
     assert both.said() == REPORT
     assert both.unanimous

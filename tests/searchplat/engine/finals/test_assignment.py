@@ -13,15 +13,17 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.assignment import Assignment, final_run, race_run
+from searchplat.engine.finals.assignment import final_run, race_run
+from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, FinalMessage, MayTest, Tested
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.errors import TryAgainError
 from searchplat.firewall import ISSUER, is_sealed
 from trials.data import prepare
 from trials.training.final import FinalLoop
 
-Messages = list[dict[str, Any]]
+Messages = list[FinalMessage]
 SASREC = {"epochs": 3, "batch_size": 32, "hidden_size": 8, "inner_size": 16}
 
 
@@ -36,12 +38,12 @@ def assignment(folder: Path, method: str, final: bool, **values: Any) -> Assignm
     return Assignment(("final" if final else "race", "c", 3), order, final, "valid/mrr", True, 5, ("mrr",))
 
 
-def told(run: Callable[[Callable[[dict[str, Any]], Any]], None]) -> Messages:
+def told(run: Callable[[Ask], None]) -> Messages:
     messages: Messages = []
 
-    def ask(message: dict[str, Any]) -> Any:
+    def ask(message: FinalMessage) -> Any:
         messages.append(message)
-        return TestPermit("s", 1, 1, ISSUER) if message["kind"] == "test" else None
+        return TestPermit("s", 1, 1, ISSUER) if isinstance(message, MayTest) else None
 
     run(ask)
     return messages
@@ -57,17 +59,23 @@ def race(work: Assignment) -> Messages:
 
 def test_a_race_tells_every_epoch_and_asks_for_no_test(tmp_path: Path) -> None:
     messages = race(assignment(tmp_path / "run", "rehearsal", False, epochs=2))
-    assert [(m["kind"], m["epoch"], m["done"]) for m in messages] == [("epoch", 1, False), ("epoch", 2, True)]
+    assert [(m.epoch, m.done) for m in messages if isinstance(m, Epoch)] == [(1, False), (2, True)]
+    assert len(messages) == 2
 
 
 @pytest.mark.parametrize(
-    ("fault", "cause"),
-    [("nan", "diverged in epoch 2: valid/mrr"), ("raise", "a planted bug"), ("memory", "out of memory: planted")],
+    ("fault", "kind", "cause"),
+    [
+        ("nan", Said.INFEASIBLE, "diverged in epoch 2: valid/mrr"),
+        ("raise", Said.BUG, "a planted bug"),
+        ("memory", Said.INFEASIBLE, "out of memory: planted"),
+    ],
 )
-def test_what_goes_wrong_in_a_race_is_told(tmp_path: Path, fault: str, cause: str) -> None:
+def test_what_goes_wrong_in_a_race_is_told(tmp_path: Path, fault: str, kind: Said, cause: str) -> None:
     *_, last = race(assignment(tmp_path / "run", "rehearsal", False, fault=fault))
-    assert last["kind"] == "failed"
-    assert cause in last["cause"]
+    assert isinstance(last, Ended)
+    assert last.kind is kind
+    assert cause in last.cause
 
 
 @pytest.mark.parametrize(("fault", "fields"), [("input", ()), ("unfit", ("fault", "x"))])
@@ -75,8 +83,9 @@ def test_wrong_input_is_told_as_such_with_what_it_depends_on(
     tmp_path: Path, fault: str, fields: tuple[str, ...]
 ) -> None:
     *_, last = race(assignment(tmp_path / "run", "rehearsal", False, fault=fault))
-    assert (last["kind"], last["fields"]) == ("input", fields)
-    assert "Traceback" not in last["cause"]
+    assert isinstance(last, Ended)
+    assert (last.kind, last.fields) == (Said.WRONG_INPUT, fields)
+    assert "Traceback" not in last.cause
 
 
 def test_wrong_input_found_in_a_final_run_is_told_and_its_worker_stays(tmp_path: Path) -> None:
@@ -84,9 +93,9 @@ def test_wrong_input_found_in_a_final_run_is_told_and_its_worker_stays(tmp_path:
     values = {**SASREC, "epochs": 1, "sampled_negatives": 2}
     order = assignment(tmp_path / "run", "sasrec", True, **values).order
     few = replace(order, data_options={"items": 8, "length": 6, "users": 20})
-    messages = final(Assignment(("final", "c", 3), few, True, "valid/mrr", True, 5, ("mrr",)))
-    assert [m["kind"] for m in messages][-1] == "input"
-    assert messages[-1]["fields"] == ("sampled_negatives",)
+    *_, last = final(Assignment(("final", "c", 3), few, True, "valid/mrr", True, 5, ("mrr",)))
+    assert isinstance(last, Ended)
+    assert (last.kind, last.fields) == (Said.WRONG_INPUT, ("sampled_negatives",))
 
 
 def test_a_final_run_tells_its_epochs_then_asks_for_the_test_once(
@@ -101,12 +110,18 @@ def test_a_final_run_tells_its_epochs_then_asks_for_the_test_once(
 
     monkeypatch.setattr(FinalLoop, "run_epoch", run_epoch)
     messages = final(assignment(tmp_path / "run", "sasrec", True, **SASREC))
-    assert [m["kind"] for m in messages] == ["epoch", "epoch", "epoch", "test", "tested"]
+    *epochs, asked, tested = messages
+    assert isinstance(asked, MayTest)
     assert out_of_reach == [True] * 3
-    best = messages[2]["best_epoch"]
-    assert messages[2]["best"]["valid/mrr"] == messages[best - 1]["metrics"]["valid/mrr"]
-    assert messages[-1]["num_users"] == 60
-    assert Path(messages[-1]["ranks"]).exists()
+    values = [m.metrics["valid/mrr"] for m in epochs if isinstance(m, Epoch)]
+    last = epochs[-1]
+    assert len(values) == 3
+    assert isinstance(last, Epoch)
+    assert last.best is not None
+    assert last.best["valid/mrr"] == values[last.best_epoch - 1]
+    assert isinstance(tested, Tested)
+    assert tested.num_users == 60
+    assert Path(tested.ranks or "").is_file()
 
 
 def test_a_final_run_that_is_taken_up_again_trains_only_what_is_missing(
@@ -118,7 +133,7 @@ def test_a_final_run_that_is_taken_up_again_trains_only_what_is_missing(
     monkeypatch.undo()
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(FinalLoop, "run_epoch", _fail(AssertionError("trained again")))
-    assert [m["kind"] for m in final(work)] == ["epoch", "test", "tested"]
+    assert [type(m) for m in final(work)] == [Epoch, MayTest, Tested]
 
 
 def test_with_a_storage_another_machine_goes_on_and_what_is_left_is_there(
@@ -140,13 +155,15 @@ def test_with_a_storage_another_machine_goes_on_and_what_is_left_is_there(
         final(work)
     monkeypatch.setattr(FinalLoop, "run_epoch", train)
     messages = final(work)
-    assert [(m["kind"], m.get("epoch")) for m in messages] == [
-        ("epoch", 2), ("epoch", 3), ("test", None), ("tested", None),
-    ]  # fmt: skip
+    assert [m.epoch for m in messages if isinstance(m, Epoch)] == [2, 3]
+    assert [type(m) for m in messages] == [Epoch, Epoch, MayTest, Tested]
     assert not (tmp_path / "run").exists()
     assert fetch_results(storage, tmp_path / "run")
-    assert messages[-1]["ranks"] == "ranks.npy"
-    assert messages[-1]["metrics"] == local[-1]["metrics"]
+    here, there = local[-1], messages[-1]
+    assert isinstance(here, Tested)
+    assert isinstance(there, Tested)
+    assert there.ranks == "ranks.npy"
+    assert there.metrics == here.metrics
     for name in ("ranks.npy", "model.safetensors", "model.json"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
 
@@ -160,25 +177,40 @@ def test_a_storage_that_is_away_is_no_failure_of_the_run(tmp_path: Path, monkeyp
     with pytest.raises(TryAgainError):
         final_run(work, WarmCache(), "cpu", 0, 1, messages.append, messages.append)
     race_run(work, WarmCache(), "cpu", messages.append)
-    assert [m["kind"] for m in messages] == ["later", "later"]
+    assert [m.kind for m in messages if isinstance(m, Ended)] == [Said.NOT_NOW, Said.NOT_NOW]
 
 
 @pytest.mark.parametrize(
-    ("error", "cause"), [(MemoryError("full"), "out of memory: full"), (RuntimeError("a bug"), "Traceback")]
+    ("error", "kind", "cause"),
+    [
+        (MemoryError("full"), Said.INFEASIBLE, "out of memory: full"),
+        (RuntimeError("a bug"), Said.BUG, "Traceback"),
+    ],
 )
 def test_what_goes_wrong_in_a_final_run_is_told_and_no_test_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, cause: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, kind: Said, cause: str
 ) -> None:
     monkeypatch.setattr(FinalLoop, "run_epoch", _fail(error))
     (message,) = final(assignment(tmp_path / "run", "sasrec", True, **SASREC))
-    assert (message["kind"], message["key"]) == ("failed", ("final", "c", 3))
-    assert cause in message["cause"]
+    assert isinstance(message, Ended)
+    assert (message.kind, message.key) == (kind, ("final", "c", 3))
+    assert cause in message.cause
+
+
+def test_a_full_disk_is_no_failure_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FinalLoop, "run_epoch", _fail(OSError(28, "No space left on device")))
+    messages: Messages = []
+    work = assignment(tmp_path / "run", "sasrec", True, **SASREC)
+    with pytest.raises(OSError, match="No space left"):
+        final_run(work, WarmCache(), "cpu", 0, 1, messages.append, messages.append)
+    assert [m.kind for m in messages if isinstance(m, Ended)] == [Said.NOT_NOW]
 
 
 def test_a_final_run_that_diverges_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FinalLoop, "run_epoch", lambda self: {"train/loss": float("nan"), "other": float("nan")})
     (message,) = final(assignment(tmp_path / "run", "sasrec", True, **SASREC))
-    assert message["cause"] == "diverged in epoch 0: train/loss"
+    assert isinstance(message, Ended)
+    assert message.cause == "diverged in epoch 0: train/loss"
 
 
 def test_several_workers_begin_anew_when_one_of_them_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +222,7 @@ def test_several_workers_begin_anew_when_one_of_them_fails(tmp_path: Path, monke
     messages: Messages = []
     with pytest.raises(RuntimeError, match="only here"):
         final_run(work, WarmCache(), "cpu", 1, 2, messages.append, messages.append)
-    assert [m["kind"] for m in messages] == ["failed"]
+    assert [m.kind for m in messages if isinstance(m, Ended)] == [Said.BUG]
 
 
 def _fail(error: Exception) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
-from searchplat.engine.finals.assignment import Assignment
+from searchplat.engine.finals.messages import Assignment, Epoch, FinalMessage, MayTest, Next, Tested
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Order
@@ -33,17 +33,17 @@ class Driver:
         order = Order(None, "sasrec", full_config("sasrec", VALUES), "toy", {}, 1.0, 0, 3, str(folder))
         self._runs = [Assignment(("final", "c", 3), order, True, "valid/mrr", True, 5, ("mrr",))]
         self.epochs: list[dict[str, float]] = []
-        self.tested: dict[str, Any] = {}
+        self.tested: Tested | None = None
 
-    def answer(self, message: dict[str, Any]) -> Any:
-        match message["kind"]:
-            case "next":
+    def answer(self, lane: int, message: FinalMessage) -> Any:
+        match message:
+            case Next():
                 return self._runs.pop() if self._runs else "stop"
-            case "test":
+            case MayTest():
                 return TestPermit("s", 1, 1, ISSUER)
-            case "epoch":
-                self.epochs.append({name: message["metrics"][name] for name in TRAINED})
-            case "tested":
+            case Epoch():
+                self.epochs.append({name: message.metrics[name] for name in TRAINED})
+            case Tested():
                 self.tested = message
             case _:
                 raise AssertionError(message)

@@ -12,7 +12,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.shutdown.shutdown import Shutdown
-from searchplat.engine.worker.order import Message
+from searchplat.engine.worker.messages import Message, Said
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
@@ -44,7 +44,7 @@ def judge_of(
 
 
 def goes_on(
-    judge: Judge, number: int, epoch: int, value: float, kind: str = "report", cause: str | None = None,
+    judge: Judge, number: int, epoch: int, value: float, kind: Said = Said.REPORT, cause: str | None = None,
     fields: tuple[str, ...] = (),
 ) -> bool:  # fmt: skip
     return judge.goes_on(number, Message(kind, epoch, EPOCHS, {"valid/mrr": value}, cause, fields))
@@ -133,7 +133,7 @@ def test_what_cannot_go_on_now_is_an_error_of_the_moment_and_the_trial_stays_ope
     with create(tmp_path / "ledger.sqlite", spec) as ledger:
         judge = judge_of(spec, ledger)
         with pytest.raises(TryAgainError, match="no space"):
-            goes_on(judge, suggest(ledger).number, 1, 0.5, kind="later", cause="no space")
+            goes_on(judge, suggest(ledger).number, 1, 0.5, kind=Said.NOT_NOW, cause="no space")
         assert [(trial.state, trial.epoch) for trial in ledger.trials()] == [(TrialState.RUNNING, 0)]
 
 
@@ -142,9 +142,9 @@ def test_a_bug_and_running_out_of_memory_are_told_apart(tmp_path: Path, spec: Se
     with create(tmp_path / "ledger.sqlite", spec) as ledger:
         judge = judge_of(spec, ledger, bugs)
         first, second = suggest(ledger).number, suggest(ledger).number
-        assert not goes_on(judge, first, 0, 0.0, kind="infeasible", cause="out of memory")
+        assert not goes_on(judge, first, 0, 0.0, kind=Said.INFEASIBLE, cause="out of memory")
         assert bugs == []
-        assert not goes_on(judge, second, 0, 0.0, kind="bug", cause="Traceback ...")
+        assert not goes_on(judge, second, 0, 0.0, kind=Said.BUG, cause="Traceback ...")
         assert [trial.number for trial in bugs] == [second]
         assert [t.state for t in ledger.trials()] == [TrialState.INFEASIBLE, TrialState.FAILED]
 
@@ -182,7 +182,7 @@ def test_values_that_do_not_fit_make_their_trial_infeasible_and_the_search_goes_
         trial = suggest(ledger)
         for number, field in ((control.number, "layers"), (trial.number, "x")):
             fields = ("backbone", field)
-            assert not goes_on(judge, number, 0, 0.0, kind="input", cause=f"{field}: too much", fields=fields)
+            assert not goes_on(judge, number, 0, 0.0, kind=Said.WRONG_INPUT, cause=f"{field}: too much", fields=fields)
         assert not shutdown.asked
         assert [(t.state, t.cause) for t in ledger.trials()] == [
             (TrialState.INFEASIBLE, "wrong input: layers: too much"),
@@ -239,8 +239,10 @@ def test_a_bounded_metric_that_others_report_makes_one_trial_infeasible(tmp_path
     with bounded(tmp_path / "l.sqlite", spec, "size <= 1") as ledger:
         judge = judge_of(spec, ledger)
         first, second = suggest(ledger).number, suggest(ledger).number
-        assert judge.goes_on(first, Message("report", 1, EPOCHS, {"valid/mrr": 0.5, "size": 1.0}))
-        assert not judge.goes_on(second, Message("report", 1, EPOCHS, {"valid/mrr": 0.9}))  # ASHA stops what is behind
+        assert judge.goes_on(first, Message(Said.REPORT, 1, EPOCHS, {"valid/mrr": 0.5, "size": 1.0}))
+        assert not judge.goes_on(
+            second, Message(Said.REPORT, 1, EPOCHS, {"valid/mrr": 0.9})
+        )  # ASHA stops what is behind
         assert (ledger.trial(first).violation, ledger.trial(second).violation) == (0.0, math.inf)
 
 
@@ -252,7 +254,7 @@ def test_a_trial_that_breaks_a_bound_stops_no_trial_that_keeps_it(tmp_path: Path
             judge = judge_of(spec, ledger)
             return [
                 not judge.goes_on(
-                    suggest(ledger).number, Message("report", 1, EPOCHS, {"valid/mrr": mrr, "size": size})
+                    suggest(ledger).number, Message(Said.REPORT, 1, EPOCHS, {"valid/mrr": mrr, "size": size})
                 )
                 for mrr, size in rows
             ]  # fmt: skip
