@@ -76,6 +76,8 @@ def test_two_workers_give_the_losses_of_one_with_the_same_global_batch(
     assert one.epochs[-1]["train/loss"] < 0.9 * one.epochs[0]["train/loss"]
     for alone, together in zip(one.epochs, two.epochs, strict=True):
         assert together == pytest.approx(alone, rel=1e-4)
-    assert two.tested["metrics"] == pytest.approx(one.tested["metrics"], rel=1e-4)
-    ranks = [np.load(driver.tested["ranks"]) for driver in drivers]
+    assert one.tested is not None
+    assert two.tested is not None
+    assert two.tested.metrics == pytest.approx(one.tested.metrics, rel=1e-4)
+    ranks = [np.load(tested.ranks or "") for tested in (one.tested, two.tested)]
     assert (ranks[0] == ranks[1]).mean() > 0.95  # near ties may fall to the other side
