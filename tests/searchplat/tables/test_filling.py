@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from searchplat.engine.places import Places
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
@@ -33,6 +34,6 @@ def test_another_budget_is_not_mixed_with_what_was_found_before(tmp_path: Path) 
     path.write_text(TABLE.replace("6", "12"))
     other = read_table(path)
     said = r"the search 'first-sasrec' is there, but not as the table has it:\n  stages.search.hours: 0.1 -> 0.2"
-    for use in (lambda: fill(other, tmp_path, print), lambda: read_rows(other, tmp_path)):
+    for use in (lambda: fill(other, Places(runs=tmp_path), print), lambda: read_rows(other, tmp_path)):
         with pytest.raises(InputError, match=said):
             use()
