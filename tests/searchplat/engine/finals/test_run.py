@@ -13,7 +13,7 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.assignment import final_run, race_run
+from searchplat.engine.finals.run import final_run, race_run
 from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, FinalMessage, MayTest, Tested
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.messages import Said
