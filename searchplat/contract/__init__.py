@@ -14,7 +14,7 @@ from searchplat.contract.final import (
     FinalJob,
     FinalMethod,
     FinalTraining,
-    Tested,
+    Measured,
     group_ranks_file,
 )
 from searchplat.contract.program import Named, ProgramMethod
@@ -42,6 +42,7 @@ __all__ = [
     "FinalTraining",
     "Listing",
     "ListingMethod",
+    "Measured",
     "Method",
     "Named",
     "ProgramMethod",
@@ -51,7 +52,6 @@ __all__ = [
     "Served",
     "ServingMethod",
     "TestPermit",
-    "Tested",
     "Training",
     "TrialJob",
     "Values",

@@ -16,7 +16,7 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.messages import Assignment, Ended, Epoch, FinalMessage, Key, MayTest, Next, Tested
+from searchplat.engine.finals.messages import Assignment, Ended, Epoch, FinalMessage, Key, MayTest, Measured, Next
 from searchplat.engine.planning.seeds import derive_seed
 from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.messages import Said
@@ -114,7 +114,7 @@ class Drive:
                 return self._epoch(run, message)
             case MayTest():
                 return open_test(self._store, self._folder.name, self._number, run)
-            case Tested():
+            case Measured():
                 return self._tested(run, message)
             case Ended(kind=Said.NOT_NOW):
                 raise TryAgainError(message.cause)
@@ -233,7 +233,7 @@ class Drive:
         better = improves([value], None if best is None else [best], [self._objective])
         return (new, message.epoch) if better and math.isfinite(value) else (run.valid, run.best_epoch)
 
-    def _tested(self, run: FinalRun, message: Tested) -> None:
+    def _tested(self, run: FinalRun, message: Measured) -> None:
         storage = self._storage_of(run)
         if storage is not None and not fetch_results(storage, run.folder):
             self._fail(run, f"what it left in the storage {storage} is not whole")

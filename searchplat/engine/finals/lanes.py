@@ -24,8 +24,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.cluster.host_check import HostRequirements
 from searchplat.engine.cluster.hosts import OwnRay
-from searchplat.engine.finals.run import final_run, race_run
 from searchplat.engine.finals.messages import Ended, FinalMessage, Next
+from searchplat.engine.finals.run import final_run, race_run
 from searchplat.engine.worker.environment import enter_host
 from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, SearchFailedError, TryAgainError

@@ -63,7 +63,7 @@ class MayTest:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Measured:
     """The test is over.
 
     Args:
@@ -93,7 +93,7 @@ class Ended:
     fields: tuple[str, ...] = ()
 
 
-FinalMessage = Next | Epoch | MayTest | Tested | Ended
+FinalMessage = Next | Epoch | MayTest | Measured | Ended
 
 Ask = Callable[[FinalMessage], Any]
 """Says something to the driver and returns its answer."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from searchplat.contract import ClosingTraining, FinalJob, FinalMethod, FinalTraining, WarmCache
 from searchplat.engine.checkpoints.sync import SyncedFolder
-from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, Key, MayTest, Tested
+from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, Key, MayTest, Measured
 from searchplat.engine.worker.messages import Message, Said
 from searchplat.engine.worker.trial_run import TrialRun, failure
 from searchplat.errors import PartnerLostError, out_of_memory
@@ -135,7 +135,9 @@ def _follow(
     ranks = None
     if tested.ranks is not None:
         ranks = str(tested.ranks) if synced is None else tested.ranks.name  # this machine's folder goes away
-    ask_once(Tested(key, dict(tested.metrics), ranks, tested.num_users, training.num_parameters, training.fingerprint))
+    ask_once(
+        Measured(key, dict(tested.metrics), ranks, tested.num_users, training.num_parameters, training.fingerprint)
+    )
 
 
 def _start(assignment: Assignment, warm: WarmCache, device: str, rank: int, workers: int) -> FinalTraining:

@@ -11,7 +11,7 @@ import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
-from searchplat.engine.finals.messages import Assignment, Ended, Epoch, MayTest, Next, Tested
+from searchplat.engine.finals.messages import Assignment, Ended, Epoch, MayTest, Measured, Next
 from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
@@ -75,7 +75,7 @@ def final(drive: Drive, work: Assignment, score: float) -> None:
     metrics = {"valid/mrr": score, "time/train_seconds": 1.0, "memory/peak_bytes": 7.0}
     drive.answer(0, Epoch(work.key, 1, metrics, best=metrics, best_epoch=1))
     assert isinstance(drive.answer(0, MayTest(work.key)), TestPermit)
-    drive.answer(0, Tested(work.key, {"mrr": score}, work.order.folder + "/ranks.npy", 60, 5, "f"))
+    drive.answer(0, Measured(work.key, {"mrr": score}, work.order.folder + "/ranks.npy", 60, 5, "f"))
 
 
 def test_wrong_input_ends_the_promotion_and_leaves_its_runs_open(make: Make, store: PromotionStore) -> None:

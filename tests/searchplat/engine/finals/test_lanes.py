@@ -10,7 +10,7 @@ import pytest
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
-from searchplat.engine.finals.messages import Assignment, Epoch, FinalMessage, MayTest, Next, Tested
+from searchplat.engine.finals.messages import Assignment, Epoch, FinalMessage, MayTest, Measured, Next
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Order
@@ -33,7 +33,7 @@ class Driver:
         order = Order(None, "sasrec", full_config("sasrec", VALUES), "toy", {}, 1.0, 0, 3, str(folder))
         self._runs = [Assignment(("final", "c", 3), order, True, "valid/mrr", True, 5, ("mrr",))]
         self.epochs: list[dict[str, float]] = []
-        self.tested: Tested | None = None
+        self.tested: Measured | None = None
 
     def answer(self, lane: int, message: FinalMessage) -> Any:
         match message:
@@ -43,7 +43,7 @@ class Driver:
                 return TestPermit("s", 1, 1, ISSUER)
             case Epoch():
                 self.epochs.append({name: message.metrics[name] for name in TRAINED})
-            case Tested():
+            case Measured():
                 self.tested = message
             case _:
                 raise AssertionError(message)

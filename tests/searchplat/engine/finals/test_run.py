@@ -13,8 +13,8 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
+from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, FinalMessage, MayTest, Measured
 from searchplat.engine.finals.run import final_run, race_run
-from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, FinalMessage, MayTest, Tested
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
@@ -119,7 +119,7 @@ def test_a_final_run_tells_its_epochs_then_asks_for_the_test_once(
     assert isinstance(last, Epoch)
     assert last.best is not None
     assert last.best["valid/mrr"] == values[last.best_epoch - 1]
-    assert isinstance(tested, Tested)
+    assert isinstance(tested, Measured)
     assert tested.num_users == 60
     assert Path(tested.ranks or "").is_file()
 
@@ -133,7 +133,7 @@ def test_a_final_run_that_is_taken_up_again_trains_only_what_is_missing(
     monkeypatch.undo()
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(FinalLoop, "run_epoch", _fail(AssertionError("trained again")))
-    assert [type(m) for m in final(work)] == [Epoch, MayTest, Tested]
+    assert [type(m) for m in final(work)] == [Epoch, MayTest, Measured]
 
 
 def test_with_a_storage_another_machine_goes_on_and_what_is_left_is_there(
@@ -156,12 +156,12 @@ def test_with_a_storage_another_machine_goes_on_and_what_is_left_is_there(
     monkeypatch.setattr(FinalLoop, "run_epoch", train)
     messages = final(work)
     assert [m.epoch for m in messages if isinstance(m, Epoch)] == [2, 3]
-    assert [type(m) for m in messages] == [Epoch, Epoch, MayTest, Tested]
+    assert [type(m) for m in messages] == [Epoch, Epoch, MayTest, Measured]
     assert not (tmp_path / "run").exists()
     assert fetch_results(storage, tmp_path / "run")
     here, there = local[-1], messages[-1]
-    assert isinstance(here, Tested)
-    assert isinstance(there, Tested)
+    assert isinstance(here, Measured)
+    assert isinstance(there, Measured)
     assert there.ranks == "ranks.npy"
     assert there.metrics == here.metrics
     for name in ("ranks.npy", "model.safetensors", "model.json"):
