@@ -14,7 +14,7 @@ from searchplat.contract.final import (
     FinalJob,
     FinalMethod,
     FinalTraining,
-    Measured,
+    Tested,
     group_ranks_file,
 )
 from searchplat.contract.program import Named, ProgramMethod
@@ -42,7 +42,6 @@ __all__ = [
     "FinalTraining",
     "Listing",
     "ListingMethod",
-    "Measured",
     "Method",
     "Named",
     "ProgramMethod",
@@ -52,6 +51,7 @@ __all__ = [
     "Served",
     "ServingMethod",
     "TestPermit",
+    "Tested",
     "Training",
     "TrialJob",
     "Values",

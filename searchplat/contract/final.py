@@ -49,7 +49,7 @@ def group_ranks_file(group: str) -> str:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Tested:
     """The one test of a final training.
 
     Args:
@@ -99,7 +99,7 @@ class FinalTraining(Training, Protocol):
         """Of the data trained on; equal data has equal fingerprints."""
         ...
 
-    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Measured:
+    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Tested:
         """Measure the best epoch's weights on the test split, and leave them in the job's folder.
 
         Afterwards the folder holds `model.safetensors` (trained parameters and persistent buffers), `model.json`

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from searchplat.contract import FinalJob, Measured, TestPermit
+from searchplat.contract import FinalJob, Tested, TestPermit
 from searchplat.programs.no_data import NONE
 from searchplat.programs.training import ProgramTraining
 
@@ -72,7 +72,7 @@ class FinalProgram:
         """End the program."""
         self._training.close()
 
-    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Measured:
+    def test(self, permit: TestPermit, metrics: Sequence[str]) -> Tested:
         """What the program said of a test; nothing if it said nothing."""
         assert isinstance(permit, TestPermit)
-        return Measured({name: v for name, v in self._training.tested.items() if name in metrics}, 0, None)
+        return Tested({name: v for name, v in self._training.tested.items() if name in metrics}, 0, None)
