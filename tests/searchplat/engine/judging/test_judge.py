@@ -156,7 +156,7 @@ def test_input_that_no_searched_value_decides_ends_the_search_and_leaves_the_tri
         with create(tmp_path / f"ledger-{len(fields)}.sqlite", spec) as ledger:
             shutdown, bugs = Shutdown(), list[TrialRecord]()
             judge = judge_of(spec, ledger, bugs, shutdown)
-            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "input", "a sentence", fields)
+            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, Said.WRONG_INPUT, "a sentence", fields)
             assert isinstance(shutdown.error, InputError)
             assert str(shutdown.error) == "a sentence"
             assert [trial.state for trial in ledger.trials()] == [TrialState.RUNNING]
@@ -209,7 +209,7 @@ def test_a_program_that_fails_ends_its_trial_and_one_that_never_worked_the_searc
         bugs: list[TrialRecord] = []
         judge = judge_of(spec, ledger, bugs)
         for count in (0, 0, 1):
-            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "failed", "exit code 1")
+            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, Said.PROGRAM_FAILED, "exit code 1")
             assert len(bugs) == count
         assert ledger.trial(0).cause == "exit code 1"
     with create(tmp_path / "once.sqlite", spec) as ledger:
@@ -217,7 +217,7 @@ def test_a_program_that_fails_ends_its_trial_and_one_that_never_worked_the_searc
         judge = judge_of(spec, ledger, bugs)
         assert goes_on(judge, suggest(ledger).number, 1, 0.5)
         for _ in range(4):
-            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, "failed", "exit code 1")
+            assert not goes_on(judge, suggest(ledger).number, 0, 0.0, Said.PROGRAM_FAILED, "exit code 1")
         assert bugs == []
         assert ledger.trial(4).state is TrialState.FAILED
 
