@@ -62,7 +62,7 @@ def estimates(space: Space, maximize: bool, history: History, given: Mapping[str
         features_ND = codec.encoding.features(known.scored_NA)
         families = families_of(codec.encoding, PROptions())
         try:
-            models = fit(codec.encoding, features_ND, standardised(values_N), families, known.known_at_N)
+            models = fit(codec.encoding, features_ND, standardised(values_N), families)
         except FitError:
             return None
         mean_N, square_N = torch.zeros_like(values_N), torch.zeros_like(values_N)

@@ -133,6 +133,7 @@ def known_of(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor
         valued = sorted([*newest, *best[: _MOST // 2]], key=lambda t: t.number)
     values_N = torch.tensor([sign * (t.objectives or (0.0,))[0] for t in valued], dtype=torch.float64)
     failed = [t for t in history.trials if t.state.final and not t.state.scored][-_MOST:]
+    told = {t.number for t in (*valued, *failed)}
     return (
         Known(
             codec.encode([t.values for t in valued]),
@@ -141,6 +142,7 @@ def known_of(codec: Codec, history: History, sign: float) -> tuple[Known, Tensor
             codec.encode([t.values for t in failed]),
             known_at_N=torch.tensor([t.number for t in valued], dtype=torch.int64),
             failed_at_F=torch.tensor([t.number for t in failed], dtype=torch.int64),
+            used_UA=codec.encode([t.values for t in history.trials if t.state.final and t.number not in told]),
         ),
         values_N,
     )
@@ -155,7 +157,7 @@ class _Belief:
     def __init__(self, encoding: Encoding, known: Known, target_N: Tensor, generator: torch.Generator) -> None:
         self._encoding, self._generator = encoding, generator
         features_ND = encoding.features(known.scored_NA)
-        fitted, _ = models_of(encoding, features_ND, target_N, families_of(encoding, PROptions()), known.known_at_N)
+        fitted, _ = models_of(encoding, features_ND, target_N, families_of(encoding, PROptions()))
         pending_QD = encoding.features(known.pending_QA)
         self._models = [model.believing(pending_QD) for model in fitted]
         self._factors = success(encoding, known, features_ND)

@@ -24,6 +24,7 @@ from searchplat.searchers.pr.batch import drawn
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models import bounds
 from searchplat.searchers.pr.models.cost import per_second
+from searchplat.searchers.pr.models.subset import Subset, subset
 from searchplat.searchers.pr.models.surrogate import FitError, Model, fit, unfitted
 from searchplat.searchers.pr.models.thompson import PosteriorDraw
 from searchplat.searchers.pr.optimizer import Budget, Found, Values, maximise
@@ -48,6 +49,7 @@ class Known:
         known_at_N: Numbers by whose order the scored points' values became known; by default the rows' order.
         failed_at_F: Of the failed points, in the same count; given if the other is.
         excess_NB: By how much the scored points exceed each bound on outcomes; None where there are no bounds.
+        used_UA: Further points that were tried, of which nothing is told but that.
     """
 
     scored_NA: Tensor
@@ -58,11 +60,13 @@ class Known:
     known_at_N: Tensor | None = None
     failed_at_F: Tensor | None = None
     excess_NB: Tensor | None = None
+    used_UA: Tensor | None = None
 
     @property
     def tried(self) -> Tensor:
         """All points."""
-        return torch.cat([self.scored_NA, self.pending_QA, self.failed_FA])
+        used = [] if self.used_UA is None else [self.used_UA]
+        return torch.cat([self.scored_NA, self.pending_QA, self.failed_FA, *used])
 
 
 @dataclass(frozen=True)
@@ -127,16 +131,24 @@ def propose_many(
     return proposals
 
 
-def clipped(values_N: Tensor) -> Tensor:
-    """Values of which the very bad are no worse than a few robust standard deviations below the median."""
-    middle = values_N.median()
-    spread = 1.4826 * (values_N - middle).abs().median()
+def clipped(values_N: Tensor, settled: Tensor | None = None) -> Tensor:
+    """Values of which the very bad are no worse than a few robust standard deviations below the median.
+
+    Args:
+        settled: Rows whose median and spread these are; by default all.
+    """
+    some = values_N if settled is None else values_N[settled]
+    middle = some.median()
+    spread = 1.4826 * (some - middle).abs().median()
     return values_N.clamp(min=float(middle - _CLIP * spread)) if float(spread) > 0 else values_N
 
 
 def standardised(values_N: Tensor) -> Tensor:
     """Values with mean 0 and standard deviation 1, very bad ones clipped: a collapse must not flatten the rest."""
-    values_N = clipped(values_N)
+    return _unit(clipped(values_N))
+
+
+def _unit(values_N: Tensor) -> Tensor:
     deviation = values_N.std(correction=0)
     return (values_N - values_N.mean()) / (deviation if float(deviation) > 1e-12 else 1.0)
 
@@ -177,9 +189,14 @@ def _by_model(
     features_ND = encoding.features(known.scored_NA)
     route = "pr"
     models_J: list[list[Model]] = []
+    families = families_of(encoding, options)
+    values_NJ = known.values_NJ
+    if (excess_NB := known.excess_NB) is not None:
+        values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
+    chosen = subset(values_NJ, known.known_at_N)  # one for all objectives: what is best is so by all of them
     for values_N in known.values_NJ.T:
-        target_N, families = standardised(values_N), families_of(encoding, options)
-        models, fitted = models_of(encoding, features_ND, target_N, families, known.known_at_N)
+        steady_N = clipped(values_N, chosen.settled)
+        models, fitted = models_of(encoding, features_ND, _unit(steady_N), families, chosen, steady_N)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
@@ -187,12 +204,9 @@ def _by_model(
     # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
     first_P = incumbents_P = distinct(known.scored_NA)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
-    values_NJ = known.values_NJ
-    if (excess_NB := known.excess_NB) is not None:
-        families = families_of(encoding, options)
+    if excess_NB is not None:
         factors += bounds.factors(encoding, features_ND, excess_NB, families, known.known_at_N)
         mean_N = bounds.behind(mean_N, excess_NB)
-        values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
         incumbents_P = first_P[bounds.feasible(excess_NB)[first_P]]
     acquisition: LogAcquisition = Averaged([_equal], [1.0], factors)
     if len(incumbents_P):
@@ -283,14 +297,20 @@ def families_of(encoding: Encoding, options: PROptions) -> list[str]:
 
 
 def models_of(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+    encoding: Encoding,
+    features_ND: Tensor,
+    target_N: Tensor,
+    families: Sequence[str],
+    chosen: Subset | None = None,
+    steady_N: Tensor | None = None,
 ) -> tuple[list[Model], bool]:
-    """Models, and whether they were fitted; without a fit, one with the priors' medians."""
+    """Models as `surrogate.fit`'s, and whether they were fitted; without a fit, one with the priors' medians."""
+    chosen = subset(target_N[:, None]) if chosen is None else chosen
     try:
-        return fit(encoding, features_ND, target_N, families, known_at_N), True
+        return fit(encoding, features_ND, target_N, families, chosen, steady_N), True
     except FitError as error:
         _log.warning("pr: %s; using the priors' medians for this suggestion", error)
-        return [unfitted(encoding, features_ND, target_N)], False
+        return [unfitted(encoding, features_ND[chosen.known], target_N[chosen.known])], False
 
 
 def _acquisition(
@@ -334,7 +354,9 @@ def success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogAc
     at = None
     if known.known_at_N is not None and known.failed_at_F is not None:
         at = torch.cat([known.known_at_N, known.failed_at_F])
-    models, _ = models_of(encoding, both, labels - mean, ["general"], at)
+    # Of many, first of all the failures: a search that keeps away from them has hardly any among its newest.
+    chosen = subset(-labels[:, None], at)
+    models, _ = models_of(encoding, both, labels - mean, ["general"], chosen, labels)
     return [Success(models[0], mean)]
 
 
@@ -343,7 +365,7 @@ def _cost(encoding: Encoding, known: Known, features_ND: Tensor, options: PROpti
     if not options.cost_aware or known.seconds_N is None:
         return []
     try:
-        factor = per_second(encoding, features_ND, known.seconds_N)
+        factor = per_second(encoding, features_ND, known.seconds_N, known.known_at_N)
     except FitError as error:
         _log.warning("pr: the seconds of trials: %s; this suggestion leaves them out", error)
         return []

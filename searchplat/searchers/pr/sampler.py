@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -95,14 +96,14 @@ class PRSampler(BaseSampler):
         space = StudySpace(search_space, self._layer_of, trials)
         signs = [1.0 if d == StudyDirection.MAXIMIZE else -1.0 for d in study.directions]
         known = _known(trials, torch.tensor(signs, dtype=torch.float64), space)
-        tried = {space.key(code_A) for code_A in known.tried if not bool(code_A.isnan().any())}
+        tried_NA = known.tried
         proposal = propose(
             space.encoding,
             known,
             self._seed,
             trial.number,
             self._options,
-            accept=lambda code_A: space.key(code_A) not in tried,
+            accept=lambda code_A: not space.among(code_A, tried_NA),
         )
         if proposal is None:
             return {}
@@ -128,15 +129,20 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, space: StudySpace) ->
     pending: list[Params] = []
     failed: list[Params] = []
     values, seconds = [], []
+    known_at: list[int] = []
+    failed_at: list[int] = []
     constraints: list[dict[str, float]] = []
     for trial in trials:
         if not trial.state.is_finished():
             pending.append({**_announced(trial, space), **trial.params})
         elif (scores := _scores(trial, len(signs_J))) is None:
-            failed.append(trial.params)
+            if space.knows(trial.params):
+                failed.append(trial.params)
+                failed_at.append(_ended(trial))
         else:
             scored.append(trial.params)
             values.append(scores)
+            known_at.append(_ended(trial))
             constraints.append(trial.constraints)
             whole = trial.state == TrialState.COMPLETE and trial.duration is not None
             seconds.append(trial.duration.total_seconds() if whole and trial.duration else math.nan)
@@ -147,10 +153,17 @@ def _known(trials: Sequence[FrozenTrial], signs_J: Tensor, space: StudySpace) ->
         space.codes(scored),
         objectives,
         space.codes([params for params in pending if space.knows(params)]),
-        space.codes([params for params in failed if space.knows(params)]),
+        space.codes(failed),
         seconds_N,
+        torch.tensor(known_at, dtype=torch.int64),
+        torch.tensor(failed_at, dtype=torch.int64),
         excess_NB=_excess(constraints),
     )
+
+
+def _ended(trial: FrozenTrial) -> int:
+    """When a trial ended, in microseconds: of parallel trials not in the order of their numbers."""
+    return (trial.datetime_complete - datetime.min) // timedelta(microseconds=1) if trial.datetime_complete else 0
 
 
 def _excess(constraints: Sequence[Mapping[str, float]]) -> Tensor | None:

@@ -20,6 +20,7 @@ from searchplat.spec.scale import at_share, share_of
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
 _MOST_VERDICTS = 20_000  # points of which is remembered whether they keep the constraints
+_MOST_CODES = 100_000  # values of which is remembered how they are encoded
 _MOST_LEVELS = 12  # an ordered axis with more levels is searched as a real one and rounded
 
 
@@ -137,6 +138,7 @@ class Codec:
             if domain.name in self._looked_at:
                 self._looked_at |= {condition.parameter for condition in domain.when}
         self._verdicts: dict[bytes, bool] = {}
+        self._codes: dict[tuple[str, type, Any], Tensor | float] = {}
         self.encoding = Encoding(axes, counts, self._keeps if space.constraints else None)
 
     def encode(self, points: list[Mapping[str, Any]]) -> Tensor:
@@ -146,12 +148,25 @@ class Codec:
             for name, first in self._first.items():
                 if name not in values:
                     continue
-                domain = self._space[name]
-                if isinstance(domain, Layout):
-                    codes[row, first : first + domain.bits] = torch.from_numpy(domain.decode(values[name])).double()
+                code = self._remembered(name, first, values[name])
+                if isinstance(code, Tensor):
+                    codes[row, first : first + len(code)] = code
                 else:
-                    codes[row, first] = self._code(domain, self.encoding.axes[first], values[name])
+                    codes[row, first] = code
         return codes
+
+    def _remembered(self, name: str, first: int, value: Any) -> Tensor | float:
+        """The code of a value, a layout's bits; the trials of a search are encoded again for every suggestion."""
+        identity = (name, type(value), value)
+        if identity not in self._codes:
+            if len(self._codes) > _MOST_CODES:
+                self._codes.clear()
+            domain = self._space[name]
+            if isinstance(domain, Layout):
+                self._codes[identity] = torch.from_numpy(domain.decode(value)).double()
+            else:
+                self._codes[identity] = self._code(domain, self.encoding.axes[first], value)
+        return self._codes[identity]
 
     def _keeps(self, codes_MA: Tensor) -> Tensor:
         """Which points keep the space's constraints `[M]`."""

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from searchplat.contract import Values
+from searchplat.searchers import gain as module
 from searchplat.searchers.contract import History, PastTrial, TrialState
 from searchplat.searchers.gain import expected_gain
+from searchplat.searchers.points import enumerate_points
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Bool, Categorical, Float, Int, Layout, Space
 
@@ -136,3 +138,14 @@ def test_open_trials_and_pruned_ones_are_taken_in() -> None:
 
 def test_a_long_stage_is_looked_at_by_its_best_and_its_newest() -> None:
     assert 0 <= gain(X, past(X, 700, noise=0.01)) < 0.01
+
+
+def test_nothing_is_left_where_all_was_tried_though_the_model_knows_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST", 20)
+    space = Space((Layout("layout", 2, ("causal", "context", "own"), ("serial", "parallel")),))
+    trials = [
+        PastTrial(n, values, TrialState.FINISHED, (float(values["layout"].count("1")),), 1.0, n)
+        for n, values in enumerate(enumerate_points(space, {}))
+    ]
+    assert gain(space, trials, searcher=RANDOM) == 0
+    assert gain(space, [t for t in trials if t.values["layout"] != "111-111"], searcher=RANDOM) > 0

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from searchplat.searchers.pr.acquisition import LogAcquisition
 from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models.subset import subset
 from searchplat.searchers.pr.models.surrogate import FitError, Model, fit, unfitted
 
 _FAR = 2.0
@@ -64,7 +65,7 @@ def factors(
     Args:
         excess_NB: By how much each point exceeds each bound, infinite where it was not measured.
         families: Of kernels, those of the objectives: what a point costs is made of its parts as its quality is.
-        known_at_N: See `surrogate.fit`.
+        known_at_N: See `subset.subset`.
     """
     found: list[LogAcquisition] = []
     for excess_N in excess_NB.T:
@@ -75,10 +76,11 @@ def factors(
         middle, deviation = own_N.mean(), own_N.std(correction=0)
         unit = deviation if float(deviation) > 1e-12 else torch.tensor(1.0, dtype=torch.float64)
         target_N, features = (own_N - middle) / unit, features_ND[measured_N]
+        # Of many, first of all those near the limit: they say where it runs.
+        chosen = subset(-own_N.abs()[:, None], None if known_at_N is None else known_at_N[measured_N])
         try:
-            at = None if known_at_N is None else known_at_N[measured_N]
-            models = fit(encoding, features, target_N, families, at)
+            models = fit(encoding, features, target_N, families, chosen, own_N)
         except FitError:
-            models = [unfitted(encoding, features, target_N)]
+            models = [unfitted(encoding, features[chosen.known], target_N[chosen.known])]
         found.append(Keeps(models, float(-middle / unit)))
     return found

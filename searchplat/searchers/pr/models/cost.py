@@ -7,6 +7,7 @@ from torch import Tensor
 
 from searchplat.searchers.pr.acquisition import LogAcquisition
 from searchplat.searchers.pr.encoding import Encoding
+from searchplat.searchers.pr.models.subset import subset
 from searchplat.searchers.pr.models.surrogate import Model, fit
 
 _LEAST = 4  # trials with known seconds before their differences are believed
@@ -30,12 +31,15 @@ class PerSecond:
         return -self._deviation * self._model.mean(features_MD)
 
 
-def per_second(encoding: Encoding, features_ND: Tensor, seconds_N: Tensor) -> LogAcquisition | None:
+def per_second(
+    encoding: Encoding, features_ND: Tensor, seconds_N: Tensor, known_at_N: Tensor | None = None
+) -> LogAcquisition | None:
     """The factor for trials' seconds; None while too few are known or they are all alike.
 
     Args:
         features_ND: Features of trials with a value.
         seconds_N: Seconds that they took; NaN where that is not known, as of a trial that was stopped early.
+        known_at_N: See `subset.subset`.
 
     Raises:
         FitError: If no fit is finite.
@@ -47,5 +51,8 @@ def per_second(encoding: Encoding, features_ND: Tensor, seconds_N: Tensor) -> Lo
     deviation = float(logs.std(correction=0))
     if deviation < 1e-3:
         return None
-    models = fit(encoding, features_ND[known_N], (logs - logs.mean()) / deviation, ["general"])
+    target_N = (logs - logs.mean()) / deviation
+    # Of many, first of all the cheap ones, which is where the factor draws the search.
+    chosen = subset(-logs[:, None], None if known_at_N is None else known_at_N[known_N])
+    models = fit(encoding, features_ND[known_N], target_N, ["general"], chosen, logs)
     return PerSecond(models[0], deviation)

@@ -6,8 +6,8 @@ the axes and with free ones: where points are few free relevances fit the noise,
 that matter. The posteriors are averaged by evidence. Noise is learned; repeats of a point are separate rows and so
 enter with their variance.
 
-What a suggestion takes must not grow with the cube of the trials. Beyond 300 of them hyperparameters are fitted anew
-for every 50th only, to 300 points; beyond 500 the posterior knows 500 points. Below 300 nothing is approximated.
+Up to 300 points all of this is exact. Beyond, hyperparameters are those of a fit to 300 of them, made anew for every
+50th point; beyond 500, the posterior knows 500 of them: `subset` says which.
 Shapes: `N` observed points, `M` asked points, `D` feature columns. Next: `acquisition`.
 """
 
@@ -27,10 +27,8 @@ from torch import Tensor
 
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models.kernel import EVEN, FAMILIES, FREE, Covariance, Differentiated, Hyper, Kernel
+from searchplat.searchers.pr.models.subset import Subset, subset
 
-_MOST_FITTED = 300  # points that hyperparameters are fitted to
-_REFITTED = 50  # points after which they are fitted anew, once there are more
-_MOST_KNOWN = 500  # points that the posterior knows
 _KEPT_FITS = 16  # fits of one process that are remembered: of each objective, failures and seconds, two or more
 _ITERATIONS = 60
 _LEAST_SHARE = 0.05  # models below it are not worth their time
@@ -102,26 +100,38 @@ class Model:
 
 
 def fit(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+    encoding: Encoding,
+    features_ND: Tensor,
+    target_N: Tensor,
+    families: Sequence[str],
+    chosen: Subset | None = None,
+    steady_N: Tensor | None = None,
 ) -> list[Model]:
     """Fit the families with both freedoms of the relevances, and weigh them; see `weighed`.
 
     Args:
         features_ND: Features of the observed points.
         target_N: Standardised objective, larger is better.
-        known_at_N: Numbers by whose order the values became known; by default the rows' order.
+        chosen: Which of many points are looked at; by default the best by `target_N`, the last rows and a spread.
+        steady_N: The target in a unit that points to come leave as it is, so that one fit serves for several
+            suggestions; by default `target_N`.
 
     Raises:
         FitError: If no family has a finite fit.
     """
+    chosen = subset(target_N[:, None]) if chosen is None else chosen
+    known_KD, target_K = features_ND[chosen.known], target_N[chosen.known]
     models = []
-    arrival = torch.arange(len(target_N)) if known_at_N is None else known_at_N.argsort(stable=True)
-    known = _known(target_N, arrival)
     for family in families:
         for relevance_sd in (EVEN, FREE):
             kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
-            fitted = _hyperparameters(kernel, features_ND, target_N, arrival)
-            model = None if fitted is None else _posterior(family, kernel, *fitted, features_ND[known], target_N[known])
+            if chosen.whole:
+                fitted = _fitted(kernel, features_ND, target_N)
+            else:
+                steady = target_N if steady_N is None else steady_N
+                fitted = _remembered(kernel, features_ND[chosen.fitted], steady[chosen.fitted])
+                fitted = None if fitted is None else (_in_unit_of(target_N[chosen.fitted], fitted[0]), fitted[1])
+            model = None if fitted is None else _posterior(family, kernel, *fitted, known_KD, target_K)
             if model is not None:
                 models.append(model)
     if not models:
@@ -139,49 +149,14 @@ def weighed(models: Sequence[Model]) -> list[Model]:
     return [replace(m, weight=s / total) for s, m in ordered]
 
 
-def _known(target_N: Tensor, arrival_N: Tensor) -> Tensor:
-    """Rows that the posterior knows, in order: all, or the best, the newest, and of the others one in so many."""
-    count = len(target_N)
-    if count <= _MOST_KNOWN:
-        return torch.arange(count)
-    some = _best_and_newest(target_N, arrival_N, _MOST_KNOWN // 2)
-    others = torch.ones(count, dtype=torch.bool)
-    others[some] = False
-    rest = others.nonzero()[:, 0]
-    spread = torch.linspace(0, len(rest) - 1, _MOST_KNOWN - len(some)).round().long()
-    known_N: Tensor = torch.cat([some, rest[spread]]).sort().values
-    return known_N
-
-
-def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
-    """Rows, in order, of which half are the best and half the newest: these say most about where to look next.
-
-    Args:
-        arrival_N: Rows that are chosen among, the earliest first.
-    """
-    best = arrival_N[target_N[arrival_N].argsort(descending=True, stable=True)[: most // 2]]
-    rows: Tensor = torch.unique(torch.cat([best, arrival_N[-(most // 2) :]]))
-    return rows
-
-
 _fits: OrderedDict[tuple[Any, ...], tuple[Hyper, float] | None] = OrderedDict()
 """Of this process, the latest used last; what is in it depends on the points alone."""
 
 
-def _hyperparameters(
-    kernel: Kernel, features_ND: Tensor, target_N: Tensor, arrival_N: Tensor
-) -> tuple[Hyper, float] | None:
-    """The best hyperparameters and their evidence; None if no finite fit could be found.
-
-    With many points the last so many to arrive are not looked at, and the answer is that for the suggestion before.
-    """
-    if len(target_N) <= _MOST_FITTED:
-        return _fitted(kernel, features_ND, target_N)
-    count = len(target_N) - len(target_N) % _REFITTED
-    chosen = _best_and_newest(target_N, arrival_N[:count], _MOST_FITTED)
-    x, y = features_ND[chosen], target_N[chosen]
-    y = (y - y.mean()) / y.std(correction=0).clamp(min=1e-12)  # later points must not move it
-    key = (kernel.identity, x.numpy().tobytes(), y.numpy().round(9).tobytes())
+def _remembered(kernel: Kernel, x: Tensor, steady_N: Tensor) -> tuple[Hyper, float] | None:
+    """As `_fitted` of standardised values, and remembered: equal values of equal points are fitted once."""
+    y = (steady_N - steady_N.mean()) / steady_N.std(correction=0).clamp(min=1e-12)
+    key = (kernel.identity, x.numpy().tobytes(), y.numpy().tobytes())
     if key not in _fits:
         _fits[key] = _fitted(kernel, x, y)
     _fits.move_to_end(key)
@@ -190,7 +165,19 @@ def _hyperparameters(
     return _fits[key]
 
 
+def _in_unit_of(target_N: Tensor, hyper: Hyper) -> Hyper:
+    """Hyperparameters for a target that they were fitted to in its standardised form.
+
+    The best and the newest differ less than all points do: without this every point would be too uncertain.
+    """
+    square = target_N.var(correction=0)
+    if float(square) < 1e-12:
+        return hyper
+    return replace(hyper, variances=tuple(v * square for v in hyper.variances), noise=hyper.noise * square)
+
+
 def _fitted(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Hyper, float] | None:
+    """The best hyperparameters and their evidence; None if no finite fit could be found."""
     differentiated = Differentiated(kernel, x)
     start, sd = kernel.start(), kernel.prior_sd()
 

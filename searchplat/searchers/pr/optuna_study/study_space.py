@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -37,10 +38,11 @@ class StudySpace:
         trials: Sequence[FrozenTrial],
     ) -> None:
         whole = [trial.state == TrialState.COMPLETE for trial in trials]
-        had = {name: sum(w and name in t.params for t, w in zip(trials, whole, strict=True)) for name in space}
+        had = Counter(name for t, w in zip(trials, whole, strict=True) if w for name in t.params)
         names = sorted((name for name, d in space.items() if not d.single()), key=lambda name: (-had[name], name))
         self._space = {name: space[name] for name in names}
         self._axes = [_axis(name, d, layer_of(name)) for name, d in self._space.items()]
+        self._codes = [_coder(d, axis) for axis, d in zip(self._axes, self._space.values(), strict=True)]
         when = conditions(self._axes, self._raw([t.params for t in trials]), torch.tensor(whole, dtype=torch.bool))
         self.encoding = Encoding([replace(axis, when=w) for axis, w in zip(self._axes, when, strict=True)])
 
@@ -76,10 +78,21 @@ class StudySpace:
         """What two rows share that stand for one point, as numbers that are rounded to the same."""
         return tuple(self.internal(self.params(code_A)).items())
 
+    def among(self, code_A: Tensor, codes_NA: Tensor) -> bool:
+        """Whether a row stands for the same point as one of others, of which those with NaN stand for none."""
+        discrete_A = self.encoding.discrete
+        alike_N = (codes_NA == code_A)[:, discrete_A].all(1) & ~codes_NA.isnan().any(1)
+        if bool(discrete_A.all()):
+            return bool(alike_N.any())
+        own = self.key(code_A)  # numbers of many values: other codes may be rounded to the same
+        return any(self.key(other_A) == own for other_A in codes_NA[alike_N])
+
     def _raw(self, points: Sequence[Params]) -> Tensor:
-        named = list(zip(self._axes, self._space.items(), strict=True))
-        rows = [[_code(d, axis, point[n]) if n in point else math.nan for axis, (n, d) in named] for point in points]
-        return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(self._axes))
+        columns = [
+            [code(point[name]) if name in point else math.nan for point in points]
+            for name, code in zip(self._space, self._codes, strict=True)
+        ]
+        return torch.tensor(columns, dtype=torch.float64).reshape(len(columns), len(points)).T.contiguous()
 
 
 def _axis(name: str, distribution: BaseDistribution, layer: int | None) -> Axis:
@@ -99,6 +112,22 @@ def _levels(distribution: BaseDistribution) -> float:
     if distribution.step is None or distribution.log:
         return math.inf
     return 1 + round((distribution.high - distribution.low) / distribution.step)
+
+
+def _coder(distribution: BaseDistribution, axis: Axis) -> Callable[[Any], float]:
+    """The code of a value. Of thousands of trials' values most are seen again, and are remembered."""
+    known: dict[Any, float] = {}
+
+    def remembered(value: Any) -> float:
+        try:
+            code = known.get(value)
+        except TypeError:  # a choice that cannot be a key, such as a list
+            return _code(distribution, axis, value)
+        if code is None:
+            code = known[value] = _code(distribution, axis, value)
+        return code
+
+    return remembered
 
 
 def _code(distribution: BaseDistribution, axis: Axis, value: Any) -> float:

@@ -10,8 +10,18 @@ from torch import Tensor
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr import proposal
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
+from searchplat.searchers.pr.models import subset as subsets
+from searchplat.searchers.pr.models import surrogate
 from searchplat.searchers.pr.models.surrogate import FitError
-from searchplat.searchers.pr.proposal import Known, distinct, propose, propose_many, standardised, startup_of
+from searchplat.searchers.pr.proposal import (
+    Known,
+    distinct,
+    propose,
+    propose_many,
+    standardised,
+    startup_of,
+    success,
+)
 from searchplat.searchers.pr.trust_region import TrustRegion
 
 ENCODING = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(18)])
@@ -220,3 +230,78 @@ def test_the_trust_region_bounds_proposals() -> None:
 
     assert found.info["radius"] >= 1
     assert int(distance) <= found.info["radius"]
+
+
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subset of the points that begins early, and nothing remembered of fits."""
+    surrogate._fits.clear()
+    for name, value in (("MOST_FITTED", 20), ("REFITTED", 5), ("MOST_KNOWN", 30)):
+        monkeypatch.setattr(subsets, name, value)
+
+
+@pytest.mark.usefixtures("_small")
+def test_up_to_so_many_points_suggestions_are_those_of_the_exact_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_most, more = proposed(known(20)), proposed(known(40))
+    monkeypatch.undo()
+    assert torch.equal(proposed(known(20)).code_A, at_most.code_A)
+    assert proposed(known(20)).info["log_value"] == at_most.info["log_value"]
+    assert proposed(known(40)).info["log_value"] != more.info["log_value"]
+
+
+def rich(count: int, objectives: int) -> Known:
+    """Repeats of points, failed and pending ones, a bound and values that arrive out of order."""
+    codes = ENCODING.random(count, torch.Generator().manual_seed(0))
+    codes[3::7] = codes[0]
+    features = ENCODING.features(codes)
+    values = torch.stack([features[:, j] + features[:, j + 1] * features[:, j + 2] for j in range(objectives)], 1)
+    at = torch.arange(count)
+    at[::6] += 4
+    others = ENCODING.random(7, torch.Generator().manual_seed(1))
+    return Known(
+        codes, values, others[:2], others[2:], torch.arange(1.0, count + 1).double(), at, torch.arange(5) * 5,
+        (features[:, 7] + features[:, 8] - 1)[:, None],
+    )  # fmt: skip
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("objectives", [1, 2])
+def test_a_resumed_search_goes_on_as_one_that_never_stopped(objectives: int) -> None:
+    going_on = [proposed(rich(count, objectives), cost_aware=True) for count in (41, 43)]
+    remembered = len(surrogate._fits)
+    surrogate._fits.clear()
+    resumed = proposed(rich(43, objectives), cost_aware=True)
+
+    assert len(surrogate._fits) == remembered, "all fits of the first suggestion served for the second"
+    assert torch.equal(resumed.code_A, going_on[1].code_A)
+    assert resumed.info["log_value"] == going_on[1].info["log_value"]
+
+
+@pytest.mark.usefixtures("_small")
+def test_a_collapse_does_not_make_the_model_be_fitted_anew() -> None:
+    history = known(42)
+    values = history.values_NJ + torch.linspace(0, 1, 42).double()[:, None]
+    values[30] = -50.0  # clipped, and looked at
+    proposed(Known(history.scored_NA[:41], values[:41], empty(), empty()))
+    fits = list(surrogate._fits)
+    values[41] = -100.0
+    proposed(Known(history.scored_NA, values, empty(), empty()))
+
+    assert list(surrogate._fits) == fits
+
+
+@pytest.mark.usefixtures("_small")
+def test_failures_of_long_ago_are_not_forgotten() -> None:
+    """The first points, six with the first bit, failed; the search has kept away from it for 150 trials."""
+    codes = ENCODING.random(156, torch.Generator().manual_seed(5))
+    codes[:6, 0], codes[6:, 0] = 1, 0
+    done, failed = codes[6:], codes[:6]
+    history = Known(done, done[:, 3:4], empty(), failed, known_at_N=torch.arange(6, 156), failed_at_F=torch.arange(6))
+    (factor,) = success(ENCODING, history, ENCODING.features(done))
+    asked = ENCODING.random(20, torch.Generator().manual_seed(6))
+    asked[:, 0] = 1
+    bad = factor(ENCODING.features(asked)).exp()
+    asked[:, 0] = 0
+    good = factor(ENCODING.features(asked)).exp()
+
+    assert float(bad.max()) < 0.5 < float(good.min())

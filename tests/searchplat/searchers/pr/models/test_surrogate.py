@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
+from searchplat.searchers.pr.models import subset as subsets
 from searchplat.searchers.pr.models import surrogate
 from searchplat.searchers.pr.models.kernel import FAMILIES, Hyper, Kernel
+from searchplat.searchers.pr.models.subset import subset
 from searchplat.searchers.pr.models.surrogate import FitError, fit, unfitted
 
 LAYOUT = Encoding([Axis(f"b{i}", Kind.BIT, 2, i // 3) for i in range(12)])
@@ -219,34 +221,46 @@ def test_a_fit_of_nonsense_says_so_and_the_prior_serves() -> None:
     assert bool(torch.isfinite(model.mean(f)).all())
 
 
-def test_large_histories_are_fitted_on_a_part_and_used_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surrogate, "_MOST_FITTED", 40)
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subset that begins early, and nothing remembered."""
+    surrogate._fits.clear()
+    for name, value in (("MOST_FITTED", 40), ("REFITTED", 10), ("MOST_KNOWN", 60)):
+        monkeypatch.setattr(subsets, name, value)
+
+
+@pytest.mark.usefixtures("_small")
+def test_large_histories_are_fitted_on_a_part() -> None:
     f = points(LAYOUT, 100)
+    y = f[:, 0] + 0.1 * normal(100)
 
-    model = fit(LAYOUT, f, f[:, 0] + 0.1 * normal(100), ["general"])[0]
-
-    assert len(model.alpha_N) == 100
-
-
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Approximations that begin early."""
-    for name, value in (("_MOST_FITTED", 40), ("_REFITTED", 10), ("_MOST_KNOWN", 60)):
-        monkeypatch.setattr(surrogate, name, value)
+    assert [len(fit(LAYOUT, f[:n], y[:n], ["general"])[0].alpha_N) for n in (60, 100)] == [60, 60]
 
 
-def test_hyperparameters_are_fitted_anew_after_so_many_points_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    small(monkeypatch)
+@pytest.mark.usefixtures("_small")
+def test_up_to_so_many_points_nothing_is_approximated(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = points(LAYOUT, 40), normal(40)
+    small = fit(LAYOUT, x, y, ["full"])
+    monkeypatch.undo()
+    exact = fit(LAYOUT, x, y, ["full"])
+    assert [m.weight for m in small] == [m.weight for m in exact]
+    assert all(torch.equal(a.alpha_N, b.alpha_N) for a, b in zip(small, exact, strict=True))
+
+
+@pytest.mark.usefixtures("_small")
+def test_hyperparameters_are_fitted_anew_after_so_many_points_only() -> None:
     x, y = points(LAYOUT, 80), normal(80)
     hypers = [fit(LAYOUT, x[:count], y[:count], ["full"])[0].hyper for count in (50, 59, 60)]
     assert torch.equal(hypers[0].relevance_A, hypers[1].relevance_A)
     assert not torch.equal(hypers[0].relevance_A, hypers[2].relevance_A)
 
 
-def test_what_is_remembered_of_fits_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    small(monkeypatch)
+@pytest.mark.usefixtures("_small")
+def test_what_is_remembered_of_fits_changes_nothing() -> None:
     x, y = points(LAYOUT, 75), normal(75)
     fit(LAYOUT, x[:70], y[:70], ["full"])
     warm = fit(LAYOUT, x, y, ["full"])
+    assert len(surrogate._fits) == 2
     surrogate._fits.clear()
     cold = fit(LAYOUT, x, y, ["full"])
     for one, other in zip(warm, cold, strict=True):
@@ -254,28 +268,26 @@ def test_what_is_remembered_of_fits_changes_nothing(monkeypatch: pytest.MonkeyPa
         assert one.weight == other.weight
 
 
-def test_the_order_of_arrival_counts_and_not_that_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("_small")
+def test_the_order_of_arrival_counts_and_not_that_of_the_rows() -> None:
     """A trial that began early and ended last is among the newest: the fit of before stays."""
-    small(monkeypatch)
     x, y = points(LAYOUT, 56), normal(56)
     before = fit(LAYOUT, x[1:56], y[1:56], ["full"])[0].hyper
     arrival = torch.arange(56)
     arrival[0] = 99
-    after = fit(LAYOUT, x, y, ["full"], arrival)[0].hyper
+    after = fit(LAYOUT, x, y, ["full"], subset(y[:, None], arrival))[0].hyper
     assert torch.equal(before.relevance_A, after.relevance_A)
 
 
-def test_the_posterior_knows_the_best_the_newest_and_some_of_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    small(monkeypatch)
-    y = normal(200)
-    arrival = torch.arange(200).flip(0)
-    known = surrogate._known(y, arrival)
-    assert len(known) == 60
-    assert len(set(known.tolist())) == 60
-    assert set(y.argsort(descending=True)[:15].tolist()) <= set(known.tolist())
-    assert set(range(15)) <= set(known.tolist())
-    gaps = known.diff().max()
-    assert gaps < 20
-    assert surrogate._known(y[:60], torch.arange(60)).tolist() == list(range(60))
-    model = fit(LAYOUT, points(LAYOUT, 200), y, ["full"])[0]
-    assert len(model.alpha_N) == 60
+@pytest.mark.usefixtures("_small")
+def test_uncertainty_is_in_the_unit_of_the_target() -> None:
+    """The best and the newest differ little; what is fitted to them must not think the target so noisy."""
+    f = points(LAYOUT, 200)
+    f[120:, 0] = 1
+    signal = 2 * f[:, 0] + f[:, 1] * f[:, 2]
+    y = signal + 0.2 * normal(200)
+    deviation = float(y.std())
+
+    model = fit(LAYOUT, f, (y - y.mean()) / deviation, ["pairs"])[0]
+
+    assert 0.1 < deviation * model.noise**0.5 < 0.3
