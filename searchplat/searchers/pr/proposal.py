@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from searchplat.searchers.pr.batch import drawn
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models import bounds
 from searchplat.searchers.pr.models.cost import per_second
+from searchplat.searchers.pr.models.prior_mean import PriorMean
 from searchplat.searchers.pr.models.surrogate import FitError, Model, fit, unfitted
 from searchplat.searchers.pr.models.thompson import PosteriorDraw
 from searchplat.searchers.pr.optimizer import Budget, Found, Values, maximise
@@ -107,11 +109,13 @@ def propose_many(
     count: int,
     options: PROptions,
     accept: Callable[[Tensor], bool] = lambda _: True,
+    sources_J: Sequence[Sequence[PriorMean]] = (),
 ) -> list[Proposal]:
     """Propose up to `count` distinct points from one fit: the first as `propose` would, the others by `batch.drawn`.
 
     Args:
         number: The first one's number.
+        sources_J: What other searches say of points, for each objective; empty for nothing.
     """
     began = time.perf_counter()
     with one_thread():
@@ -119,7 +123,7 @@ def propose_many(
         if len(known.scored_NA) < startup_of(encoding, options):
             proposals = _design(encoding, known, seed, count, accept)
         else:
-            proposals = _by_model(encoding, known, own, options, accept, _bounded(options, number), count)
+            proposals = _by_model(encoding, known, own, options, accept, _bounded(options, number), count, sources_J)
         if not proposals:
             proposals = _at_random(encoding, known, own, accept)
     for proposal in proposals:
@@ -172,14 +176,15 @@ def _by_model(
     accept: Callable[[Tensor], bool],
     bounded: bool,
     count: int,
+    sources_J: Sequence[Sequence[PriorMean]],
 ) -> list[Proposal]:
     generator = torch.Generator().manual_seed(seed)
     features_ND = encoding.features(known.scored_NA)
     route = "pr"
     models_J: list[list[Model]] = []
-    for values_N in known.values_NJ.T:
+    for values_N, sources in zip(known.values_NJ.T, sources_J or repeat(()), strict=False):
         target_N, families = standardised(values_N), families_of(encoding, options)
-        models, fitted = models_of(encoding, features_ND, target_N, families, known.known_at_N)
+        models, fitted = models_of(encoding, features_ND, target_N, families, known.known_at_N, sources)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
@@ -227,6 +232,8 @@ def _by_model(
         "kernels": _parts(models_J[0]),
         "optimise_seconds": round(time.perf_counter() - fit_done, 4),
     }
+    if any(sources_J):
+        info["past"] = _trust(models_J)
     if region is not None:
         info["radius"] = region.radius
     proposals = [Proposal(found.code_A, info)]
@@ -266,6 +273,16 @@ def _parts(models: Sequence[Model]) -> dict[str, float]:
     return {part: round(variance, 4) for part, variance in variances.items()}
 
 
+def _trust(models_J: Sequence[Sequence[Model]]) -> dict[str, float]:
+    """The weight of each source, averaged over the models and the objectives; none of those without one."""
+    weights: dict[str, float] = {}
+    for models in models_J:
+        for model in models:
+            for source, trust in zip(model.sources, model.trust_S.tolist(), strict=True):
+                weights[source.name] = weights.get(source.name, 0.0) + model.weight * trust / len(models_J)
+    return {name: round(weight, 4) for name, weight in weights.items()}
+
+
 def _bounded(options: PROptions, number: int) -> bool:
     """Whether this trial stays near the best.
 
@@ -283,11 +300,16 @@ def families_of(encoding: Encoding, options: PROptions) -> list[str]:
 
 
 def models_of(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+    encoding: Encoding,
+    features_ND: Tensor,
+    target_N: Tensor,
+    families: Sequence[str],
+    known_at_N: Tensor | None = None,
+    sources: Sequence[PriorMean] = (),
 ) -> tuple[list[Model], bool]:
     """Models, and whether they were fitted; without a fit, one with the priors' medians."""
     try:
-        return fit(encoding, features_ND, target_N, families, known_at_N), True
+        return fit(encoding, features_ND, target_N, families, known_at_N, sources), True
     except FitError as error:
         _log.warning("pr: %s; using the priors' medians for this suggestion", error)
         return [unfitted(encoding, features_ND, target_N)], False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,10 @@ from searchplat.searchers.contract import History, PastTrial, Suggestion, TrialS
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
-from searchplat.searchers.pr.proposal import Known, propose_many
+from searchplat.searchers.pr.models.prior_mean import PriorMean
+from searchplat.searchers.pr.proposal import Known, propose_many, startup_of
+from searchplat.searchers.pr.sources import prior_means
+from searchplat.searchers.transfer import SourceTask, first_of, next_of, within
 from searchplat.spec.scale import at_share, share_of
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
@@ -36,14 +39,30 @@ class PRSearcher:
         seed: With a trial's number it seeds that trial's draws.
         given: Values of parameters outside the space that conditions may look at.
         options: See `PROptions`.
+        past: Trials of other searches. The first suggestions are good points of theirs, and their models are prior
+            means of this one's; see `models.prior_mean`.
     """
 
     def __init__(
-        self, space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions
+        self,
+        space: Space,
+        maximize: tuple[bool, ...],
+        seed: int,
+        given: Mapping[str, Any],
+        options: PROptions,
+        past: Sequence[SourceTask] = (),
     ) -> None:
         self._space, self._seed, self._given, self._options = space, seed, given, options
         self._signs = torch.tensor([1.0 if up else -1.0 for up in maximize], dtype=torch.float64)
         self._codec = Codec(space, given)
+        tasks = [task for task in (within(one, space) for one in past) if task.trials]
+        self._first = first_of(tasks, space, maximize, seed, given)
+        self._sources_J: list[list[PriorMean]] = []
+        if tasks and self._codec.encoding.width:
+            # The past's best points take the place of a design: the model knows something from the start.
+            least = min(startup_of(self._codec.encoding, options), max(1, len(self._first)))
+            self._options = options.model_copy(update={"startup": least})
+            self._sources_J = prior_means(self._codec, space, tasks, self._signs, options)
 
     def suggest(self, history: History, number: int) -> Suggestion | None:
         """Propose a point; see `Searcher.suggest`."""
@@ -52,6 +71,8 @@ class PRSearcher:
     def suggest_many(self, history: History, number: int, count: int) -> list[Suggestion]:
         """Propose up to `count` points at once; see `BatchSearcher.suggest_many`."""
         known = tried(self._space, history)
+        if first := next_of(self._first, self._space, known, history, count):
+            return first
         if self._codec.encoding.width:
             taken = set(known)
 
@@ -59,7 +80,14 @@ class PRSearcher:
                 return key(self._space, self._codec.decode(code_A)) not in taken
 
             proposals = propose_many(
-                self._codec.encoding, self._known(history), self._seed, number, count, self._options, accept=fresh
+                self._codec.encoding,
+                self._known(history),
+                self._seed,
+                number,
+                count,
+                self._options,
+                accept=fresh,
+                sources_J=self._sources_J,
             )
             suggestions = []
             for proposal in proposals:
@@ -153,6 +181,15 @@ class Codec:
                     codes[row, first] = self._code(domain, self.encoding.axes[first], values[name])
         return codes
 
+    def columns_of(self, names: Collection[str]) -> Tensor:
+        """Which feature columns `[D]` are of these axes: 1, else 0."""
+        own_A = torch.zeros(self.encoding.width, dtype=torch.float64)
+        for name, first in self._first.items():
+            domain = self._space[name]
+            if name in names:
+                own_A[first : first + (domain.bits if isinstance(domain, Layout) else 1)] = 1.0
+        return own_A[self.encoding.axis_of_column]
+
     def _keeps(self, codes_MA: Tensor) -> Tensor:
         """Which points keep the space's constraints `[M]`."""
         if len(self._verdicts) > _MOST_VERDICTS:
@@ -235,6 +272,13 @@ def _kind(domain: Domain) -> tuple[Kind, int]:
     return Kind.REAL, 0
 
 
-def pr(space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions) -> PRSearcher:
+def pr(
+    space: Space,
+    maximize: tuple[bool, ...],
+    seed: int,
+    given: Mapping[str, Any],
+    options: PROptions,
+    past: Sequence[SourceTask] = (),
+) -> PRSearcher:
     """Build the searcher `pr`."""
-    return PRSearcher(space, maximize, seed, given, options)
+    return PRSearcher(space, maximize, seed, given, options, past)

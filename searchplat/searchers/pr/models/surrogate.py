@@ -4,11 +4,11 @@ A kernel's hyperparameters maximise the marginal likelihood times the priors: am
 so the data choose between main effects, pairs and a general kernel. It is fitted twice, with nearly equal relevances of
 the axes and with free ones: where points are few free relevances fit the noise, where they are many they find the axes
 that matter. The posteriors are averaged by evidence. Noise is learned; repeats of a point are separate rows and so
-enter with their variance.
+enter with their variance. The prior mean is 0, or what trials of other searches say, by learned weights: `prior_mean`.
 
 What a suggestion takes must not grow with the cube of the trials. Beyond 300 of them hyperparameters are fitted anew
 for every 50th only, to 300 points; beyond 500 the posterior knows 500 points. Below 300 nothing is approximated.
-Shapes: `N` observed points, `M` asked points, `D` feature columns. Next: `acquisition`.
+Shapes: `N` observed points, `M` asked points, `D` feature columns, `S` sources. Next: `acquisition`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,12 +27,14 @@ from torch import Tensor
 
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models.kernel import EVEN, FAMILIES, FREE, Covariance, Differentiated, Hyper, Kernel
+from searchplat.searchers.pr.models.prior_mean import MOST_WEIGHT, WEIGHT, PriorMean, stacked
 
 _MOST_FITTED = 300  # points that hyperparameters are fitted to
 _REFITTED = 50  # points after which they are fitted anew, once there are more
 _MOST_KNOWN = 500  # points that the posterior knows
 _KEPT_FITS = 16  # fits of one process that are remembered: of each objective, failures and seconds, two or more
 _ITERATIONS = 60
+_LEAST_TRUST = 1e-3  # weights below it only cost time
 _LEAST_SHARE = 0.05  # models below it are not worth their time
 _TEMPER = 0.5  # power of the evidence in the weights: its value at the best fit overstates what the freer fit gained
 
@@ -49,6 +51,8 @@ class Model:
         family: Its name in `FAMILIES`.
         evidence: Log marginal likelihood plus log prior at the fit, comparable between families.
         weight: Share in the average of all models.
+        sources: Prior means, of which those with a weight are kept.
+        trust_S: Their weights.
     """
 
     family: str
@@ -60,15 +64,21 @@ class Model:
     noise: float
     evidence: float
     weight: float = 1.0
+    sources: tuple[PriorMean, ...] = ()
+    trust_S: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.float64))
 
     @cached_property
     def covariance(self) -> Covariance:
         """Covariances with the observed points."""
         return self.kernel.against(self.hyper, self.features_ND)
 
+    def prior(self, features_MD: Tensor) -> Tensor:
+        """The prior mean `[M]`."""
+        return stacked(self.sources, features_MD) @ self.trust_S
+
     def mean(self, features_MD: Tensor) -> Tensor:
         """Posterior mean of the noise-free objective `[M]`."""
-        return self.covariance(features_MD) @ self.alpha_N
+        return self.prior(features_MD) + self.covariance(features_MD) @ self.alpha_N
 
     def half(self, features_MD: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-covariances `[M, N]`, and `L^-1` of them `[N, M]`: what means and covariances are made of."""
@@ -79,7 +89,7 @@ class Model:
         """Posterior mean and variance of the noise-free objective, each `[M]`."""
         cross_MN, half_NM = self.half(features_MD)
         variance_M = self.kernel.diagonal(self.hyper, features_MD) - (half_NM**2).sum(0)
-        return cross_MN @ self.alpha_N, variance_M.clamp(min=1e-10)
+        return self.prior(features_MD) + cross_MN @ self.alpha_N, variance_M.clamp(min=1e-10)
 
     def believing(self, pending_QD: Tensor) -> Model:
         """The model after observing its own posterior mean at the pending points: equal means, smaller variances."""
@@ -98,11 +108,16 @@ class Model:
         """Posterior mean `[M]` and covariance `[M, M]`."""
         cross_MN, half_NM = self.half(features_MD)
         covariance = self.kernel(self.hyper, features_MD, features_MD) - half_NM.T @ half_NM
-        return cross_MN @ self.alpha_N, covariance
+        return self.prior(features_MD) + cross_MN @ self.alpha_N, covariance
 
 
 def fit(
-    encoding: Encoding, features_ND: Tensor, target_N: Tensor, families: Sequence[str], known_at_N: Tensor | None = None
+    encoding: Encoding,
+    features_ND: Tensor,
+    target_N: Tensor,
+    families: Sequence[str],
+    known_at_N: Tensor | None = None,
+    sources: Sequence[PriorMean] = (),
 ) -> list[Model]:
     """Fit the families with both freedoms of the relevances, and weigh them; see `weighed`.
 
@@ -110,6 +125,7 @@ def fit(
         features_ND: Features of the observed points.
         target_N: Standardised objective, larger is better.
         known_at_N: Numbers by whose order the values became known; by default the rows' order.
+        sources: What other searches say of points.
 
     Raises:
         FitError: If no family has a finite fit.
@@ -117,13 +133,19 @@ def fit(
     models = []
     arrival = torch.arange(len(target_N)) if known_at_N is None else known_at_N.argsort(stable=True)
     known = _known(target_N, arrival)
+    prior_NS = stacked(sources, features_ND)
     for family in families:
         for relevance_sd in (EVEN, FREE):
             kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
-            fitted = _hyperparameters(kernel, features_ND, target_N, arrival)
-            model = None if fitted is None else _posterior(family, kernel, *fitted, features_ND[known], target_N[known])
+            fitted = _hyperparameters(kernel, features_ND, target_N, arrival, prior_NS)
+            if fitted is None:
+                continue
+            residual_N = target_N - prior_NS @ fitted[2]
+            model = _posterior(family, kernel, *fitted[:2], features_ND[known], residual_N[known])
             if model is not None:
-                models.append(model)
+                trusted = fitted[2] > _LEAST_TRUST
+                used = tuple(source for source, kept in zip(sources, trusted, strict=True) if kept)
+                models.append(replace(model, sources=used, trust_S=fitted[2][trusted]))
     if not models:
         raise FitError("no kernel family had a finite marginal likelihood")
     return weighed(models)
@@ -164,47 +186,54 @@ def _best_and_newest(target_N: Tensor, arrival_N: Tensor, most: int) -> Tensor:
     return rows
 
 
-_fits: OrderedDict[tuple[Any, ...], tuple[Hyper, float] | None] = OrderedDict()
+Fit = tuple[Hyper, float, Tensor]
+"""Hyperparameters, their evidence, and the weights of the sources `[S]`."""
+
+_fits: OrderedDict[tuple[Any, ...], Fit | None] = OrderedDict()
 """Of this process, the latest used last; what is in it depends on the points alone."""
 
 
 def _hyperparameters(
-    kernel: Kernel, features_ND: Tensor, target_N: Tensor, arrival_N: Tensor
-) -> tuple[Hyper, float] | None:
-    """The best hyperparameters and their evidence; None if no finite fit could be found.
+    kernel: Kernel, features_ND: Tensor, target_N: Tensor, arrival_N: Tensor, prior_NS: Tensor
+) -> Fit | None:
+    """The best fit; None if no finite one could be found.
 
     With many points the last so many to arrive are not looked at, and the answer is that for the suggestion before.
     """
     if len(target_N) <= _MOST_FITTED:
-        return _fitted(kernel, features_ND, target_N)
+        return _fitted(kernel, features_ND, target_N, prior_NS)
     count = len(target_N) - len(target_N) % _REFITTED
     chosen = _best_and_newest(target_N, arrival_N[:count], _MOST_FITTED)
-    x, y = features_ND[chosen], target_N[chosen]
+    x, y, prior = features_ND[chosen], target_N[chosen], prior_NS[chosen]
     y = (y - y.mean()) / y.std(correction=0).clamp(min=1e-12)  # later points must not move it
-    key = (kernel.identity, x.numpy().tobytes(), y.numpy().round(9).tobytes())
+    key = (kernel.identity, x.numpy().tobytes(), y.numpy().round(9).tobytes(), prior.numpy().round(9).tobytes())
     if key not in _fits:
-        _fits[key] = _fitted(kernel, x, y)
+        _fits[key] = _fitted(kernel, x, y, prior)
     _fits.move_to_end(key)
     while len(_fits) > _KEPT_FITS:
         _fits.popitem(last=False)
     return _fits[key]
 
 
-def _fitted(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Hyper, float] | None:
+def _fitted(kernel: Kernel, x: Tensor, y: Tensor, prior_NS: Tensor) -> Fit | None:
     differentiated = Differentiated(kernel, x)
-    start, sd = kernel.start(), kernel.prior_sd()
+    own, sources = kernel.size, prior_NS.shape[1]
+    # The weights of the sources stand behind the kernel's hyperparameters.
+    start = torch.cat([kernel.start(), torch.full((sources,), WEIGHT[0], dtype=torch.float64)])
+    sd = torch.cat([kernel.prior_sd(), torch.full((sources,), WEIGHT[1], dtype=torch.float64)])
 
     def negative_evidence(raw_: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         raw = torch.from_numpy(raw_)
-        hyper = kernel.unpack(raw)
+        hyper, trust_S = kernel.unpack(raw[:own]), raw[own:]
         covariance, parts = differentiated.covariance(hyper)
-        root, alpha, value = _solve(covariance, hyper.noise, y)
+        root, alpha, value = _solve(covariance, hyper.noise, y - prior_NS @ trust_S)
         if root is None:
             return 1e10, np.zeros_like(raw_)
         # d log p(y) / dK = (alpha alpha^T - K^-1) / 2
         by_covariance = 0.5 * (torch.outer(alpha, alpha) - torch.cholesky_inverse(root))
         away = (raw - start) / sd
-        gradient = differentiated.gradient(hyper, parts, by_covariance) - away / sd
+        by_trust_S = prior_NS.T @ alpha
+        gradient = torch.cat([differentiated.gradient(hyper, parts, by_covariance), by_trust_S]) - away / sd
         return 0.5 * float(away @ away) - float(value), (-gradient).numpy()
 
     result = minimize(
@@ -212,12 +241,13 @@ def _fitted(kernel: Kernel, x: Tensor, y: Tensor) -> tuple[Hyper, float] | None:
         start.numpy(),
         jac=True,
         method="L-BFGS-B",
-        bounds=kernel.bounds(),
+        bounds=[*kernel.bounds(), *[(0.0, MOST_WEIGHT)] * sources],
         options={"maxiter": _ITERATIONS},
     )
     if not math.isfinite(result.fun) or result.fun >= 1e10:
         return None
-    return kernel.unpack(torch.tensor(result.x, dtype=torch.float64)), -float(result.fun)
+    raw = torch.tensor(result.x, dtype=torch.float64)
+    return kernel.unpack(raw[:own]), -float(result.fun), raw[own:]
 
 
 def _posterior(
