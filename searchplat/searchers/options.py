@@ -122,6 +122,11 @@ class PROptions(WithPast):
         default="alternate",
         description="stay within a Hamming radius of the best that adapts: every second trial, always, or never",
     )
+    prior_beta: float = Field(
+        default=10.0,
+        ge=0,
+        description="with priors of axes: the acquisition is multiplied by prior^(prior_beta / trials)",
+    )
     cost_aware: bool = Field(
         default=False, description="count gains per second of training, as learned from finished trials"
     )

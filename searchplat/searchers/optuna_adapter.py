@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from searchplat.contract import Values
+from searchplat.searchers.beliefs import first_by_belief
 from searchplat.searchers.contract import History, PastTrial, Suggestion
 from searchplat.searchers.nearest import nearest
 from searchplat.searchers.optuna_space import OptunaSpace
@@ -65,6 +66,7 @@ class OptunaSearcher:
         bounds: Whether the sampler knows of bounds on outcomes. If not, it must look at the ranks of values alone.
         bits_as_ints: See `OptunaSpace`.
         past: Trials of other searches, of which good points are suggested first; for samplers without a state.
+        startup: Trials that are drawn from the axes' priors, if they have such; likewise.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class OptunaSearcher:
         bits_as_ints: bool = False,
         bounds: bool = True,
         past: Sequence[SourceTask] = (),
+        startup: int = 0,
     ) -> None:
+        self._startup = startup
         tasks = [task for task in (within(one, space) for one in past) if task.trials]
         self._first = first_of(tasks, space, maximize, seed, given)
         self._space, self._maximize, self._seed, self._given = space, maximize, seed, given
@@ -94,6 +98,10 @@ class OptunaSearcher:
                 self._mirror = self._empty()
             self._mirror.catch_up(history)
             if first := next_of(self._first, self._space, self._mirror.known, history, 1):
+                return first[0]
+            if first := first_by_belief(
+                self._space, history, number, 1, self._startup, self._mirror.known, self._seed, self._given
+            ):
                 return first[0]
             point, wish, info = self._mirror.propose(number)
         if point is None:

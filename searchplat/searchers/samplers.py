@@ -79,7 +79,9 @@ def tpe(
 ) -> OptunaSearcher:
     """Tree-structured Parzen estimator."""
     jointly = options.multivariate if options.multivariate is not None else len(maximize) == 1
-    return OptunaSearcher(space, maximize, seed, given, partial(_make_tpe, options, jointly), past=past)
+    return OptunaSearcher(
+        space, maximize, seed, given, partial(_make_tpe, options, jointly), past=past, startup=options.startup
+    )
 
 
 def _make_tpe(

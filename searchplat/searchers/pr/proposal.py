@@ -110,12 +110,14 @@ def propose_many(
     options: PROptions,
     accept: Callable[[Tensor], bool] = lambda _: True,
     sources_J: Sequence[Sequence[PriorMean]] = (),
+    factors: Sequence[LogAcquisition] = (),
 ) -> list[Proposal]:
     """Propose up to `count` distinct points from one fit: the first as `propose` would, the others by `batch.drawn`.
 
     Args:
         number: The first one's number.
         sources_J: What other searches say of points, for each objective; empty for nothing.
+        factors: Further log factors of a point's worth.
     """
     began = time.perf_counter()
     with one_thread():
@@ -123,7 +125,8 @@ def propose_many(
         if len(known.scored_NA) < startup_of(encoding, options):
             proposals = _design(encoding, known, seed, count, accept)
         else:
-            proposals = _by_model(encoding, known, own, options, accept, _bounded(options, number), count, sources_J)
+            bounded = _bounded(options, number)
+            proposals = _by_model(encoding, known, own, options, accept, bounded, count, sources_J, factors)
         if not proposals:
             proposals = _at_random(encoding, known, own, accept)
     for proposal in proposals:
@@ -177,6 +180,7 @@ def _by_model(
     bounded: bool,
     count: int,
     sources_J: Sequence[Sequence[PriorMean]],
+    further: Sequence[LogAcquisition],
 ) -> list[Proposal]:
     generator = torch.Generator().manual_seed(seed)
     features_ND = encoding.features(known.scored_NA)
@@ -188,7 +192,7 @@ def _by_model(
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
-    factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
+    factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options), *further]
     # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
     first_P = incumbents_P = distinct(known.scored_NA)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from searchplat.contract import Values
+from searchplat.searchers.beliefs import first_by_belief
 from searchplat.searchers.contract import History, PastTrial, Suggestion, TrialState
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
+from searchplat.searchers.pr.acquisition import LogAcquisition
+from searchplat.searchers.pr.belief import Belief
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
 from searchplat.searchers.pr.models.prior_mean import PriorMean
 from searchplat.searchers.pr.proposal import Known, propose_many, startup_of
@@ -73,6 +76,9 @@ class PRSearcher:
         known = tried(self._space, history)
         if first := next_of(self._first, self._space, known, history, count):
             return first
+        startup = startup_of(self._codec.encoding, self._options)
+        if first := first_by_belief(self._space, history, number, count, startup, known, self._seed, self._given):
+            return first
         if self._codec.encoding.width:
             taken = set(known)
 
@@ -88,6 +94,7 @@ class PRSearcher:
                 self._options,
                 accept=fresh,
                 sources_J=self._sources_J,
+                factors=self._beliefs(history),
             )
             suggestions = []
             for proposal in proposals:
@@ -102,6 +109,13 @@ class PRSearcher:
         rng = np.random.default_rng(seed_of(self._seed, "untried", number))
         point_ = untried(self._space, rng, self._given, known)
         return [] if point_ is None else [Suggestion(point_, {"route": "untried"})]
+
+    def _beliefs(self, history: History) -> list[LogAcquisition]:
+        """The factor of what the user believes, if anything."""
+        if not self._codec.beliefs:
+            return []
+        valued = sum(trial.state.scored and trial.objectives is not None for trial in history.trials)
+        return [Belief(self._codec.encoding, self._codec.beliefs, self._options.prior_beta / max(1, valued))]
 
     def _known(self, history: History) -> Known:
         scored = [t for t in history.trials if t.state.scored and t.objectives is not None]
@@ -180,6 +194,15 @@ class Codec:
                 else:
                     codes[row, first] = self._code(domain, self.encoding.axes[first], values[name])
         return codes
+
+    @property
+    def beliefs(self) -> dict[int, Domain]:
+        """The domains of which something is believed, by the index of each of their axes."""
+        found: dict[int, Domain] = {}
+        for name, first in self._first.items():
+            if (domain := self._space[name]).prior is not None:
+                found |= dict.fromkeys(range(first, first + (domain.bits if isinstance(domain, Layout) else 1)), domain)
+        return found
 
     def columns_of(self, names: Collection[str]) -> Tensor:
         """Which feature columns `[D]` are of these axes: 1, else 0."""

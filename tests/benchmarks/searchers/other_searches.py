@@ -12,6 +12,7 @@ accuracy so far, on validation and on test, where 0 is the best of all architect
 from __future__ import annotations
 
 import csv
+import json
 import os
 import sys
 from collections import defaultdict
@@ -42,14 +43,23 @@ LOOKS = (10, 20, 30, 60)
 PAST = 100
 
 
-def search(data: Table, searcher: str, seed: int, trials: int, past: Sequence[SourceTask] = ()) -> list[PastTrial]:
-    """A whole search."""
+def search(
+    data: Table, searcher: str, seed: int, trials: int, past: Sequence[SourceTask] = (), kept: Path | None = None
+) -> list[PastTrial]:
+    """A whole search; one that was cut off goes on from the file `kept`, as a searcher is a function of its history."""
     asked = make_searcher(SearcherSpec(searcher, {}), data.space, (True,), seed, {}, past)
+    lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
     found: list[PastTrial] = []
     for number in range(trials):
-        suggestion = asked.suggest(History(tuple(found), number), number)
-        assert suggestion is not None
-        values = suggestion.values
+        if number < len(lines):
+            values = json.loads(lines[number])
+        else:
+            suggestion = asked.suggest(History(tuple(found), number), number)
+            assert suggestion is not None
+            values = suggestion.values
+            if kept is not None:
+                with kept.open("a") as file:
+                    file.write(json.dumps(values) + "\n")
         found.append(PastTrial(number, values, TrialState.FINISHED, (data.of(values),)))
     return found
 
@@ -73,7 +83,7 @@ def measure(problem: str, compared: str, seed: int, folder: Path) -> list[dict[s
     searcher, _, kind = compared.partition("-")
     data = table(problem.removeprefix("nas-graph-"))
     past = [past_of(OTHER[problem], seed, kind == "unrelated")] if kind else []
-    trials = search(data, searcher, seed, max(LOOKS), past)
+    trials = search(data, searcher, seed, max(LOOKS), past, folder / f"{problem}-{compared}-{seed}.jsonl")
     lines = []
     for number in LOOKS:
         best = max(trials[:number], key=lambda t: t.objectives or ())
@@ -83,7 +93,7 @@ def measure(problem: str, compared: str, seed: int, folder: Path) -> list[dict[s
 
 
 def shown(path: Path) -> str:
-    """Per problem and searcher: mean regret on validation and test after each number of trials, ± standard error."""
+    """Per problem and searcher: mean regret after each number of trials ± its standard error (number of seeds)."""
     groups: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
@@ -91,18 +101,21 @@ def shown(path: Path) -> str:
                 (float(row["valid"]), float(row["test"]))
             )
     heads = [f"after {number}: validation, test" for number in LOOKS]
-    lines = [f"| problem | searcher | seeds | {' | '.join(heads)} |", "|---" * (3 + len(heads)) + "|"]
+    lines = [f"| problem | searcher | {' | '.join(heads)} |", "|---" * (2 + len(heads)) + "|"]
     order = {name: place for place, name in enumerate(COMPARED)}
     for (problem, searcher), looks in sorted(groups.items(), key=lambda item: (item[0][0], order.get(item[0][1], 99))):
-        cells = [problem, searcher, str(len(looks[LOOKS[0]])), *(_cell(looks[number]) for number in LOOKS)]
+        cells = [problem, searcher, *(_cell(looks[number]) for number in LOOKS)]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _cell(pairs: Sequence[tuple[float, float]]) -> str:
+    if not pairs:
+        return ""
     values_S2 = np.array(pairs)
     errors = values_S2.std(0, ddof=1) / len(values_S2) ** 0.5 if len(values_S2) > 1 else [float("nan")] * 2
-    return ", ".join(f"{mean:.3f} ± {error:.3f}" for mean, error in zip(values_S2.mean(0), errors, strict=True))
+    figures = (f"{mean:.3f} ± {error:.3f}" for mean, error in zip(values_S2.mean(0), errors, strict=True))
+    return f"{', '.join(figures)} ({len(values_S2)})"
 
 
 if __name__ == "__main__":

@@ -26,11 +26,6 @@ MOST_WEIGHT = 3.0
 class SourceModel(Protocol):
     """What is asked of a model of a source."""
 
-    @property
-    def weight(self) -> float:
-        """Its share."""
-        ...
-
     def mean(self, features_MD: Tensor) -> Tensor:
         """Its posterior mean `[M]`."""
         ...
@@ -41,21 +36,16 @@ class PriorMean:
 
     Args:
         name: The source's, for people.
-        models: Fitted to the source, with their shares; at least one.
+        model: Fitted to the source.
         known_D: Feature columns that the source can say something of: 1, else 0.
     """
 
-    def __init__(self, name: str, models: Sequence[SourceModel], known_D: Tensor) -> None:
-        self.name = name
-        self._models, self._known_D = tuple(models), known_D
+    def __init__(self, name: str, model: SourceModel, known_D: Tensor) -> None:
+        self.name, self._model, self._known_D = name, model, known_D
 
     def __call__(self, features_MD: Tensor) -> Tensor:
         """Values `[M]`, in standard deviations of the source's; differentiable in the features."""
-        known_MD = features_MD * self._known_D
-        total_M = torch.zeros(len(features_MD), dtype=features_MD.dtype)
-        for model in self._models:
-            total_M = total_M + model.weight * model.mean(known_MD)
-        return total_M
+        return self._model.mean(features_MD * self._known_D)
 
 
 def stacked(sources: Sequence[PriorMean], features_MD: Tensor) -> Tensor:
