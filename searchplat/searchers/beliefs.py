@@ -73,8 +73,8 @@ def _value(domain: Domain, rng: np.random.Generator, best: bool) -> Any:
 
 
 def _choice(rng: np.random.Generator, weights: Sequence[float], best: bool) -> int:
-    if best:
-        return int(np.argmax(weights))
+    if best:  # of equal weights any
+        return int(rng.choice(np.flatnonzero(np.array(weights) == max(weights))))
     return int(rng.choice(len(weights), p=np.array(weights) / sum(weights)))
 
 

@@ -4,9 +4,12 @@
     python tests/benchmarks/searchers/other_searches.py --table              the table
 
 Architectures of NAS-Bench-Graph, see `nas_graph`. A past is 100 trials of a TPE search, with a seed of its own, on the
-other data set. `-past` learns from it as it is; `-unrelated` from the same points with their values shuffled, as from a
-search that has nothing to say. A line of `other_searches.csv` has the regret of the point with the best validation
-accuracy so far, on validation and on test, where 0 is the best of all architectures and 1 their mean.
+other data set. `-past` learns from it; `-unrelated` from 100 random points with the same values, which say nothing. Of
+the two pairs, the best 0.1 % of Photo have a mean regret of 0.37 on CS, so much can be learned; the best 0.1 % of Cora
+have 0.91 on CiteSeer, hardly better than random, although the ranks of all architectures correlate by 0.6 and 0.5.
+
+A line of `other_searches.csv` has the regret of the point with the best validation accuracy so far, on validation and on
+test, where 0 is the best of all architectures and 1 their mean.
 """
 
 from __future__ import annotations
@@ -35,9 +38,9 @@ from searchplat.spec.model import SearcherSpec
 
 RESULTS = Path(__file__).with_name("other_searches.csv")
 COLUMNS = ("problem", "searcher", "seed", "trials", "valid", "test")
-OTHER = {"nas-graph-citeseer": "cora", "nas-graph-physics": "photo", "nas-graph-computers": "arxiv"}
-"""The data set of the past. With that of `computers` was tried what works; it is not in the table by default."""
-SHOWN = ("nas-graph-citeseer", "nas-graph-physics")
+OTHER = {"nas-graph-cs": "photo", "nas-graph-citeseer": "cora"}
+"""The data set of the past."""
+SHOWN = tuple(OTHER)
 COMPARED = ("pr", "pr-past", "pr-unrelated", "tpe", "tpe-past", "tpe-unrelated")
 LOOKS = (10, 20, 30, 60)
 PAST = 100
@@ -65,14 +68,14 @@ def search(
 
 
 @cache
-def past_of(data: str, seed: int, shuffled: bool) -> SourceTask:
+def past_of(data: str, seed: int, unrelated: bool) -> SourceTask:
     """A search on another data set, as a source of trials."""
-    trials = search(table(data), "tpe", seed_of(seed, "other"), PAST)
-    order = np.random.default_rng([seed, 3]).permutation(PAST) if shuffled else np.arange(PAST)
-    values = [trials[n].objectives or () for n in order]
-    return SourceTask(
-        data, "search", tuple(SourceTrial(t.number, t.values, v) for t, v in zip(trials, values, strict=True))
-    )
+    there = table(data)
+    trials = search(there, "tpe", seed_of(seed, "other"), PAST)
+    rng = np.random.default_rng([seed, 3])
+    points = [there.space.sample(rng) if unrelated else trial.values for trial in trials]
+    values = [trial.objectives or () for trial in trials]
+    return SourceTask(data, "search", tuple(map(SourceTrial, range(PAST), points, values)))
 
 
 def measure(problem: str, compared: str, seed: int, folder: Path) -> list[dict[str, Any]]:

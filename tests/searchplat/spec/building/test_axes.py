@@ -94,7 +94,7 @@ def test_without_a_belief_the_record_is_what_it_was_before_there_were_any() -> N
         ("rate: {type: float, low: 0, high: 1, prior: {weights: [1]}}", "is not a key of a prior of numbers"),
         (
             "kind: {type: categorical, choices: [plain, gated], prior: {weights: [1]}}",
-            "kind.prior.weights: must have one weight for each of plain, gated, in this order, got [1]; write 2 numbers",
+            "kind.prior.weights: must have one weight for each of 'plain', 'gated', in this order, got [1.0]; write 2",
         ),
         ("tied: {type: bool, prior: {weights: [0, 1]}}", "weights[0]: must be a number > 0, got 0"),
     ],
