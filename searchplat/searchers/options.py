@@ -123,7 +123,7 @@ class PROptions(WithPast):
         description="stay within a Hamming radius of the best that adapts: every second trial, always, or never",
     )
     prior_beta: float = Field(
-        default=10.0,
+        default=3.0,
         ge=0,
         description="with priors of axes: the acquisition is multiplied by prior^(prior_beta / trials)",
     )

@@ -8,8 +8,8 @@ other data set. `-past` learns from it; `-unrelated` from 100 random points with
 the two pairs, the best 0.1 % of Photo have a mean regret of 0.37 on CS, so much can be learned; the best 0.1 % of Cora
 have 0.91 on CiteSeer, hardly better than random, although the ranks of all architectures correlate by 0.6 and 0.5.
 
-A line of `other_searches.csv` has the regret of the point with the best validation accuracy so far, on validation and on
-test, where 0 is the best of all architectures and 1 their mean.
+A line of `other_searches.csv` has the regret of the point with the best validation accuracy so far, on validation and
+on test, where 0 is the best of all architectures and 1 their mean.
 """
 
 from __future__ import annotations
