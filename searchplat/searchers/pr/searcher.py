@@ -181,7 +181,7 @@ class Codec:
         self._verdicts: dict[bytes, bool] = {}
         self.encoding = Encoding(axes, counts, self._keeps if space.constraints else None)
 
-    def encode(self, points: list[Mapping[str, Any]]) -> Tensor:
+    def encode(self, points: Sequence[Mapping[str, Any]]) -> Tensor:
         """Codes `[M, A]`; inactive axes are 0."""
         codes = torch.zeros((len(points), self.encoding.width), dtype=torch.float64)
         for row, values in enumerate(points):

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,7 +22,7 @@ SPACE = Space(
 )
 
 
-def task(*trials: tuple[dict[str, object], float]) -> SourceTask:
+def task(*trials: tuple[Mapping[str, Any], float]) -> SourceTask:
     return SourceTask("other", "search", tuple(SourceTrial(n, v, (y,)) for n, (v, y) in enumerate(trials)))
 
 
@@ -52,13 +55,18 @@ def test_values_count_by_their_rank_within_the_task() -> None:
 
 def test_the_first_points_are_good_ones_that_differ_and_keep_the_constraints() -> None:
     space = Space(SPACE.domains, (Constraint("width <= 48"),))
-    best = {"rate": 0.01, "width": 64, "kind": "a"}
-    near = [({"rate": 0.001, "width": 32, "kind": "a"}, 0.9), ({"rate": 0.00101, "width": 32, "kind": "a"}, 0.89)]
-    far = [
+    best: dict[str, Any] = {"rate": 0.01, "width": 64, "kind": "a"}
+    near: list[tuple[dict[str, Any], float]] = [
+        ({"rate": 0.001, "width": 32, "kind": "a"}, 0.9),
+        ({"rate": 0.00101, "width": 32, "kind": "a"}, 0.89),
+    ]
+    far: list[tuple[dict[str, Any], float]] = [
         ({"rate": 0.1, "width": 8, "kind": "b", "slope": 0.5}, 0.88),
         ({"rate": 1e-4, "width": 48, "kind": None}, 0.8),
     ]
-    poor = [({"rate": 0.05, "width": 8 * n, "kind": "a"}, -float(n)) for n in range(1, 7)]
+    poor: list[tuple[dict[str, Any], float]] = [
+        ({"rate": 0.05, "width": 8 * n, "kind": "a"}, -float(n)) for n in range(1, 7)
+    ]
     found = promising([task((best, 1.0), *near, *far, *poor)], space, (True,), 3, np.random.default_rng(0), {})
     assert best not in found  # its width breaks the constraint
     assert far[0][0] in found

@@ -109,6 +109,7 @@ def test_every_acquisition_looks_where_the_past_was_good(acquisition: str) -> No
         suggestion = with_past.suggest(History(tuple(trials), number), number)
         assert suggestion is not None
         trials.append(PastTrial(number, suggestion.values, TrialState.FINISHED, (good(suggestion.values),)))
+    assert suggestion is not None
     assert suggestion.info["route"] == "pr"
     assert suggestion.info["past"]["other/search"] > 0.1
     assert max(good(trial.values) for trial in trials) > max(good(t.values) for t in source(good).trials) - 1
