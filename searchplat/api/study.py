@@ -14,6 +14,7 @@ import time
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,11 +22,12 @@ from typing import Any
 from searchplat import paths
 from searchplat.api.settings import set_items
 from searchplat.api.trial import Trial, trial_of
+from searchplat.engine.planning.past import Past, gather, keep
 from searchplat.engine.planning.plan import Plan
 from searchplat.engine.resuming.opening import mark_study, open_ledger, refuse_change
 from searchplat.errors import ExhaustedError, InputError, SearchFailedError, TryAgainError
 from searchplat.ledger import Ledger, TrialRecord
-from searchplat.ledger.folder import SearchFolder
+from searchplat.ledger.folder import SearchFolder, runs_root
 from searchplat.ledger.ranking import Ranking
 from searchplat.searchers.contract import TrialState
 from searchplat.spec.own_loop import study_spec
@@ -101,7 +103,9 @@ class Study:
             resumed = where.exists()
             if resumed:
                 refuse_change(where, self._spec, study=True, otherwise="or choose another folder")
-            self._ledger = stack.enter_context(open_ledger(where, self._spec, mark_study))
+            # A study that is kept looks beside itself; one that is not, where searches are.
+            known = {} if resumed else gather(self._spec, path.parent if folder is not None else runs_root())
+            self._ledger = stack.enter_context(open_ledger(where, self._spec, partial(_begin, known)))
             self._ledger.note("opened", {"pid": os.getpid(), "resumed": resumed})
             self._plan = Plan(self._spec, self._ledger, _NO_END)
             self._began: dict[int, float] = {}
@@ -270,6 +274,11 @@ def _path(folder: Path | str | None, stack: ExitStack) -> Path:
         return paths.resolve(folder, "folder")
     made = stack.enter_context(tempfile.TemporaryDirectory(prefix="searchplat-", ignore_cleanup_errors=True))
     return Path(made) / "study"
+
+
+def _begin(known: Past, ledger: Ledger) -> None:
+    mark_study(ledger)
+    keep(ledger, known)
 
 
 def _close(ledger: Ledger, stack: ExitStack) -> None:

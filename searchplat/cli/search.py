@@ -42,6 +42,14 @@ def search(
             "choices, a new parameter with a default, more trials.",
         ),
     ] = False,
+    past: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--past",
+            metavar="SEARCH",
+            help="A search, SEARCH or SEARCH/STAGE, that stages searched by pr or tpe learn from; repeatable.",
+        ),
+    ] = None,
     insecure_cluster: options.InsecureCluster = False,
     allow_import: options.AllowImport = False,
     notify: Annotated[
@@ -70,15 +78,17 @@ def search(
       searchplat search darec --scale quick --name first --trials 40
       searchplat search my_space.yaml --set fixed.epochs=3 --set layout=000-000
       searchplat search my_space.yaml --name first --widen
+      searchplat search my_space.yaml --name second --past first
     """
     from searchplat.api.running import last_screen, watched
     from searchplat.engine.places import Places
+    from searchplat.engine.planning.past import with_past
     from searchplat.spec import load
     from searchplat.spec.building.notify import notify_option
     from searchplat.views.output import show
     from searchplat.views.text import visible_lines
 
-    spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
+    spec = with_past(load(space, scale=scale, overrides=tuple(set_ or ()), name=name), past or ())
     outcome = watched(
         spec,
         sys.stdout,

@@ -28,9 +28,10 @@ from searchplat.engine.places import HERE, Places
 from searchplat.engine.planning.closing import extend
 from searchplat.engine.planning.epochs import epochs_of, most_epochs
 from searchplat.engine.planning.nothing_scored import nothing_scored
+from searchplat.engine.planning.past import at_start
 from searchplat.engine.planning.plan import Plan
 from searchplat.engine.prepare import needs_of, prepare
-from searchplat.engine.resuming.fork import copy_search
+from searchplat.engine.resuming.fork import begin
 from searchplat.engine.resuming.opening import open_ledger, refuse_change
 from searchplat.engine.resuming.widening import widen, widening
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
@@ -105,13 +106,14 @@ def run_search(
             refuse_change(folder, spec, wider=widen_it)
         change = widening(folder, spec) if widen_it else None
         kept = of_search(folder, places.storage)
+        known = {} if folder.exists() and change is None else at_start(spec, SearchFolder(root, name), monitor.event)
         prepare(spec, monitor)
         if change is not None:
-            widen(folder, spec, change)
+            widen(folder, spec, change, known)
             monitor.event("; ".join(("the search goes on in a wider space", *change.shown)))
         resumed = folder.exists()
-        copied = partial(copy_search, SearchFolder(root, name), spec) if fork else None
-        ledger = stack.enter_context(open_ledger(folder, spec, copied))
+        first = partial(begin, spec, known, SearchFolder(root, name) if fork else None)
+        ledger = stack.enter_context(open_ledger(folder, spec, first))
         if trials is not None:
             extend(spec, ledger, trials)
         plan = Plan.of(spec, ledger)

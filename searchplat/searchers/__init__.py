@@ -7,7 +7,7 @@ Loads optuna and torch only when a searcher that needs them is built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from searchplat.errors import InputError
 from searchplat.searchers import options as _options
 from searchplat.searchers.contract import BatchSearcher, History, PastTrial, Searcher, Suggestion, TrialState
+from searchplat.searchers.transfer import SourceTask
 from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Space
 
@@ -32,10 +33,12 @@ __all__ = [
     "PastTrial",
     "Searcher",
     "SearcherEntry",
+    "SourceTask",
     "Suggestion",
     "TrialState",
     "check_options",
     "make_searcher",
+    "takes_past",
 ]
 
 
@@ -47,7 +50,8 @@ class SearcherEntry:
         summary: One line for people.
         options: The typed options; the builder gets an instance.
         module: Module of the builder, imported on use.
-        builder: Called as `builder(space, maximize, seed, given, options)`.
+        builder: Called as `builder(space, maximize, seed, given, options)`; one whose options have a `past`, also with
+            `past=` trials of other searches.
     """
 
     summary: str
@@ -117,12 +121,18 @@ def check_options(spec: SearcherSpec) -> _options.Options:
         ) from None
 
 
+def takes_past(name: str) -> bool:
+    """Whether a searcher learns from trials of other searches."""
+    return issubclass(SEARCHERS[name].options, _options.WithPast)
+
+
 def make_searcher(
     spec: SearcherSpec,
     space: Space,
     maximize: tuple[bool, ...],
     seed: int,
     given: Mapping[str, Any] = MappingProxyType({}),
+    past: Sequence[SourceTask] = (),
 ) -> Searcher:
     """Build a searcher.
 
@@ -132,6 +142,7 @@ def make_searcher(
         maximize: One per objective.
         seed: Equal seeds, histories and numbers give equal suggestions, in any process.
         given: Values of parameters outside `space` that its conditions may look at.
+        past: Trials of other searches, for a searcher that takes them.
 
     Raises:
         InputError: If the name or an option is unknown, or the searcher cannot search this space.
@@ -139,7 +150,8 @@ def make_searcher(
     options = check_options(spec)
     entry = SEARCHERS[spec.name]
     build = getattr(import_module(entry.module), entry.builder)
-    return cast(Searcher, build(space, maximize, seed, dict(given), options))
+    more = {"past": tuple(past)} if takes_past(spec.name) else {}
+    return cast(Searcher, build(space, maximize, seed, dict(given), options, **more))
 
 
 def __getattr__(name: str) -> Any:

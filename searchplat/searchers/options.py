@@ -6,15 +6,51 @@ A searcher's defaults are those of its library unless a field says otherwise. Lo
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""Of searches and stages."""
 
 
 class Options(BaseModel):
     """Base of all options: frozen, and an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Source(Options):
+    """Another search, as `past` names it."""
+
+    search: str = Field(pattern=NAME, description="its name")
+    stage: str | None = Field(
+        default=None, pattern=NAME, description="one of its stages; by default that which is most like this one"
+    )
+
+
+class WithPast(Options):
+    """Base of the options of searchers that learn from trials of other searches."""
+
+    past: tuple[Source, ...] = Field(
+        default=(), description="other searches to learn from, [darec-quick, {search: other, stage: layout}]"
+    )
+
+    @field_validator("past", mode="before")
+    @classmethod
+    def _read(cls, given: Any) -> tuple[Source, ...]:
+        """A name alone stands for its search."""
+        found = []
+        for one in given if isinstance(given, list | tuple) else [given]:
+            try:
+                found.append(Source.model_validate({"search": one} if isinstance(one, str) else one))
+            except ValidationError as error:
+                raise ValueError(
+                    "must be a list of names of searches, or of mappings {search: NAME, stage: NAME}"
+                ) from error
+        if len(set(found)) < len(found):
+            raise ValueError("must name every search, or stage of a search, once")
+        return tuple(found)
 
 
 class RandomOptions(Options):
@@ -28,7 +64,7 @@ class GridOptions(Options):
     shuffle: bool = Field(default=True, description="visit the grid in an order drawn from the seed")
 
 
-class TPEOptions(Options):
+class TPEOptions(WithPast):
     """Options of Optuna's `TPESampler`."""
 
     startup: int = Field(default=10, ge=0, description="random trials before the model is used")
@@ -66,7 +102,7 @@ class NSGA2Options(Options):
     swap: float = Field(default=0.5, ge=0, le=1, description="probability that an axis comes from the second parent")
 
 
-class PROptions(Options):
+class PROptions(WithPast):
     """Options of probabilistic reparameterization, our own searcher (`searchers/pr`)."""
 
     startup: int | None = Field(
@@ -85,6 +121,11 @@ class PROptions(Options):
     trust_region: Literal["alternate", "always", "never"] = Field(
         default="alternate",
         description="stay within a Hamming radius of the best that adapts: every second trial, always, or never",
+    )
+    prior_beta: float = Field(
+        default=3.0,
+        ge=0,
+        description="with priors of axes: the acquisition is multiplied by prior^(prior_beta / trials)",
     )
     cost_aware: bool = Field(
         default=False, description="count gains per second of training, as learned from finished trials"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,10 +22,12 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from searchplat.contract import Values
+from searchplat.searchers.beliefs import first_by_belief
 from searchplat.searchers.contract import History, PastTrial, Suggestion
 from searchplat.searchers.nearest import nearest
 from searchplat.searchers.optuna_space import OptunaSpace
 from searchplat.searchers.points import Key, key, seed_of, untried
+from searchplat.searchers.transfer import SourceTask, first_of, next_of, within
 from searchplat.spec.space import Space
 
 Excesses = Callable[[FrozenTrial], tuple[float, ...]]
@@ -63,6 +65,8 @@ class OptunaSearcher:
         stateful: The sampler stores state in the trials that it is asked for; replay them.
         bounds: Whether the sampler knows of bounds on outcomes. If not, it must look at the ranks of values alone.
         bits_as_ints: See `OptunaSpace`.
+        past: Trials of other searches, of which good points are suggested first; for samplers without a state.
+        startup: Trials that are drawn from the axes' priors, if they have such; likewise.
     """
 
     def __init__(
@@ -75,7 +79,12 @@ class OptunaSearcher:
         stateful: bool = False,
         bits_as_ints: bool = False,
         bounds: bool = True,
+        past: Sequence[SourceTask] = (),
+        startup: int = 0,
     ) -> None:
+        self._startup = startup
+        tasks = [task for task in (within(one, space) for one in past) if task.trials]
+        self._first = first_of(tasks, space, maximize, seed, given)
         self._space, self._maximize, self._seed, self._given = space, maximize, seed, given
         self._bounds = bounds
         self._translation = OptunaSpace(space, given, bits_as_ints)
@@ -88,6 +97,12 @@ class OptunaSearcher:
             if not self._mirror.extends_to(history):
                 self._mirror = self._empty()
             self._mirror.catch_up(history)
+            if first := next_of(self._first, self._space, self._mirror.known, history, 1):
+                return first[0]
+            if first := first_by_belief(
+                self._space, history, number, 1, self._startup, self._mirror.known, self._seed, self._given
+            ):
+                return first[0]
             point, wish, info = self._mirror.propose(number)
         if point is None:
             rng, known = np.random.default_rng(seed_of(self._seed, "untried", number)), self._mirror.known

@@ -28,12 +28,33 @@ WHEN = Field(
 _DEFAULT = Field(
     Anything(scalar=True), "its value wherever it is not searched: in other stages, in controls; else the method's own"
 )
+_CENTRED = Field(
+    Fields(
+        {
+            "center": Field(Number(), "the value believed best, on the axis", required=True),
+            "spread": Field(
+                Number(above=0),
+                "one standard deviation around it; with log a factor > 1; default a quarter of the axis",
+            ),
+        },
+        what="a prior of numbers",
+    ),
+    "what is believed of its good values before any trial; fades as trials come in",
+)
+_WEIGHED = Field(
+    Fields(
+        {"weights": Field(ListOf(Number(above=0), distinct=False), "one a choice, > 0", required=True)},
+        what="a prior of choices",
+    ),
+    "what is believed of its good choices before any trial (of a layout: of every bit); fades as trials come in",
+)
 _REAL = {
     "low": Field(Number(), "smallest value, included", required=True),
     "high": Field(Number(), "largest value, included", required=True),
     "log": Field(Flag(), "search the logarithm; needs low > 0; default false"),
     "step": Field(Number(above=0), "a grid from low with this step; not together with log"),
     "default": _DEFAULT,
+    "prior": _CENTRED,
     "when": WHEN,
 }
 _WHOLE = {
@@ -42,12 +63,14 @@ _WHOLE = {
     "log": Field(Flag(), "search the logarithm; needs low >= 1; default false"),
     "step": Field(_COUNT, "a grid from low with this step; not together with log; default 1"),
     "default": _DEFAULT,
+    "prior": _CENTRED,
     "when": WHEN,
 }
 _CATEGORICAL = {
     "choices": Field(ListOf(Anything(scalar=True), most=1000), "the values, all different", required=True),
     "ordered": Field(Flag(), "whether neighbours in the list are alike; default false"),
     "default": _DEFAULT,
+    "prior": _WEIGHED,
     "when": WHEN,
 }
 _LAYOUT = {
@@ -64,6 +87,7 @@ _LAYOUT = {
         MapOf(Number(integer=True, low=0), least=1), "for a choice, the largest number of bits that may have it"
     ),
     "default": _DEFAULT,
+    "prior": _WEIGHED,
     "when": WHEN,
 }
 AXIS = Tagged(
@@ -74,7 +98,7 @@ AXIS = Tagged(
             "float": _REAL,
             "int": _WHOLE,
             "categorical": _CATEGORICAL,
-            "bool": {"default": _DEFAULT, "when": WHEN},
+            "bool": {"default": _DEFAULT, "prior": _WEIGHED, "when": WHEN},
             "layout": _LAYOUT,
         }.items()
     },

@@ -27,6 +27,7 @@ from searchplat.spec.model import (
     StageSpec,
     StopSpec,
 )
+from searchplat.spec.prior import Prior
 from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Domain, Float, Int, Layout, Space
 
 VERSION = 1
@@ -149,6 +150,8 @@ def _axis_to(axis: Domain) -> dict[str, Any]:
     kind = next(kind for kind, cls in _AXES.items() if type(axis) is cls)
     fields = _plain(axis)
     when = {condition.parameter: list(condition.values) for condition in axis.when}
+    if axis.prior is None:  # there was none before
+        del fields["prior"]
     return {"name": fields.pop("name"), "type": kind, **fields, "when": when}
 
 
@@ -157,6 +160,8 @@ def _axis_from(document: Mapping[str, Any]) -> Domain:
         key: tuple(item) if isinstance(item, list) else item for key, item in document.items() if key != "type"
     }
     fields["when"] = tuple(Condition(parent, tuple(values)) for parent, values in document["when"].items())
+    if prior := document.get("prior"):
+        fields["prior"] = Prior(**{**prior, "weights": tuple(prior["weights"])})
     make: Callable[..., Domain] = _AXES[document["type"]]
     return make(**fields)
 

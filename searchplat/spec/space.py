@@ -15,6 +15,7 @@ import numpy as np
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.spec.expression import WrongKindError, parse
+from searchplat.spec.prior import Prior
 
 DRAWS = 20_000
 """Points that are drawn in search of one that keeps the constraints, of which `load` asks that 1 in 1,000 does."""
@@ -32,7 +33,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Float:
-    """A real axis, both ends included. `log` searches its logarithm; `step` makes a grid from `low`."""
+    """A real axis, both ends included. `log` searches its logarithm; `step` makes a grid from `low`.
+
+    `prior` is what its user believes of good values, here as on all axes.
+    """
 
     name: str
     low: float
@@ -40,6 +44,7 @@ class Float:
     log: bool = False
     step: float | None = None
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     def refusal(self, value: Any) -> str | None:
         """Why `value` is not on this axis, or None if it is."""
@@ -77,6 +82,7 @@ class Int:
     log: bool = False
     step: int = 1
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     def refusal(self, value: Any) -> str | None:
         """Why `value` is not on this axis, or None if it is."""
@@ -106,6 +112,7 @@ class Categorical:
     choices: tuple[Scalar, ...]
     ordered: bool = False
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     def refusal(self, value: Any) -> str | None:
         """Why `value` is not on this axis, or None if it is."""
@@ -128,6 +135,7 @@ class Bool:
 
     name: str
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     def refusal(self, value: Any) -> str | None:
         """Why `value` is not on this axis, or None if it is."""
@@ -162,6 +170,7 @@ class Layout:
     choices: tuple[str, str]
     at_most: Mapping[str, int] = field(default_factory=dict)
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     @property
     def bits(self) -> int:

@@ -21,6 +21,7 @@ from searchplat.engine.planning.budgets import budgets, recorded
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.first_points import no_point, whole_points
 from searchplat.engine.planning.nothing_scored import nothing_scored, warn_if_none_keeps
+from searchplat.engine.planning.past import past_of
 from searchplat.engine.planning.seeds import SHARED, control_seed, derive_seed, drawing_seed, trial_seed
 from searchplat.ledger import Ledger, TrialRecord, repeats
 from searchplat.ledger.ranking import Ranking, has_value
@@ -344,6 +345,7 @@ class Plan:
                 tuple(objective.maximize for objective in self.spec.objectives),
                 self._seed(stage),
                 self._given(stage),
+                past_of(self.ledger, stage.name),
             )
         return self._searchers[stage.name]
 

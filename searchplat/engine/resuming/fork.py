@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from searchplat.engine.planning.past import Past, keep
 from searchplat.engine.planning.seeds import OWN, SHARED, shared_seed
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.repeats import REPEATS, TRAINING, repeated
 from searchplat.spec.model import SearchSpec
+
+
+def begin(spec: SearchSpec, past: Past, fork_of: SearchFolder | None, ledger: Ledger) -> None:
+    """Write down what a new search has before its first trial: what it knows of others, and what it takes over."""
+    keep(ledger, past)
+    if fork_of is not None:
+        copy_search(fork_of, spec, ledger)
 
 
 def copy_search(source: SearchFolder, spec: SearchSpec, ledger: Ledger) -> None:

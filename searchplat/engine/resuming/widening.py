@@ -17,6 +17,7 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.engine.planning import budgets, closing
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.planning.past import Past, keep
 from searchplat.engine.planning.plan import RANK
 from searchplat.engine.steering.requests import this_user
 from searchplat.errors import InputError
@@ -91,8 +92,12 @@ def widening(folder: SearchFolder, spec: SearchSpec) -> Widening | None:
     return Widening(tuple(changes), points, added, trials[0] != trials[1])
 
 
-def widen(folder: SearchFolder, spec: SearchSpec, change: Widening) -> None:
-    """Write a widening down, whole or not at all; the caller holds the search's lock and has no ledger of it open."""
+def widen(folder: SearchFolder, spec: SearchSpec, change: Widening, past: Past | None = None) -> None:
+    """Write a widening down, whole or not at all; the caller holds the search's lock and has no ledger of it open.
+
+    Args:
+        past: What it knows of other searches from now on; None for what it knew.
+    """
     with Ledger.open(folder.ledger_path) as ledger, ledger.transaction() as connection:
         for number, values in change.points.items():
             connection.execute("UPDATE trials SET assigned = ? WHERE number = ?", (to_text(values), number))
@@ -101,6 +106,8 @@ def widen(folder: SearchFolder, spec: SearchSpec, change: Widening) -> None:
         ledger.set_meta(f"document:{len(widenings(ledger))}", json.dumps(document, sort_keys=True))
         ledger.set_meta("document", json.dumps(to_document(spec), sort_keys=True))
         lineage.rename_space(ledger, before, after)
+        if past is not None:
+            keep(ledger, past)
         for stage in spec.stages:
             closing.reopen(ledger, stage.name)
         if change.budgets:

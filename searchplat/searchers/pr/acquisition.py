@@ -80,7 +80,8 @@ class NoisyEI:
         prior_M = model.kernel.diagonal(model.hyper, features_MD)
         explained_BM = torch.linalg.solve_triangular(self._root_BB, with_base_MB.T, upper=False)
         variance_M = prior_M - (half_NM**2).sum(0) - (explained_BM**2).sum(0)
-        mean_MS = (cross_MN @ model.alpha_N)[:, None] + with_base_MB @ self._move_BS
+        mean_M = model.prior(features_MD) + cross_MN @ model.alpha_N
+        mean_MS = mean_M[:, None] + with_base_MB @ self._move_BS
         deviation_M = variance_M.clamp(min=1e-9).sqrt()
         values_MS = log_expected_improvement(mean_MS, deviation_M[:, None], self._best_S)
         return torch.logsumexp(values_MS, 1) - math.log(values_MS.shape[1])

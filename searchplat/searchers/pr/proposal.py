@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ from searchplat.searchers.pr.batch import drawn
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models import bounds
 from searchplat.searchers.pr.models.cost import per_second
+from searchplat.searchers.pr.models.prior_mean import PriorMean
 from searchplat.searchers.pr.models.subset import Subset, subset
 from searchplat.searchers.pr.models.surrogate import FitError, Model, fit, unfitted
 from searchplat.searchers.pr.models.thompson import PosteriorDraw
@@ -111,11 +113,15 @@ def propose_many(
     count: int,
     options: PROptions,
     accept: Callable[[Tensor], bool] = lambda _: True,
+    sources_J: Sequence[Sequence[PriorMean]] = (),
+    factors: Sequence[LogAcquisition] = (),
 ) -> list[Proposal]:
     """Propose up to `count` distinct points from one fit: the first as `propose` would, the others by `batch.drawn`.
 
     Args:
         number: The first one's number.
+        sources_J: What other searches say of points, for each objective; empty for nothing.
+        factors: Further log factors of a point's worth.
     """
     began = time.perf_counter()
     with one_thread():
@@ -123,7 +129,8 @@ def propose_many(
         if len(known.scored_NA) < startup_of(encoding, options):
             proposals = _design(encoding, known, seed, count, accept)
         else:
-            proposals = _by_model(encoding, known, own, options, accept, _bounded(options, number), count)
+            bounded = _bounded(options, number)
+            proposals = _by_model(encoding, known, own, options, accept, bounded, count, sources_J, factors)
         if not proposals:
             proposals = _at_random(encoding, known, own, accept)
     for proposal in proposals:
@@ -184,6 +191,8 @@ def _by_model(
     accept: Callable[[Tensor], bool],
     bounded: bool,
     count: int,
+    sources_J: Sequence[Sequence[PriorMean]],
+    further: Sequence[LogAcquisition],
 ) -> list[Proposal]:
     generator = torch.Generator().manual_seed(seed)
     features_ND = encoding.features(known.scored_NA)
@@ -194,13 +203,13 @@ def _by_model(
     if (excess_NB := known.excess_NB) is not None:
         values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
     chosen = subset(values_NJ, known.known_at_N)  # one for all objectives: what is best is so by all of them
-    for values_N in known.values_NJ.T:
+    for values_N, sources in zip(known.values_NJ.T, sources_J or repeat(()), strict=False):
         steady_N = clipped(values_N, chosen.settled)
-        models, fitted = models_of(encoding, features_ND, _unit(steady_N), families, chosen, steady_N)
+        models, fitted = models_of(encoding, features_ND, _unit(steady_N), families, chosen, steady_N, sources)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
-    factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options)]
+    factors = [*success(encoding, known, features_ND), *_cost(encoding, known, features_ND, options), *further]
     # A repeat tells the model more, but it is no other place to start from, and no step of a trust region.
     first_P = incumbents_P = distinct(known.scored_NA)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
@@ -241,6 +250,8 @@ def _by_model(
         "kernels": _parts(models_J[0]),
         "optimise_seconds": round(time.perf_counter() - fit_done, 4),
     }
+    if any(sources_J):
+        info["past"] = _trust(models_J)
     if region is not None:
         info["radius"] = region.radius
     proposals = [Proposal(found.code_A, info)]
@@ -280,6 +291,16 @@ def _parts(models: Sequence[Model]) -> dict[str, float]:
     return {part: round(variance, 4) for part, variance in variances.items()}
 
 
+def _trust(models_J: Sequence[Sequence[Model]]) -> dict[str, float]:
+    """The weight of each source, averaged over the models and the objectives; none of those without one."""
+    weights: dict[str, float] = {}
+    for models in models_J:
+        for model in models:
+            for source, trust in zip(model.sources, model.trust_S.tolist(), strict=True):
+                weights[source.name] = weights.get(source.name, 0.0) + model.weight * trust / len(models_J)
+    return {name: round(weight, 4) for name, weight in weights.items()}
+
+
 def _bounded(options: PROptions, number: int) -> bool:
     """Whether this trial stays near the best.
 
@@ -303,11 +324,12 @@ def models_of(
     families: Sequence[str],
     chosen: Subset | None = None,
     steady_N: Tensor | None = None,
+    sources: Sequence[PriorMean] = (),
 ) -> tuple[list[Model], bool]:
     """Models as `surrogate.fit`'s, and whether they were fitted; without a fit, one with the priors' medians."""
     chosen = subset(target_N[:, None]) if chosen is None else chosen
     try:
-        return fit(encoding, features_ND, target_N, families, chosen, steady_N), True
+        return fit(encoding, features_ND, target_N, families, chosen, steady_N, sources), True
     except FitError as error:
         _log.warning("pr: %s; using the priors' medians for this suggestion", error)
         return [unfitted(encoding, features_ND[chosen.known], target_N[chosen.known])], False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,17 @@ import torch
 from torch import Tensor
 
 from searchplat.contract import Values
+from searchplat.searchers.beliefs import first_by_belief
 from searchplat.searchers.contract import History, PastTrial, Suggestion, TrialState
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import constant, key, levels, seed_of, snap, tried, untried
+from searchplat.searchers.pr.acquisition import LogAcquisition
+from searchplat.searchers.pr.belief import Belief
 from searchplat.searchers.pr.encoding import Axis, CountRange, Encoding, Kind
-from searchplat.searchers.pr.proposal import Known, propose_many
+from searchplat.searchers.pr.models.prior_mean import PriorMean
+from searchplat.searchers.pr.proposal import Known, propose_many, startup_of
+from searchplat.searchers.pr.sources import prior_means
+from searchplat.searchers.transfer import SourceTask, first_of, next_of, within
 from searchplat.spec.scale import at_share, share_of
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout, Space
 
@@ -37,14 +43,30 @@ class PRSearcher:
         seed: With a trial's number it seeds that trial's draws.
         given: Values of parameters outside the space that conditions may look at.
         options: See `PROptions`.
+        past: Trials of other searches. The first suggestions are good points of theirs, and their models are prior
+            means of this one's; see `models.prior_mean`.
     """
 
     def __init__(
-        self, space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions
+        self,
+        space: Space,
+        maximize: tuple[bool, ...],
+        seed: int,
+        given: Mapping[str, Any],
+        options: PROptions,
+        past: Sequence[SourceTask] = (),
     ) -> None:
         self._space, self._seed, self._given, self._options = space, seed, given, options
         self._signs = torch.tensor([1.0 if up else -1.0 for up in maximize], dtype=torch.float64)
         self._codec = Codec(space, given)
+        tasks = [task for task in (within(one, space) for one in past) if task.trials]
+        self._first = first_of(tasks, space, maximize, seed, given)
+        self._sources_J: list[list[PriorMean]] = []
+        if tasks and self._codec.encoding.width:
+            # The past's best points take the place of a design: the model knows something from the start.
+            least = min(startup_of(self._codec.encoding, options), max(1, len(self._first)))
+            self._options = options.model_copy(update={"startup": least})
+            self._sources_J = prior_means(self._codec, space, tasks, self._signs, options)
 
     def suggest(self, history: History, number: int) -> Suggestion | None:
         """Propose a point; see `Searcher.suggest`."""
@@ -53,6 +75,11 @@ class PRSearcher:
     def suggest_many(self, history: History, number: int, count: int) -> list[Suggestion]:
         """Propose up to `count` points at once; see `BatchSearcher.suggest_many`."""
         known = tried(self._space, history)
+        if first := next_of(self._first, self._space, known, history, count):
+            return first
+        startup = startup_of(self._codec.encoding, self._options)
+        if first := first_by_belief(self._space, history, number, count, startup, known, self._seed, self._given):
+            return first
         if self._codec.encoding.width:
             taken = set(known)
 
@@ -60,7 +87,15 @@ class PRSearcher:
                 return key(self._space, self._codec.decode(code_A)) not in taken
 
             proposals = propose_many(
-                self._codec.encoding, self._known(history), self._seed, number, count, self._options, accept=fresh
+                self._codec.encoding,
+                self._known(history),
+                self._seed,
+                number,
+                count,
+                self._options,
+                accept=fresh,
+                sources_J=self._sources_J,
+                factors=self._beliefs(history),
             )
             suggestions = []
             for proposal in proposals:
@@ -75,6 +110,13 @@ class PRSearcher:
         rng = np.random.default_rng(seed_of(self._seed, "untried", number))
         point_ = untried(self._space, rng, self._given, known)
         return [] if point_ is None else [Suggestion(point_, {"route": "untried"})]
+
+    def _beliefs(self, history: History) -> list[LogAcquisition]:
+        """The factor of what the user believes, if anything."""
+        if not self._codec.beliefs:
+            return []
+        valued = sum(trial.state.scored and trial.objectives is not None for trial in history.trials)
+        return [Belief(self._codec.encoding, self._codec.beliefs, self._options.prior_beta / max(1, valued))]
 
     def _known(self, history: History) -> Known:
         scored = [t for t in history.trials if t.state.scored and t.objectives is not None]
@@ -141,7 +183,7 @@ class Codec:
         self._codes: dict[tuple[str, type, Any], Tensor | float] = {}
         self.encoding = Encoding(axes, counts, self._keeps if space.constraints else None)
 
-    def encode(self, points: list[Mapping[str, Any]]) -> Tensor:
+    def encode(self, points: Sequence[Mapping[str, Any]]) -> Tensor:
         """Codes `[M, A]`; inactive axes are 0."""
         codes = torch.zeros((len(points), self.encoding.width), dtype=torch.float64)
         for row, values in enumerate(points):
@@ -167,6 +209,24 @@ class Codec:
             else:
                 self._codes[identity] = self._code(domain, self.encoding.axes[first], value)
         return self._codes[identity]
+
+    @property
+    def beliefs(self) -> dict[int, Domain]:
+        """The domains of which something is believed, by the index of each of their axes."""
+        found: dict[int, Domain] = {}
+        for name, first in self._first.items():
+            if (domain := self._space[name]).prior is not None:
+                found |= dict.fromkeys(range(first, first + (domain.bits if isinstance(domain, Layout) else 1)), domain)
+        return found
+
+    def columns_of(self, names: Collection[str]) -> Tensor:
+        """Which feature columns `[D]` are of these axes: 1, else 0."""
+        own_A = torch.zeros(self.encoding.width, dtype=torch.float64)
+        for name, first in self._first.items():
+            domain = self._space[name]
+            if name in names:
+                own_A[first : first + (domain.bits if isinstance(domain, Layout) else 1)] = 1.0
+        return own_A[self.encoding.axis_of_column]
 
     def _keeps(self, codes_MA: Tensor) -> Tensor:
         """Which points keep the space's constraints `[M]`."""
@@ -250,6 +310,13 @@ def _kind(domain: Domain) -> tuple[Kind, int]:
     return Kind.REAL, 0
 
 
-def pr(space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: PROptions) -> PRSearcher:
+def pr(
+    space: Space,
+    maximize: tuple[bool, ...],
+    seed: int,
+    given: Mapping[str, Any],
+    options: PROptions,
+    past: Sequence[SourceTask] = (),
+) -> PRSearcher:
     """Build the searcher `pr`."""
-    return PRSearcher(space, maximize, seed, given, options)
+    return PRSearcher(space, maximize, seed, given, options, past)

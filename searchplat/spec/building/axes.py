@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, show, suggest
+from searchplat.spec.prior import Prior
 from searchplat.spec.space import Bool, Categorical, Condition, Domain, Float, Int, Layout, Scalar
 
 MOST_BITS = 1000
@@ -33,7 +35,8 @@ def build_axes(
     axes: dict[str, Domain | None] = {}
     for name, fields in read.items():
         key = f"search.{name}"
-        axes[name] = None if not whole(fields) else _build(name, fields, node.fields[name], key, layers_of, problems)
+        axis = None if not whole(fields) else _build(name, fields, node.fields[name], key, layers_of, problems)
+        axes[name] = axis if axis is None else _with_prior(axis, fields, node.fields[name], f"{key}.prior", problems)
     for name, domain in axes.items():
         if domain is not None and domain.when:
             _check_conditions(domain, axes, fixed, node.fields[name].fields["when"], problems)
@@ -70,6 +73,34 @@ def _build(
             return Bool(name, when)
         case _:
             return _layout(name, fields, node, key, when, layers_of, problems)
+
+
+def _with_prior(axis: Domain, fields: Mapping[str, Any], node: Node, key: str, problems: Problems) -> Domain | None:
+    """The axis with its `prior`; None if a problem with that was noted."""
+    if "prior" not in fields:
+        return axis
+    prior = Prior(**{**fields["prior"], "weights": tuple(fields["prior"].get("weights", ()))})
+    places = node.fields["prior"].fields
+    if isinstance(axis, Float | Int):
+        assert prior.center is not None
+        if not axis.low <= prior.center <= axis.high:
+            rule = f"must lie in [{axis.low:g}, {axis.high:g}]"
+            problems.add(
+                places["center"], f"{key}.center", rule, value=prior.center, remedy="choose a value on the axis"
+            )
+            return None
+        if axis.log and prior.spread is not None and prior.spread <= 1:
+            rule = "with log, spread is a factor > 1: 3 means from a third to three times the center"
+            problems.add(places["spread"], f"{key}.spread", rule, value=prior.spread, remedy="write a factor, 3 say")
+            return None
+    else:
+        choices = [False, True] if isinstance(axis, Bool) else list(axis.choices)
+        if len(prior.weights) != len(choices):
+            rule = f"must have one weight for each of {', '.join(map(show, choices))}, in this order"
+            got = list(prior.weights)
+            problems.add(places["weights"], f"{key}.weights", rule, value=got, remedy=f"write {len(choices)} numbers")
+            return None
+    return replace(axis, prior=prior)
 
 
 def _numeric(

@@ -12,6 +12,8 @@ from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.model import StageSpec
 from searchplat.spec.space import Categorical, Domain, Space
 
+BELIEVING = ("tpe", "pr")
+"""Searchers that look at the priors of axes."""
 GENERATIONS = ("cmaes", "nsga2")
 """Searchers that keep count of which trial belongs to which generation."""
 
@@ -35,6 +37,7 @@ def check_searchers(
         stage = stages[index] if index < len(stages) else None
         if stage is not None and (rule := breaks(stage, axes, objectives)):
             remedy = "use random, grid, tpe, gp, nsga2 or pr" if objectives > 1 else "use tpe or random, say"
+            remedy = f"use {' or '.join(BELIEVING)}, or remove the prior" if "prior of" in rule else remedy
             problems.add(searcher.fields["name"], f"{key}.name", rule, remedy=remedy)
         if stage is not None and stage.repeats is not None and (broken := _no_repeats(stage)):
             place = node.fields.get("repeats", searcher)
@@ -93,6 +96,9 @@ def breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int)
         for axis in own:
             if isinstance(axis, Categorical) and len(axis.choices) > 2:
                 return f"cmaes needs axes with an order, which {axis.name} with {len(axis.choices)} choices is not"
+    unheard = next((axis.name for axis in own if axis.prior is not None), None)
+    if unheard is not None and name not in BELIEVING:
+        return f"{name} does not look at what is believed of values, the prior of {unheard}"
     if name == "grid":
         from searchplat.searchers.grid import MOST, gridded  # it imports `spec.model` itself
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nas_graph as nas_graphs
 import numpy as np
 
 from searchplat.spec.space import Float, Layout, Space
@@ -264,6 +266,17 @@ def _complete(seen: Mapping[str, Sequence[float]]) -> bool:
     return len(seen) == 512 and min(map(len, seen.values())) >= 2
 
 
+def nas_graph(data: str) -> Problem:
+    """The architectures of NAS-Bench-Graph on one of its data sets; see `nas_graph`.
+
+    Raises:
+        ImportError: If the package is not here.
+    """
+    table = nas_graphs.table(data)
+    accuracies = list(table.valid.values())
+    return Problem(f"nas-graph-{data}", table.space, table.of, 0.0, max(accuracies), float(np.mean(accuracies)))
+
+
 PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "layers-36": lambda seed: layers(seed=seed),
     "layers-36-exact": lambda seed: layers(noise=0.0, seed=seed),
@@ -278,10 +291,12 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "ackley-13": lambda _: ackley(),
     "ackley-13-noisy": lambda _: ackley(noise=0.3),
     "darec-table": lambda _: darec_table(),
+    **{f"nas-graph-{data}": partial(lambda data, _: nas_graph(data), data) for data in nas_graphs.DATA},
 }
 """Every problem of the benchmark by name, from a seed that draws its instance where it has several."""
 
 
 def available() -> Sequence[str]:
-    """Names of the problems that can be made here: all but the table, until it is complete."""
-    return [name for name in PROBLEMS if name != "darec-table" or _complete(_trained(TABLE))]
+    """Names of the problems that need nothing else: without the table, until it is complete, and NAS-Bench-Graph."""
+    own = [name for name in PROBLEMS if not name.startswith("nas-graph-")]
+    return [name for name in own if name != "darec-table" or _complete(_trained(TABLE))]

@@ -6,6 +6,7 @@ import doctest
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -357,3 +358,22 @@ def test_bounds_on_outcomes(tmp_path: Path) -> None:
     assert table["outcome.size"].isna().sum() == 1
     with pytest.raises(InputError, match="outcomes: "):
         sp.Study(X, folder=folder, outcomes=["size <= 0.6"])
+
+
+def test_a_study_learns_from_another_and_goes_on_from_its_copy(tmp_path: Path) -> None:
+    folder = tmp_path / "runs"
+    with sp.Study(X, searcher="random", seed=1, folder=folder / "first") as study:
+        for _ in range(8):
+            trial = study.ask()
+            study.tell(trial, 1 - (trial.params["x"] - 0.3) ** 2)
+        best = study.best.params
+    searcher = {"name": "tpe", "past": ["first"]}
+    with sp.Study(X, searcher=searcher, seed=2, folder=folder / "second") as study:
+        trial = study.ask()
+        assert trial.params == best
+        study.tell(trial, 0.5)
+    shutil.rmtree(folder / "first")
+    with sp.Study(X, searcher=searcher, seed=2, folder=folder / "second") as study:
+        assert study.ask().params != best
+    with pytest.raises(InputError, match="'first' does not exist"):
+        sp.Study(X, searcher=searcher, seed=2, folder=folder / "third")

@@ -63,7 +63,7 @@ class PosteriorDraw:
     def path(self, features_MD: Tensor) -> Tensor:
         """Values of the sampled objective `[M]`."""
         cross_MN = self._model.covariance(features_MD)
-        return self._prior(features_MD) + cross_MN @ self._update_N
+        return self._model.prior(features_MD) + self._prior(features_MD) + cross_MN @ self._update_N
 
     def __call__(self, features_MD: Tensor) -> Tensor:
         """Log values `[M]`."""

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from searchplat.spec import SpecError, load_text
+from searchplat.spec import SpecError, from_document, load_text, to_document
+from searchplat.spec.prior import Prior
 from searchplat.spec.space import Float, Int, Layout
 
 HEAD = """\
@@ -51,6 +54,61 @@ def test_decimal_steps_reach_high_in_spite_of_rounding(low: str, high: str, step
 )
 def test_refuses(text: str, part: str) -> None:
     assert part in refusal(text)
+
+
+BELIEVED = [
+    ("float, low: 1e-4, high: 1, log: true, prior: {center: 0.01}", Prior(0.01)),
+    ("float, low: 0.5, high: 1, prior: {center: 1, spread: 0.5}", Prior(1, 0.5)),
+    ("categorical, choices: [plain, gated], prior: {weights: [1, 1]}", Prior(weights=(1, 1))),
+    ("bool, prior: {weights: [0.2, 1]}", Prior(weights=(0.2, 1))),
+]
+
+
+@pytest.mark.parametrize(("text", "prior"), BELIEVED)
+def test_what_is_believed_is_kept_in_the_record(text: str, prior: Prior) -> None:
+    name = {"f": "rate", "c": "kind", "b": "tied"}[text[0]]
+    text = HEAD.replace("random", "tpe") + f"search:\n  {name}: {{type: {text}}}"
+    spec = load_text(text)
+    assert spec.space.domains[-1].prior == prior
+    assert from_document(json.loads(json.dumps(to_document(spec)))) == spec
+
+
+def test_without_a_belief_the_record_is_what_it_was_before_there_were_any() -> None:
+    text = f"{HEAD}search:\n  rate: {{type: float, low: 0.5, high: 1}}"
+    assert "prior" not in to_document(load_text(text))["search"][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("rate: {type: float, low: 0, high: 1, prior: {center: 2}}", "rate.prior.center: must lie in [0, 1], got 2"),
+        (
+            "rate: {type: float, low: 0.1, high: 1, log: true, prior: {center: 0.5, spread: 0.5}}",
+            "rate.prior.spread: with log, spread is a factor > 1",
+        ),
+        (
+            "rate: {type: float, low: 0, high: 1, prior: {center: 1, spread: 0}}",
+            "rate.prior.spread: must be a number > 0, got 0",
+        ),
+        ("rate: {type: float, low: 0, high: 1, prior: 0.3}", "rate.prior: must be a mapping"),
+        ("rate: {type: float, low: 0, high: 1, prior: {weights: [1]}}", "is not a key of a prior of numbers"),
+        (
+            "kind: {type: categorical, choices: [plain, gated], prior: {weights: [1]}}",
+            "kind.prior.weights: must have one weight for each of 'plain', 'gated', in this order, got [1.0]; write 2",
+        ),
+        ("tied: {type: bool, prior: {weights: [0, 1]}}", "weights[0]: must be a number > 0, got 0"),
+    ],
+)
+def test_a_belief_that_cannot_be_is_refused(text: str, part: str) -> None:
+    assert part in refusal(f"  {text}")
+
+
+def test_a_searcher_that_would_not_look_at_a_belief_is_refused() -> None:
+    text = "  rate: {type: float, low: 0, high: 1, prior: {center: 0.5}}"
+    assert (
+        "searcher.name: random does not look at what is believed of values, the prior of rate; "
+        "use tpe or pr, or remove the prior" in refusal(text)
+    )
 
 
 def test_choices_are_told_apart_by_type() -> None:

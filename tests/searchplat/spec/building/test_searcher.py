@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from searchplat.searchers import SEARCHERS
-from searchplat.spec import SpecError, load_text
+from searchplat.spec import SpecError, from_document, load_text, to_document
 
 ONE = "{metric: valid/mrr, direction: maximize}"
 TWO = f"[{ONE}, {{metric: valid/loss, direction: minimize}}]"
@@ -64,3 +64,32 @@ def test_behind_a_validation_metric_an_objective_may_be_what_it_costs() -> None:
             load_text(text("{name: random}", objective))
     with pytest.raises(SpecError, match=r"an objective is a validation metric, valid/..., or what that costs"):
         load_text(text("{name: random}", f"[{quality}, {{metric: test/mrr, direction: maximize}}]"))
+
+
+@pytest.mark.parametrize(
+    ("past", "part"),
+    [
+        ("[Other]", "searcher.past: must be a list of names of searches, or of mappings {search: NAME, stage: NAME}"),
+        ("[{search: a, phase: b}]", "must be a list of names of searches"),
+        ("[a, a]", "searcher.past: must name every search, or stage of a search, once, got"),
+        ("{stage: layout}", "past is: other searches to learn from, [darec-quick, {search: other, stage: layout}]"),
+    ],
+)
+def test_a_past_that_names_no_search_is_refused(past: str, part: str) -> None:
+    assert part in _problems_of_past("tpe", past)
+
+
+def test_searchers_that_learn_from_no_other_search_have_no_past() -> None:
+    assert "is not an option of searcher random" in _problems_of_past("random", "[a]")
+
+
+@pytest.mark.parametrize("past", ["other", "[other]", "[{search: other, stage: layout}, third]"])
+def test_a_past_is_kept_as_it_is_written(past: str) -> None:
+    spec = load_text(text(f"{{name: pr, past: {past}}}"))
+    assert from_document(to_document(spec)) == spec
+
+
+def _problems_of_past(searcher: str, past: str) -> str:
+    with pytest.raises(SpecError) as caught:
+        load_text(text(f"{{name: {searcher}, past: {past}}}"))
+    return str(caught.value)
