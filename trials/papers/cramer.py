@@ -4,7 +4,7 @@ In our copy of the text the rows' names have slipped against their figures by on
 each half, bear the stars of significance, and Table 6 repeats their NDCG@10 on SASRec. REARANK's are taken to be those
 before them, which the copy calls CRAMER's: each half has six rows for five names, Tables 2 and 8 have the backbone
 without requests as an unnamed first row and REARANK as the last but one, and in all eight settings the first row has
-the lowest HR@10. The other rows would follow from the same; no method of ours prints them.
+the lowest HR@10. The other rows would follow from the same, and are left out.
 
 The request encoder behind them is not certain: Table 5 has RoBERTa and ModernBERT as the best, while section B.5 says
 that Table 6's last column, BERT-base, is the model of the main experiments, and prints the same figures.
