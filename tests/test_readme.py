@@ -49,13 +49,14 @@ def of_the_paper(method: str) -> str:
     if method in ("darec", "mixrec"):
         own = {"darec": "DARec", "mixrec": "MixRec"}[method]
         return f"Scientific: {printed(method, own, 'scientific', *FULL)}"
-    if method == "cramer":
-        names = ("sampled/recall@10", "sampled/ndcg@10")
+    if method in ("cramer", "rearank"):
+        names, row = ("sampled/recall@10", "sampled/ndcg@10"), method.upper()
         sasrec, bert4rec = (
-            printed(method, f"CRAMER ({backbone})", "redial-full", *names) for backbone in ("SASRec", "BERT4Rec")
+            printed(method, f"{row} ({backbone})", "redial-full", *names) for backbone in ("SASRec", "BERT4Rec")
         )
         recall, ndcg = sasrec.split(", ")
-        return f"ReDial, among 100 sampled items: R@10 {recall}, N@10 {ndcg} on SASRec; {bert4rec} on BERT4Rec"
+        where = "ReDial" if method == "cramer" else "in CRAMER's paper, ReDial"
+        return f"{where}, among 100 sampled items: R@10 {recall}, N@10 {ndcg} on SASRec; {bert4rec} on BERT4Rec"
     if method == "laser":
         return f"Scientific, on Llama2-7B: {printed(method, 'Laser-L', 'scientific', *FULL)}"
     if method == "promptbert":

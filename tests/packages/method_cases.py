@@ -72,6 +72,18 @@ def llamarec(backbone: str, **more: Any) -> Case:
     return Case("llamarec", {**values, **prompts, **more}, by_heart)
 
 
+def rearank(backbone: str, **more: Any) -> Case:
+    """REARANK on a tiny random decoder, in two windows; its retriever as LlamaRec's."""
+    like = llamarec(backbone)
+    prompts = {"batch_size": 8, "num_candidates": 6, "window": 4, "step": 2, "max_items": 4, "rank": 2}
+    values = {name: value for name, value in like.values.items() if name.startswith("retriever_")}
+    values |= {"backbone": backbone, "targets_per_user": 1, "group_size": 4, **prompts, **more}
+    assert like.overfit is not None
+    # What is left to learn is how far the list can be trusted, from all of it at once.
+    by_heart = {**like.overfit, "window": 6, "listing": "first", "reasoning_tokens": 0, "group_size": 16}
+    return Case("rearank", values, by_heart | {"verbaliser": "titles", "learning_rate": 3e-3, "epochs": 60})
+
+
 HELD_OUT: dict[str, Any] = {
     "training_candidates": "held-out",
     "verbaliser": "titles",
@@ -282,6 +294,9 @@ CASES: dict[str, Case] = {
     "laser-windows": laser_windows("random-llama"),
     "llamarec-gpt2": llamarec("random-gpt2"),
     "llamarec-held-out": llamarec("random-llama", **HELD_OUT),
+    "rearank-llama": rearank("random-llama"),
+    "rearank-reasoning": rearank("random-gpt2", reasoning_tokens=3, rollout_batches=2, retriever="bert4rec"),
+    "rearank-held-out": rearank("random-llama", listing="first", **HELD_OUT),
     "promptbert-bert": promptbert("random-bert"),
     "promptbert-modernbert": promptbert("random-modernbert", variant="without-short"),
     "promptbert-shared": promptbert("random-bert", **SHARED),

@@ -11,9 +11,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from searchplat.errors import InputError, SearchplatError, disk_full, out_of_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAMED_BY = ("backbone", "encoder", "text_encoder")
 """What methods call the field that names a folder: in a search over several, one that is no good spares the others."""
@@ -129,6 +132,20 @@ def read_weights(
     return model, missing
 
 
+def read_tensor(name: str, folder: Path, key: str) -> Tensor | None:
+    """One tensor of the weights, on the CPU; None if there is none of this name.
+
+    Raises:
+        InputError: If the files cannot be read.
+    """
+    for path in _weight_files(name, folder):
+        with reading(path, f"backbone {name!r} needs whole files of weights", "fetch it again"), _open(path) as file:
+            if key in set(file.keys()):
+                tensor: Tensor = file.get_tensor(key)
+                return tensor
+    return None
+
+
 def within_vocabulary(name: str, rows: list[list[int]], size: int) -> list[list[int]]:
     """The token ids, if the model has an embedding for each.
 
@@ -164,8 +181,8 @@ def check_folder(name: str, folder: Path, kinds: Collection[str] | None, texts: 
         within_vocabulary(name, tokenizer(given, add_special_tokens=False)["input_ids"], size)
     rule = f"backbone {name!r} needs whole files of weights"
     for path in _weight_files(name, folder):
-        with reading(path, rule, "fetch it again"):
-            _open(path)
+        with reading(path, rule, "fetch it again"), _open(path):
+            pass
 
 
 def _weight_files(name: str, folder: Path) -> list[Path]:
@@ -176,12 +193,11 @@ def _weight_files(name: str, folder: Path) -> list[Path]:
         return [folder / part for part in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
 
 
-def _open(path: Path) -> None:
+def _open(path: Path) -> Any:
     """Read the header, and compare the file's size with it."""
     from safetensors import safe_open
 
-    with safe_open(path, framework="pt"):
-        pass
+    return safe_open(path, framework="pt")
 
 
 @contextmanager

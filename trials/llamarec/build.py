@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
+from trials.backbones.decoders.candidate_prompts import Prompts, letter_tokens, texts, tokenised
 from trials.backbones.decoders.decoder_lm import DecoderLM, check_decoder, load_decoder
 from trials.backbones.decoders.item_states import read_ahead, stored_item_states
-from trials.backbones.recommenders.frozen import (
-    SASRecSettings,
-    blank_recommender,
-    frozen_recommender,
-    prepare_frozen,
-)
-from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.backbones.recommenders.frozen import blank_recommender, prepare_frozen
+from trials.backbones.recommenders.retrieved import Examples, Retrieval, examples_of
 from trials.backbones.words import digest_texts
 from trials.data.preparing.dataset import SearchData
 from trials.llamarec.config import LlamaRecConfig
-from trials.llamarec.examples import Examples, among_retrieved, examples_of
 from trials.llamarec.model import LlamaRecModel
-from trials.llamarec.prompts import Prompts, letter_tokens, texts, tokenised
+from trials.llamarec.prompts import TEMPLATE
 from trials.nn.ragged import Ragged, spread
 from trials.training.rows.windows import refuse_untrainable
 
@@ -47,11 +40,11 @@ def build(config: LlamaRecConfig, data: SearchData, job: TrialJob, *, blank: boo
     lm, prompts, words_KD = _frozen(config, data, job)
     check_fit(config, lm, prompts)
     if blank:
-        retriever = cast(SASRecEncoder, blank_recommender("sasrec", retriever_settings(config), data.num_items))
+        retriever = blank_recommender("sasrec", config.retriever_settings(), data.num_items)
         model = LlamaRecModel(config, lm, prompts, words_KD, retriever, None, rank_met=data.rank_met)
         return model.to(job.device)
     refuse_untrainable(data)
-    retriever = _retriever(config, data, job, holdout=0)
+    retriever = _retrieval(config, 0).encoder(data, job)
     examples = _examples(config, data, job)
     model = LlamaRecModel(config, lm, prompts, words_KD, retriever, examples, rank_met=data.rank_met).to(job.device)
     if config.verbaliser != "words":
@@ -69,26 +62,13 @@ def prepare(config: LlamaRecConfig, data: DataRequest, assets: AssetSource) -> N
 
     opened = open_search(data, assets)
     refuse_untrainable(opened)
-    check_decoder(config.backbone, assets, lambda: texts(opened.titles))
+    check_decoder(config.backbone, assets, lambda: texts(TEMPLATE, opened.titles))
     if config.item_layers:
         lm = _load(config, opened, assets, "cuda" if torch.cuda.is_available() else "cpu")
         stored_item_states(lm, _pieces(config, lm, opened), config.item_layers, config.item_pooling, assets)
     for holdout in {0, _holdout(config)}:
         refuse_untrainable(opened.without_latest(holdout))
-        prepare_frozen("sasrec", retriever_settings(config, holdout), data, config.retriever_seed, assets)
-
-
-def retriever_settings(config: LlamaRecConfig, holdout: int = 0) -> SASRecSettings:
-    """RecBole's SASRec, at the width and for the length that are asked for."""
-    return SASRecSettings(
-        epochs=config.retriever_epochs,
-        patience=config.retriever_patience,
-        batch_size=config.retriever_batch_size,
-        hidden_size=config.retriever_width,
-        inner_size=4 * config.retriever_width,
-        dropout=config.retriever_dropout,
-        holdout=holdout,
-    )
+        prepare_frozen("sasrec", config.retriever_settings(holdout=holdout), data, config.retriever_seed, assets)
 
 
 def check_fit(config: LlamaRecConfig, lm: DecoderLM, prompts: Prompts) -> None:
@@ -113,10 +93,8 @@ def _holdout(config: LlamaRecConfig) -> int:
     return (config.targets_per_user or 0) if config.training_candidates == "held-out" else 0
 
 
-def _retriever(config: LlamaRecConfig, data: SearchData, job: TrialJob, holdout: int) -> SASRecEncoder:
-    refuse_untrainable(data.without_latest(holdout))
-    found = frozen_recommender("sasrec", retriever_settings(config, holdout), data, config.retriever_seed, job)
-    return cast(SASRecEncoder, found)
+def _retrieval(config: LlamaRecConfig, holdout: int) -> Retrieval:
+    return Retrieval("sasrec", config.retriever_settings(holdout=holdout), config.retriever_seed, config.candidates)
 
 
 def _examples(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> Examples:
@@ -125,24 +103,9 @@ def _examples(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> Exampl
     Raises:
         InputError: If no target is retrieved.
     """
-    every = examples_of(data, config.targets_per_user)
     if config.training_candidates == "random":
-        return every
-    settings = retriever_settings(config, _holdout(config))
-
-    def find() -> Examples:
-        retriever = _retriever(config, data, job, _holdout(config))
-        return among_retrieved(every, retriever, config.candidates, rank_met=data.rank_met)
-
-    depends = (config.targets_per_user, config.candidates, config.retriever_seed, settings.model_dump_json())
-    found = job.warm.get(("llamarec-examples", data.fingerprint, data.rank_met, job.device, *depends), find)
-    if not len(found):
-        raise InputError(
-            f"candidates: the ranking needs a target among the {config.candidates} items that are retrieved, but of "
-            f"{len(every)} targets of data {data.name!r} none is; raise candidates or the share of users",
-            fields=("candidates", "training_candidates", "targets_per_user"),
-        )
-    return found
+        return examples_of(data, config.targets_per_user)
+    return _retrieval(config, _holdout(config)).examples(data, config.targets_per_user, job)
 
 
 def _frozen(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> tuple[DecoderLM, Prompts, Tensor]:
@@ -171,9 +134,9 @@ def _load(config: LlamaRecConfig, data: SearchData, assets: AssetSource, device:
         num_layers=config.loaded_layers,
         device=device,
         dtype=config.precision,
-        texts=texts(data.titles),
+        texts=texts(TEMPLATE, data.titles),
     )
 
 
 def _pieces(config: LlamaRecConfig, lm: DecoderLM, data: SearchData) -> Ragged:
-    return tokenised(lm.tokenize, data.titles, config.max_item_tokens, lines=not config.item_layers)
+    return tokenised(lm.tokenize, TEMPLATE, data.titles, config.max_item_tokens, lines=not config.item_layers)

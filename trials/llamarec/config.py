@@ -8,14 +8,15 @@ from pydantic import Field, model_validator
 
 from trials.backbones.decoders.settings import DecoderSettings, ItemPooling
 from trials.backbones.names import Decoder
+from trials.backbones.recommenders.settings import RetrieverSettings
 from trials.training.settings.config import LoopConfig
-from trials.training.settings.ranges import BatchSize, Epochs, Layers, Rate, Share, TextBatchSize, Width
+from trials.training.settings.ranges import Epochs, Layers, Rate, Share, TextBatchSize
 
 MOST_CANDIDATES = 26
 """Letters from A to Z."""
 
 
-class LlamaRecConfig(DecoderSettings, LoopConfig):
+class LlamaRecConfig(DecoderSettings, RetrieverSettings, LoopConfig):
     """Defaults are the paper's where it gives a number; the retriever's are RecBole's.
 
     The paper's text was not at hand: its numbers are as they are quoted elsewhere, and not checked against it.
@@ -84,21 +85,6 @@ class LlamaRecConfig(DecoderSettings, LoopConfig):
         le=1000,
         description="with letters or titles: what is added to each variance, as a multiple of their mean, > 0: the "
         "smaller, the more of the weak directions is heard, with their noise",
-    )
-
-    # The retriever
-    retriever_epochs: Epochs = Field(300, description="epochs of its training at most, >= 1; RecBole: 300")
-    retriever_patience: int | None = Field(
-        10,
-        ge=1,
-        description="epochs without a better validation after which its training ends with the best epoch, >= 1; null "
-        "trains all epochs and keeps the last",
-    )
-    retriever_batch_size: BatchSize = Field(128, description="windows a step of its training, >= 1")
-    retriever_width: Width = Field(64, multiple_of=2, description="its width, even, >= 2; RecBole: 64")
-    retriever_dropout: Share = Field(0.5, description="its dropout, in [0, 1); RecBole: 0.5")
-    retriever_seed: int = Field(
-        0, ge=0, lt=2**32, description="seeds its training, which all trials of a data set share, in [0, 2^32 - 1]"
     )
 
     @model_validator(mode="after")

@@ -8,24 +8,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from trials.backbones.decoders.candidate_prompts import Prompted, Prompts
 from trials.backbones.decoders.decoder_lm import DecoderLM
 from trials.backbones.decoders.low_rank import LowRankAdapters
 from trials.backbones.decoders.packed_run import run_decoder
-from trials.backbones.recommenders.frozen import carried
-from trials.backbones.recommenders.sasrec import SASRecEncoder
+from trials.backbones.recommenders.frozen import Encoder, carried
+from trials.backbones.recommenders.retrieved import Examples, retrieve, with_first
 from trials.data.preparing.dataset import IntArray, Queries
 from trials.llamarec.config import LlamaRecConfig
-from trials.llamarec.examples import Examples, drawn, retrieve
-from trials.llamarec.prompts import Prompted, Prompts
-from trials.nn.whitening import whitening
-from trials.training.measures.best_items import NO_ITEM
+from trials.llamarec.examples import drawn
+from trials.nn.verbaliser import Verbaliser
 from trials.training.recommender import Losses, Recommender
 from trials.training.rows.grouping import chunks, grouped
 
@@ -46,80 +44,6 @@ class Batch:
     histories: Sequence[IntArray]
     candidates_BK: IntArray
     answers_B: IntArray
-
-
-class Verbaliser(nn.Module):
-    """From states to a logit for each candidate.
-
-    Source: Yue et al., PGAI at CIKM 2023, "ranking": the head's logits of the letters' tokens alone. Differs, where
-    it is not by `words`: see `LlamaRecConfig.verbaliser`.
-
-    Args:
-        words_KD: The letters' word embeddings.
-        kind: By what.
-    """
-
-    centre_D: Tensor
-    whitening_DD: Tensor
-
-    def __init__(self, words_KD: Tensor, kind: Literal["words", "letters", "titles"]) -> None:
-        super().__init__()
-        self.kind = kind
-        if kind == "words":
-            self.register_buffer("words_KD", words_KD.clone(), persistent=False)
-            return
-        count, width = words_KD.shape
-        self.vectors_KD = nn.Parameter(torch.zeros(1 if kind == "titles" else count, width))
-        self.bias_K = nn.Parameter(torch.zeros(count))
-        self.register_buffer("centre_D", torch.zeros(width))
-        self.register_buffer("whitening_DD", torch.eye(width))
-
-    @torch.no_grad()
-    def start(self, states_RD: Tensor, ridge: float, answers_E: IntArray | None) -> None:
-        """Fit to some states and answers.
-
-        Args:
-            states_RD: From now on `P (h - m)` is read, with m their mean and P their whitening.
-            ridge: Of the whitening.
-            answers_E: The places of targets among candidates that are in the retriever's order, for the bias to start
-                at, see `place_bias`; None if in none.
-        """
-        self.centre_D.copy_(states_RD.mean(0))
-        self.whitening_DD.copy_(whitening(states_RD, ridge))
-        if answers_E is not None:
-            self.bias_K.copy_(place_bias(answers_E, len(self.bias_K)))
-
-    def forward(self, states_RD: Tensor, prompted: Prompted, count: int) -> Tensor:
-        """Logits `[B, count]` of candidates; what there is for a missing one means nothing.
-
-        Args:
-            states_RD: One a prompt, or with `titles` one a candidate.
-            prompted: The prompts.
-            count: K.
-        """
-        if self.kind == "words":
-            return states_RD @ self.get_buffer("words_KD")[:count].T
-        x_RD = (states_RD - self.centre_D) @ self.whitening_DD
-        if self.kind == "letters":
-            return F.linear(x_RD, self.vectors_KD[:count], self.bias_K[:count])
-        there_BK = torch.from_numpy(np.arange(count) < prompted.counts_B[:, None]).to(x_RD.device)
-        logits_BK = self.bias_K[:count].expand(there_BK.shape)
-        return logits_BK + torch.zeros_like(logits_BK).masked_scatter(there_BK, x_RD @ self.vectors_KD[0])
-
-
-def place_bias(answers_E: IntArray, count: int) -> Tensor:
-    """`[K]` logarithms of each place's chance to have the target, as the likeliest power law has it.
-
-    `p_k ~ k^-a`, a >= 0.01: each place's own count is noisy where targets are few, and the retriever's order, at which
-    training starts, should be no worse for it.
-    """
-    logs_K = np.log(np.arange(1, count + 1))
-    low, high = 0.01, 5.0
-    for _ in range(40):  # the likeliest a is where the mean of log k is that of the answers; it falls with a
-        a = (low + high) / 2
-        chances_K = np.exp(-a * logs_K) / np.exp(-a * logs_K).sum()
-        low, high = (a, high) if chances_K @ logs_K > logs_K[answers_E].mean() else (low, a)
-    return torch.from_numpy(np.log(chances_K)).float()
 
 
 class LlamaRecModel(Recommender):
@@ -149,15 +73,13 @@ class LlamaRecModel(Recommender):
         lm: DecoderLM,
         prompts: Prompts,
         words_KD: Tensor,
-        retriever: SASRecEncoder,
+        retriever: Encoder,
         examples: Examples | None,
         *,
         rank_met: bool,
     ) -> None:
         super().__init__()
-        copied = carried(retriever)
-        assert isinstance(copied, SASRecEncoder)
-        self.retriever = copied
+        self.retriever = carried(retriever)
         self.verbaliser = Verbaliser(words_KD, config.verbaliser)
         self.adapters = LowRankAdapters(lm, config.rank, config.alpha, config.adapter_dropout) if config.rank else None
         # Kept with the weights: a model that is served has no data set that says so.
@@ -227,15 +149,7 @@ class LlamaRecModel(Recommender):
         for rows in chunks(lengths_B, _EVAL_TOKENS):
             there = torch.from_numpy(rows).to(scores_BN.device)
             logits_BK[there] = self.logits([histories[row] for row in rows], candidates_BK[rows])
-        there_BK = candidates != NO_ITEM
-        items_BK = candidates.clamp(min=0)
-        retrieved_BK = scores_BN.gather(1, items_BK)
-        floors_B1 = retrieved_BK.masked_fill(~there_BK, torch.inf).amin(1, keepdim=True)
-        lowest_B1 = logits_BK.masked_fill(~there_BK, torch.inf).amin(1, keepdim=True)
-        rows_BK = torch.arange(len(candidates), device=candidates.device)[:, None].expand_as(candidates)
-        ranked_BN = scores_BN.clone()
-        ranked_BN[rows_BK[there_BK], candidates[there_BK]] = (floors_B1 + logits_BK - lowest_B1)[there_BK]
-        return ranked_BN
+        return with_first(scores_BN, candidates, logits_BK)
 
     # ------------------------------------------------------------------ parts
 
@@ -260,7 +174,7 @@ class LlamaRecModel(Recommender):
     def logits(self, histories: Sequence[IntArray], candidates_BK: IntArray) -> Tensor:
         """Each candidate's logit `[B, K]`."""
         prompted = self._prompts.sequences(histories, candidates_BK)
-        logits_BK: Tensor = self.verbaliser(self.states(prompted), prompted, candidates_BK.shape[1])
+        logits_BK: Tensor = self.verbaliser(self.states(prompted), prompted.counts_B, candidates_BK.shape[1])
         return logits_BK
 
     def states(self, prompted: Prompted) -> Tensor:

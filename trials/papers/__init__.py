@@ -7,12 +7,12 @@ text is left out, and the module says so.
 from __future__ import annotations
 
 from searchplat.contract import Published
-from trials.papers.cramer import CRAMER
+from trials.papers.cramer import CRAMER, REARANK
 from trials.papers.darec import DAREC, MIXREC
 from trials.papers.laser import LASER
 from trials.papers.promptbert import PROMPTBERT
 
-__all__ = ["CRAMER", "DAREC", "LASER", "MIXREC", "PROMPTBERT", "figures_of"]
+__all__ = ["CRAMER", "DAREC", "LASER", "MIXREC", "PROMPTBERT", "REARANK", "figures_of"]
 
 
 def figures_of(method: str) -> tuple[Published, ...]:

@@ -44,6 +44,9 @@ class PRSampler(BaseSampler):
     last intermediate value, too, where there is one objective; failed ones, and those with a value that is not finite
     or a constraint above 0 (`trial.set_constraint`), lower the worth of points like theirs; running ones are pending.
 
+    Up to 300 trials the model is exact; of more it knows a subset, the best, the newest and a spread, which depends on
+    nothing but the trials and the order in which they ended (`models.subset`).
+
     Pickled and copied like any other sampler; `layer_of` must then be a function that can be. Threads of one process
     are served one after the other.
 

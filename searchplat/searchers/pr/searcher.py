@@ -36,6 +36,7 @@ class PRSearcher:
     Past trials enter as: finished and stopped ones with their best value; diverged, infeasible, timed-out and failed
     ones as failures, whose probability lowers a point's worth; open ones as pending points. Where the search has bounds
     on outcomes, the probability of keeping each is another factor, and the best so far is the best that keeps them.
+    Of more than 300 trials the model knows a subset: see `models.subset`.
 
     Args:
         space: The stage's axes.

@@ -10,12 +10,15 @@ from method_cases import as_queries
 from pydantic import ValidationError
 from torch.nn import functional as F
 
+from trials.backbones.decoders.candidate_prompts import Prompts, letter_tokens, texts, tokenised
 from trials.backbones.decoders.decoder_lm import load_decoder
+from trials.backbones.recommenders.retrieved import Examples, examples_of, retrieve
 from trials.backbones.recommenders.sasrec import SASRecEncoder
 from trials.llamarec import LlamaRecConfig
-from trials.llamarec.examples import Examples, among_retrieved, drawn, examples_of, retrieve
-from trials.llamarec.model import LlamaRecModel, place_bias
-from trials.llamarec.prompts import HEAD, POOL, RESPONSE, Prompts, letter_tokens, texts, tokenised
+from trials.llamarec.examples import drawn
+from trials.llamarec.model import LlamaRecModel
+from trials.llamarec.prompts import TEMPLATE
+from trials.nn.verbaliser import place_bias
 
 HISTORIES = [[1, 2, 3, 4, 5], [1, 2], [9, 10, 11], [7]]
 TITLES = [f"film {n} red" for n in range(20)]
@@ -31,8 +34,8 @@ def retriever() -> SASRecEncoder:
 
 def make(examples: Examples | None = None, *, rank_met: bool = True, **settings: Any) -> LlamaRecModel:
     config = LlamaRecConfig(backbone="random-llama", **{"candidates": 4, "max_items": 3, "rank": 2, **settings})
-    lm = load_decoder("random-llama", Folder(), texts=texts(TITLES))
-    prompts = Prompts(tokenised(lm.tokenize, TITLES, 8, lines=True))
+    lm = load_decoder("random-llama", Folder(), texts=texts(TEMPLATE, TITLES))
+    prompts = Prompts(tokenised(lm.tokenize, TEMPLATE, TITLES, 8, lines=True))
     words = lm.parts.embed(torch.from_numpy(letter_tokens(lm.tokenize, 4, "random-llama")))
     examples = examples or examples_of(search_data(HISTORIES, 20), None)
     made = LlamaRecModel(config, lm, prompts, words, retriever(), examples, rank_met=rank_met)
@@ -40,13 +43,6 @@ def make(examples: Examples | None = None, *, rank_met: bool = True, **settings:
         for update in (*made.adapters.queries, *made.adapters.values):
             torch.nn.init.normal_(update.up.weight, std=0.1)
     return made
-
-
-def test_targets_have_all_that_came_before_them() -> None:
-    found = examples_of(search_data(HISTORIES, 20), 2)
-    pairs = [(found.histories.row(e).tolist(), found.targets_E[e]) for e in range(len(found))]
-    assert pairs == [([1, 2, 3], 4), ([1, 2, 3, 4], 5), ([1], 2), ([9], 10), ([9, 10], 11)]
-    assert len(examples_of(search_data(HISTORIES, 20), None)) == 4 + 1 + 2
 
 
 def test_random_candidates_hold_the_target_once_and_nothing_met() -> None:
@@ -61,23 +57,6 @@ def test_random_candidates_hold_the_target_once_and_nothing_met() -> None:
     assert len(set(places)) > 1
 
 
-def test_retrieved_candidates_are_the_retrievers_best_and_hold_the_target() -> None:
-    every, encoder = examples_of(search_data(HISTORIES, 20), None), retriever()
-    found = among_retrieved(every, encoder, 8, rank_met=False)
-    assert found.candidates_EK is not None
-    kept = 0
-    for e in range(len(every)):
-        history = every.histories.row(e)
-        scores = encoder.item_scores(encoder.encode(as_queries([history])))[0].detach()
-        scores[torch.from_numpy(history)] = -torch.inf
-        best = scores.argsort(descending=True)[:8].tolist()
-        if every.targets_E[e] in best:
-            assert found.candidates_EK[kept].tolist() == best
-            assert found.targets_E[kept] == every.targets_E[e]
-            kept += 1
-    assert kept == len(found) > 0
-
-
 def test_the_loss_is_the_answers_letter_among_the_heads_letters() -> None:
     made = make().eval()
     lm = made._lm
@@ -87,7 +66,7 @@ def test_the_loss_is_the_answers_letter_among_the_heads_letters() -> None:
     for history, candidates, answer in zip(batch.histories, batch.candidates_BK, batch.answers_B, strict=True):
         shown = "".join(f" {TITLES[item]}\n" for item in history)
         pool = "".join(f"({letter}) {TITLES[item]}\n" for letter, item in zip("ABCD", candidates, strict=True))
-        (ids,) = lm.tokenize([HEAD + shown + POOL + pool + RESPONSE])
+        (ids,) = lm.tokenize([TEMPLATE.head + shown + TEMPLATE.pool + pool + TEMPLATE.response])
         h = lm.parts.embed(torch.tensor(ids))
         positions = torch.arange(len(ids))
         for layer in lm.parts.layers:
@@ -136,7 +115,7 @@ def test_a_verbaliser_of_ours_starts_at_the_retrievers_order_and_the_rest_learns
     rng = np.random.default_rng(0)
     candidates = np.stack([rng.permutation(np.delete(np.arange(20), target)[:4]) for target in every.targets_E])
     candidates[np.arange(7), [0, 1, 2, 1, 0, 1, 1]] = every.targets_E
-    made = make(Examples(every.histories, every.targets_E, candidates), verbaliser=verbaliser)
+    made = make(Examples(every.histories, every.targets_E, every.places_E, candidates), verbaliser=verbaliser)
     made.condition(np.arange(7), rng)
     batch = made.batch(np.arange(7), rng)
     started = place_bias(np.array([0, 1, 2, 1, 0, 1, 1]), 4)
@@ -147,20 +126,6 @@ def test_a_verbaliser_of_ours_starts_at_the_retrievers_order_and_the_rest_learns
     assert learn == {name for name, _ in made.named_parameters()}
     assert all(name.startswith(("adapters.", "verbaliser.")) for name in learn)
     assert all(not p.requires_grad for p in made._lm.parts.model.parameters())
-
-
-def test_places_have_the_likeliest_power_law_and_never_equal_chances() -> None:
-    answers = np.random.default_rng(0).choice(6, size=300, p=np.arange(6, 0, -1) / 21)
-    found = place_bias(answers, 6).numpy()
-
-    def log_likelihood(a: float) -> float:
-        powers = np.arange(1.0, 7.0) ** -a
-        return float(np.log(powers / powers.sum())[answers].sum())
-
-    best = max(log_likelihood(a) for a in np.arange(0.01, 3, 0.01))
-    assert found[answers].sum() == pytest.approx(best, abs=0.01)
-    assert np.exp(found).sum() == pytest.approx(1)
-    assert (np.diff(place_bias(np.array([5, 5, 4]), 6).numpy()) < 0).all()
 
 
 def test_a_title_is_read_with_the_history_and_what_stands_before_it_alone() -> None:

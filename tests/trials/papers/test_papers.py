@@ -8,10 +8,10 @@ import pytest
 
 from searchplat.contract import Published
 from searchplat.methods import dataset_names, load_method, method_names
-from trials.papers import CRAMER, DAREC, LASER, MIXREC, PROMPTBERT, figures_of
+from trials.papers import CRAMER, DAREC, LASER, MIXREC, PROMPTBERT, REARANK, figures_of
 from trials.training.measures.metrics import parse
 
-ALL = (*DAREC, *MIXREC, *LASER, *PROMPTBERT, *CRAMER)
+ALL = (*DAREC, *MIXREC, *LASER, *PROMPTBERT, *CRAMER, *REARANK)
 
 
 def gain(rows: Iterable[Published], data: str, metric: str, own: str) -> float:
@@ -73,6 +73,14 @@ def test_cramers_rows_are_those_that_its_table_6_repeats() -> None:
     for one in CRAMER:
         assert one.metrics["sampled/recall@10"] < one.metrics["sampled/recall@20"]
         assert one.metrics["sampled/mrr@10"] < one.metrics["sampled/mrr@20"] < one.metrics["sampled/ndcg@20"]
+
+
+def test_rearanks_rows_are_the_best_baselines_by_hit_rate() -> None:
+    assert len(REARANK) == len(CRAMER)
+    for one, other in zip(REARANK, CRAMER, strict=True):
+        assert (one.data, one.method.split()[1]) == (other.data, other.method.split()[1])
+        assert one.metrics["sampled/recall@10"] < other.metrics["sampled/recall@10"]
+        assert one.metrics["sampled/recall@10"] < one.metrics["sampled/recall@20"]
 
 
 def test_prompt_berts_ndcg_lies_between_all_at_rank_5_and_all_at_rank_1() -> None:

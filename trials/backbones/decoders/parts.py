@@ -133,7 +133,7 @@ class _LlamaLayer(LayerParts):
 
 
 class LlamaParts(DecoderParts):
-    """Llama and what is built like it: SmolLM2, Llama-2."""
+    """Llama and what is built like it: SmolLM2, Llama-2, Qwen2.5 (without a sliding window, as it is published)."""
 
     def __init__(self, model: Any) -> None:
         super().__init__(model)
@@ -266,7 +266,12 @@ class Gpt2Parts(DecoderParts):
         return _tensor(self.model.ln_f(states_RD))
 
 
-ARCHITECTURES: dict[str, type[DecoderParts]] = {"llama": LlamaParts, "opt": OptParts, "gpt2": Gpt2Parts}
+ARCHITECTURES: dict[str, type[DecoderParts]] = {
+    "llama": LlamaParts,
+    "qwen2": LlamaParts,
+    "opt": OptParts,
+    "gpt2": Gpt2Parts,
+}
 """`model_type` of a transformers config -> its parts. A new architecture is a class here and a line in this table."""
 
 

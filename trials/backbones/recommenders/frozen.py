@@ -52,6 +52,7 @@ __all__ = [
     "BERT4RecSettings",
     "BackboneName",
     "BackboneSettings",
+    "Encoder",
     "SASRecSettings",
     "blank_recommender",
     "carried",

@@ -176,3 +176,41 @@ class BERT4RecSettings(FrozenSettings, ClozeSettings):
 
 BackboneName = Literal["sasrec", "bert4rec"]
 BackboneSettings = SASRecSettings | BERT4RecSettings
+
+
+class RetrieverSettings(BaseModel):
+    """A recommender by ids that is trained first and retrieves what a language model then ranks.
+
+    Stands before the settings of the training among the bases of a class.
+    """
+
+    retriever_epochs: Epochs = Field(300, description="epochs of its training at most, >= 1; RecBole: 300")
+    retriever_patience: int | None = Field(
+        10,
+        ge=1,
+        description="epochs without a better validation after which its training ends with the best epoch, >= 1; null "
+        "trains all epochs and keeps the last",
+    )
+    retriever_batch_size: BatchSize = Field(128, description="windows a step of its training, >= 1")
+    retriever_width: Width = Field(64, multiple_of=2, description="its width, even, >= 2; RecBole: 64")
+    retriever_dropout: Share = Field(0.5, description="its dropout, in [0, 1); RecBole: 0.5")
+    retriever_seed: int = Field(
+        0, ge=0, lt=2**32, description="seeds its training, which all trials of a data set share, in [0, 2^32 - 1]"
+    )
+
+    def retriever_settings(self, name: BackboneName = "sasrec", holdout: int = 0) -> BackboneSettings:
+        """RecBole's recommender of this name, at the width and for the length that are asked for.
+
+        Args:
+            holdout: Each user's latest so many items are not trained on.
+        """
+        kind: type[SASRecSettings] | type[BERT4RecSettings] = SASRecSettings if name == "sasrec" else BERT4RecSettings
+        return kind(
+            epochs=self.retriever_epochs,
+            patience=self.retriever_patience,
+            batch_size=self.retriever_batch_size,
+            hidden_size=self.retriever_width,
+            inner_size=4 * self.retriever_width,
+            dropout=self.retriever_dropout,
+            holdout=holdout,
+        )

@@ -9,9 +9,12 @@ import joblib
 import numpy as np
 import optuna
 import pytest
+import torch
 
 from searchplat.searchers import PRSampler
 from searchplat.searchers.options import PROptions
+from searchplat.searchers.pr.optuna_study.study_space import StudySpace
+from searchplat.searchers.pr.sampler import _known
 
 QUICK = PROptions(startup=4, restarts=2, samples=8, steps=5)
 
@@ -230,3 +233,20 @@ def test_constraints_of_a_study_keep_it_near_what_keeps_them() -> None:
     late = [sum(trial.params.values()) for trial in study.trials[8:]]
     assert np.mean(late) < 4.5  # without the constraint it would have gone to 8
     assert study.best_value == 3
+
+
+def test_values_are_known_in_the_order_in_which_trials_ended() -> None:
+    s = study()
+    distributions = {f"b{i}": optuna.distributions.IntDistribution(0, 1) for i in range(4)}
+    trials = [s.ask(distributions) for _ in range(4)]
+    for number in (2, 0):
+        s.tell(trials[number], 1.0)
+    s.tell(trials[3], state=optuna.trial.TrialState.FAIL)
+    s.tell(trials[1], 1.0)
+
+    known = _known(s.trials, torch.ones(1, dtype=torch.float64), StudySpace(distributions, lambda _: None, s.trials))
+
+    assert known.known_at_N is not None
+    assert known.failed_at_F is not None
+    assert known.known_at_N.argsort().tolist() == [2, 0, 1]
+    assert known.known_at_N[0] < known.failed_at_F[0] < known.known_at_N[1]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from by_hand import Folder
 from model_folders import GPT2, OPT, USUAL, save_tokenizer
-from transformers import AutoModel, GPT2Config, LlamaConfig, OPTConfig
+from transformers import AutoModel, GPT2Config, LlamaConfig, OPTConfig, Qwen2Config
 
 from searchplat.assets import AssetStore
 from searchplat.errors import InputError
@@ -29,6 +29,7 @@ CONFIGS = {
         mlp_bias=True,
         rope_parameters={"rope_type": "linear", "factor": 2.0, "rope_theta": 100.0},
     ),
+    "qwen2": Qwen2Config(**{**LLAMA, "num_hidden_layers": 2}),
     "opt, norm first": OPTConfig(**OPT),
     "opt, norm last": OPTConfig(**OPT, do_layer_norm_before=False),
     "gpt2": GPT2Config(**GPT2),
@@ -132,7 +133,7 @@ def test_random_decoders_are_equal_whatever_was_drawn_before() -> None:
 
 def test_unsupported_architecture_names_the_supported_ones(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(InputError, match=r"architecture 'bert', supported are llama, opt, gpt2; choose"):
+    with pytest.raises(InputError, match=r"architecture 'bert', supported are llama, qwen2, opt, gpt2; choose"):
         load_decoder(str(tmp_path), Folder())
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 from by_hand import Folder
 from model_folders import USUAL, save_tokenizer
-from transformers import AutoModel, BertConfig, GPTNeoXConfig, Qwen2Config
+from transformers import AutoModel, BertConfig, GPTNeoXConfig, MistralConfig
 
 from searchplat.errors import InputError
 from trials.backbones.decoders.decoder_lm import DecoderLM, load_decoder
@@ -20,7 +20,7 @@ from trials.backbones.decoders.packed_run import run_decoder
 from trials.backbones.decoders.whole_run import WholeDecoder
 
 WHOLE = {
-    "qwen2": Qwen2Config(**USUAL, num_key_value_heads=2, max_position_embeddings=128),
+    "mistral": MistralConfig(**USUAL, num_key_value_heads=2, max_position_embeddings=128),
     "gpt-neox": GPTNeoXConfig(**USUAL, max_position_embeddings=128),
 }
 LENGTHS = np.array([7, 3, 12])
@@ -68,8 +68,8 @@ def test_whole_models_equal_transformers(name: str, tmp_path: Path) -> None:
 
 
 def test_whole_models_have_to_be_asked_for(tmp_path: Path) -> None:
-    saved(WHOLE["qwen2"], tmp_path)
-    with pytest.raises(InputError, match="architecture 'qwen2', supported are llama, opt, gpt2"):
+    saved(WHOLE["mistral"], tmp_path)
+    with pytest.raises(InputError, match="architecture 'mistral', supported are llama, qwen2, opt, gpt2"):
         load_decoder(str(tmp_path), Folder())
 
 
@@ -81,7 +81,7 @@ def test_an_encoder_is_refused(tmp_path: Path) -> None:
 
 def test_the_end_of_sequence_is_the_configs(tmp_path: Path) -> None:
     assert load_decoder("random-gpt2", Folder(), texts=["red"]).end_of_sequence is None
-    saved(WHOLE["qwen2"], tmp_path)
+    saved(WHOLE["mistral"], tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     for given, expected in ((2, 2), ([7, 2], 7)):
         (tmp_path / "config.json").write_text(json.dumps({**config, "eos_token_id": given}))
