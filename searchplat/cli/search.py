@@ -47,7 +47,7 @@ def search(
         typer.Option(
             "--past",
             metavar="SEARCH",
-            help="A search, SEARCH or SEARCH/STAGE, that stages searched by pr or tpe learn from; repeatable.",
+            help="A search, SEARCH or SEARCH/STAGE, that stages searched by pr learn from; repeatable.",
         ),
     ] = None,
     insecure_cluster: options.InsecureCluster = False,

@@ -64,7 +64,7 @@ class GridOptions(Options):
     shuffle: bool = Field(default=True, description="visit the grid in an order drawn from the seed")
 
 
-class TPEOptions(WithPast):
+class TPEOptions(Options):
     """Options of Optuna's `TPESampler`."""
 
     startup: int = Field(default=10, ge=0, description="random trials before the model is used")

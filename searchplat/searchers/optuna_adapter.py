@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +27,6 @@ from searchplat.searchers.contract import History, PastTrial, Suggestion
 from searchplat.searchers.nearest import nearest
 from searchplat.searchers.optuna_space import OptunaSpace
 from searchplat.searchers.points import Key, key, seed_of, untried
-from searchplat.searchers.transfer import SourceTask, first_of, next_of, within
 from searchplat.spec.space import Space
 
 Excesses = Callable[[FrozenTrial], tuple[float, ...]]
@@ -65,8 +64,7 @@ class OptunaSearcher:
         stateful: The sampler stores state in the trials that it is asked for; replay them.
         bounds: Whether the sampler knows of bounds on outcomes. If not, it must look at the ranks of values alone.
         bits_as_ints: See `OptunaSpace`.
-        past: Trials of other searches, of which good points are suggested first; for samplers without a state.
-        startup: Trials that are drawn from the axes' priors, if they have such; likewise.
+        startup: Trials that are drawn from the axes' priors, if they have such; for samplers without a state.
     """
 
     def __init__(
@@ -79,12 +77,9 @@ class OptunaSearcher:
         stateful: bool = False,
         bits_as_ints: bool = False,
         bounds: bool = True,
-        past: Sequence[SourceTask] = (),
         startup: int = 0,
     ) -> None:
         self._startup = startup
-        tasks = [task for task in (within(one, space) for one in past) if task.trials]
-        self._first = first_of(tasks, space, maximize, seed, given)
         self._space, self._maximize, self._seed, self._given = space, maximize, seed, given
         self._bounds = bounds
         self._translation = OptunaSpace(space, given, bits_as_ints)
@@ -97,8 +92,6 @@ class OptunaSearcher:
             if not self._mirror.extends_to(history):
                 self._mirror = self._empty()
             self._mirror.catch_up(history)
-            if first := next_of(self._first, self._space, self._mirror.known, history, 1):
-                return first[0]
             if first := first_by_belief(
                 self._space, history, number, 1, self._startup, self._mirror.known, self._seed, self._given
             ):

@@ -5,7 +5,7 @@ What builds a sampler is a function of this module, as searchers are pickled.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,6 @@ from searchplat.errors import InputError
 from searchplat.searchers.options import CMAESOptions, GPOptions, NSGA2Options, TPEOptions
 from searchplat.searchers.optuna_adapter import Excesses, OptunaSearcher
 from searchplat.searchers.points import seed_of
-from searchplat.searchers.transfer import SourceTask
 from searchplat.spec.space import Space
 
 Distributions = dict[str, BaseDistribution]
@@ -70,18 +69,12 @@ def _independent(seed: int) -> RandomSampler:
 
 
 def tpe(
-    space: Space,
-    maximize: tuple[bool, ...],
-    seed: int,
-    given: Mapping[str, Any],
-    options: TPEOptions,
-    past: Sequence[SourceTask] = (),
+    space: Space, maximize: tuple[bool, ...], seed: int, given: Mapping[str, Any], options: TPEOptions
 ) -> OptunaSearcher:
-    """Tree-structured Parzen estimator."""
+    """Tree-structured Parzen estimator; its random trials are drawn from the axes' priors, if they have such."""
     jointly = options.multivariate if options.multivariate is not None else len(maximize) == 1
-    return OptunaSearcher(
-        space, maximize, seed, given, partial(_make_tpe, options, jointly), past=past, startup=options.startup
-    )
+    make = partial(_make_tpe, options, jointly)
+    return OptunaSearcher(space, maximize, seed, given, make, startup=options.startup)
 
 
 def _make_tpe(

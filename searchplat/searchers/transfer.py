@@ -2,7 +2,7 @@
 
 A *source task* is one stage of one other search: another data set, another scale, or the same space as it was before.
 Its metric has another level and range there, so a value says only how good a point was among its task's own. How far
-that carries over is for the searcher to find out; see `pr.models.prior_mean` and `optuna_past`.
+that carries over is for the searcher to find out; see `pr.models.prior_mean`.
 """
 
 from __future__ import annotations

@@ -46,8 +46,8 @@ def with_past(spec: SearchSpec, words: Sequence[str]) -> SearchSpec:
     if not any(stage.searcher.name in able for stage in spec.stages):
         own = ", ".join(f"{stage.name} by {stage.searcher.name}" for stage in spec.stages)
         raise InputError(
-            f"--past: only the searchers {' and '.join(able)} learn from other searches, and none of the stages is "
-            f"searched by one ({own}); choose another searcher, or leave --past out"
+            f"--past: only the searcher {' or '.join(able)} learns from other searches, and none of the stages is "
+            f"searched by it ({own}); choose another searcher, or leave --past out"
         )
     named = [
         word if "/" not in word else dict(zip(("search", "stage"), word.split("/", 1), strict=True)) for word in words

@@ -33,7 +33,7 @@ from sitting import sitting
 
 from searchplat.searchers import History, PastTrial, SourceTask, TrialState, make_searcher
 from searchplat.searchers.points import seed_of
-from searchplat.searchers.transfer import SourceTrial
+from searchplat.searchers.transfer import SourceTrial, first_of
 from searchplat.spec.model import SearcherSpec
 
 RESULTS = Path(__file__).with_name("other_searches.csv")
@@ -50,12 +50,16 @@ def search(
     data: Table, searcher: str, seed: int, trials: int, past: Sequence[SourceTask] = (), kept: Path | None = None
 ) -> list[PastTrial]:
     """A whole search; one that was cut off goes on from the file `kept`, as a searcher is a function of its history."""
-    asked = make_searcher(SearcherSpec(searcher, {}), data.space, (True,), seed, {}, past)
+    asked = make_searcher(SearcherSpec(searcher, {}), data.space, (True,), seed, {}, past if searcher == "pr" else ())
+    # To TPE only points could be given, as it has no discount; that is measured here, and not on offer.
+    first = first_of(past, data.space, (True,), seed, {}) if searcher == "tpe" else []
     lines = kept.read_text().splitlines() if kept is not None and kept.exists() else []
     found: list[PastTrial] = []
     for number in range(trials):
         if number < len(lines):
             values = json.loads(lines[number])
+        elif number < len(first):
+            values = first[number]
         else:
             suggestion = asked.suggest(History(tuple(found), number), number)
             assert suggestion is not None

@@ -367,7 +367,7 @@ def test_a_study_learns_from_another_and_goes_on_from_its_copy(tmp_path: Path) -
             trial = study.ask()
             study.tell(trial, 1 - (trial.params["x"] - 0.3) ** 2)
         best = study.best.params
-    searcher = {"name": "tpe", "past": ["first"]}
+    searcher = {"name": "pr", "past": ["first"]}
     with sp.Study(X, searcher=searcher, seed=2, folder=folder / "second") as study:
         trial = study.ask()
         assert trial.params == best

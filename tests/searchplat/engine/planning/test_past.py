@@ -58,7 +58,7 @@ def runs(tmp_path: Path) -> Path:
     return folder.path.parent
 
 
-def here(*past: object, searcher: str = "tpe", **changes: object) -> SearchSpec:
+def here(*past: object, searcher: str = "pr", **changes: object) -> SearchSpec:
     spec = rehearsal_spec(layout_trials=6, x_trials=2, seed=1)
     layout = replace(spec.stages[0], searcher=SearcherSpec(searcher, {"past": list(past)}))
     return replace(spec, stages=(layout, *spec.stages[1:]), **changes)  # type: ignore[arg-type]
@@ -115,11 +115,11 @@ def refusal(runs: Path, spec: SearchSpec) -> str:
 def test_what_cannot_be_learned_from_is_said(runs: Path) -> None:
     assert "stage 'layout', past: search 'gone' does not exist in" in refusal(runs, here("gone"))
     assert "has no stage 'x'; its stages are layout, weights" in refusal(runs, here({"search": "there", "stage": "x"}))
-    far = one_stage(here(), 3, "tpe")
+    far = one_stage(here(), 3, "pr")
     far = replace(
         far,
         space=Space((Float("y", 0.0, 1.0),)),
-        stages=(replace(far.stages[0], over=("y",), searcher=SearcherSpec("tpe", {"past": ["there"]})),),
+        stages=(replace(far.stages[0], over=("y",), searcher=SearcherSpec("pr", {"past": ["there"]})),),
     )
     assert "none of its stages (layout, weights) searches a parameter of this one (y)" in refusal(runs, far)
     away = replace(
@@ -156,7 +156,7 @@ def test_the_option_adds_to_what_the_space_says(runs: Path) -> None:
     assert spec.stages[0].searcher.options["past"] == ["there", {"search": "third", "stage": "layout"}]
     assert spec.stages[1].searcher == here("there").stages[1].searcher
     assert diff(to_document(here("there", searcher="pr")), to_document(spec)) != []
-    with pytest.raises(InputError, match="only the searchers tpe and pr learn from other searches"):
+    with pytest.raises(InputError, match="only the searcher pr learns from other searches"):
         with_past(rehearsal_spec(), ["there"])
     with pytest.raises(InputError, match="must be a list of names of searches"):
         with_past(here(), ["No Name"])

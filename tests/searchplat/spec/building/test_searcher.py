@@ -76,7 +76,7 @@ def test_behind_a_validation_metric_an_objective_may_be_what_it_costs() -> None:
     ],
 )
 def test_a_past_that_names_no_search_is_refused(past: str, part: str) -> None:
-    assert part in _problems_of_past("tpe", past)
+    assert part in _problems_of_past("pr", past)
 
 
 def test_searchers_that_learn_from_no_other_search_have_no_past() -> None:
