@@ -20,6 +20,7 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
+from searchplat.searchers.pr import telling
 from searchplat.searchers.pr.acquisition import Averaged, LogAcquisition, NoisyEI, Success, UpperBound
 from searchplat.searchers.pr.batch import drawn
 from searchplat.searchers.pr.encoding import Encoding
@@ -244,14 +245,14 @@ def _by_model(
         return []
     info: dict[str, Any] = {
         "route": route,
-        "acquisition": _name(options, len(models_J), len(incumbents_P)),
+        "acquisition": telling.acquisition(options, len(models_J), len(incumbents_P)),
         "log_value": round(found.value, 6),
         "noise": [round(models[0].noise, 6) for models in models_J],
-        "kernels": _parts(models_J[0]),
+        "kernels": telling.kernels(models_J[0]),
         "optimise_seconds": round(time.perf_counter() - fit_done, 4),
     }
     if any(sources_J):
-        info["past"] = _trust(models_J)
+        info["past"] = telling.past(models_J)
     if region is not None:
         info["radius"] = region.radius
     proposals = [Proposal(found.code_A, info)]
@@ -274,31 +275,6 @@ def distinct(codes_NA: Tensor) -> Tensor:
     for row, code in enumerate(codes_NA.numpy()):
         seen.setdefault(code.tobytes(), row)
     return torch.tensor(list(seen.values()), dtype=torch.int64)
-
-
-def _name(options: PROptions, objectives: int, feasible: int) -> str:
-    if not feasible:
-        return "feasibility"
-    return options.acquisition if objectives == 1 else "hypervolume"
-
-
-def _parts(models: Sequence[Model]) -> dict[str, float]:
-    """Variance of each kernel part, averaged over the models: what the surrogate makes of the objective."""
-    variances: dict[str, float] = {}
-    for model in models:
-        for part, variance in zip(model.kernel.parts, model.hyper.variances, strict=True):
-            variances[part] = variances.get(part, 0.0) + model.weight * float(variance)
-    return {part: round(variance, 4) for part, variance in variances.items()}
-
-
-def _trust(models_J: Sequence[Sequence[Model]]) -> dict[str, float]:
-    """The weight of each source, averaged over the models and the objectives; none of those without one."""
-    weights: dict[str, float] = {}
-    for models in models_J:
-        for model in models:
-            for source, trust in zip(model.sources, model.trust_S.tolist(), strict=True):
-                weights[source.name] = weights.get(source.name, 0.0) + model.weight * trust / len(models_J)
-    return {name: round(weight, 4) for name, weight in weights.items()}
 
 
 def _bounded(options: PROptions, number: int) -> bool:
