@@ -7,6 +7,7 @@ With the transformed overlap kernel, interleaved search and its trust region tha
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from outside.protocol import Opening, Point, bits_and_numbers, seed_at
 
@@ -70,7 +71,7 @@ class MCBO:
         """See `AskTell`."""
         self._search.observe(self._frame([point]), self._numpy.array([[-value]]))  # it minimises
 
-    def _frame(self, points: list[Point]):  # type: ignore[no-untyped-def]
+    def _frame(self, points: list[Point]) -> Any:
         rows = [
             {axis.name: int(v) if axis.bit else float(v) for axis, v in zip(self._opening.axes, point, strict=True)}
             for point in points

@@ -25,13 +25,13 @@ class _Study:
     def __init__(self, opening: Opening, sampler: Any, bits: Bits) -> None:
         import optuna
         import torch
-        from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+        from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
         torch.set_num_threads(1)
         logging.getLogger("optuna").setLevel(logging.ERROR)
         self._optuna, self._opening = optuna, opening
         bit = IntDistribution(0, 1) if bits == "int" else CategoricalDistribution((0, 1))
-        self._distributions = {
+        self._distributions: dict[str, BaseDistribution] = {
             axis.name: bit if axis.bit else FloatDistribution(axis.low, axis.high) for axis in opening.axes
         }
         self._study = optuna.create_study(direction="maximize", sampler=sampler)

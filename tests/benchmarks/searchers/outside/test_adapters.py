@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from searchplat.spec.space import Float, Int, Layout, Space
 PROBLEM = "pairs-18"
 AXES = (*(Axis(f"b{i}") for i in range(6)), Axis("x", bit=False, low=-1.0, high=2.0))
 SLOW = {"smac-rf", "vizier-gp"}
-"""Seconds a point: only these many points are asked for."""
+"""These take seconds a point."""
 
 
 def carried_out(searcher: str, folder: Path, evaluations: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -65,18 +66,16 @@ def test_a_run_begins_with_the_shared_points_is_repeated_by_its_seed_and_continu
 
 @pytest.mark.parametrize("searcher", [name for name in OUTSIDE if name not in SLOW])
 def test_points_of_bits_and_numbers_are_within_their_bounds(searcher: str) -> None:
-    session = opened(searcher)
-    told = 0
-    if not OUTSIDE[searcher].own_first:
-        for told in range(1, 5):
-            session.tell(told - 1, [told % 2, 0, 1, 1, told // 2 % 2, 0, told / 4], float(told))
+    told = 0 if OUTSIDE[searcher].own_first else 4
     points = []
-    for number in range(told, told + 3):
-        point, seconds = session.ask(number)
-        session.tell(number, point, sum(point))
-        points.append(point)
-        assert seconds >= 0
-    session.close()
+    with closing(opened(searcher)) as session:
+        for number in range(told):
+            session.tell(number, [number % 2, 0, 1, 1, number // 2, 0, number / 4], float(number))
+        for number in range(told, told + 3):
+            point, seconds = session.ask(number)
+            session.tell(number, point, sum(point))
+            points.append(point)
+            assert seconds >= 0
     for point in points:
         assert len(point) == len(AXES)
         assert set(point[:6]) <= {0, 1}
@@ -85,15 +84,14 @@ def test_points_of_bits_and_numbers_are_within_their_bounds(searcher: str) -> No
 
 def test_a_process_of_another_interpreter_gives_the_same_points(monkeypatch: pytest.MonkeyPatch) -> None:
     def points() -> list[list[float]]:
-        session = opened("optuna-gp-cat")
-        for number in range(5):
-            session.tell(number, [number % 2, 0, 1, 1, 0, 0, number / 4], float(number))
         found = []
-        for number in (5, 6):
-            point, _ = session.ask(number)
-            session.tell(number, point, sum(point))
-            found.append(point)
-        session.close()
+        with closing(opened("optuna-gp-cat")) as session:
+            for number in range(5):
+                session.tell(number, [number % 2, 0, 1, 1, 0, 0, number / 4], float(number))
+            for number in (5, 6):
+                point, _ = session.ask(number)
+                session.tell(number, point, sum(point))
+                found.append(point)
         return found
 
     here = points()
