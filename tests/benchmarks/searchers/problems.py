@@ -71,7 +71,7 @@ def _climb(values_of: Callable[[Bits], Bits], d: int, rng: np.random.Generator, 
     flips = np.eye(d)
     z = rng.integers(0, 2, (starts, d)).astype(float)
     kept, best_M = z.copy(), values_of(z)
-    for _ in range(kicks):
+    for _ in range(30):
         current_M = values_of(z)
         while True:
             near = np.abs(z[:, None] - flips)
