@@ -20,7 +20,9 @@ class GPBandit:
     def __init__(self, opening: Opening) -> None:
         import jax
         from vizier import algorithms, pyvizier
-        from vizier.algorithms import designers
+
+        # Its public name is in a module of all designers, which needs cvxpy, evojax and more.
+        from vizier._src.algorithms.designers.gp_bandit import VizierGPBandit
 
         problem = pyvizier.ProblemStatement()
         problem.metric_information.append(
@@ -32,7 +34,7 @@ class GPBandit:
             else:
                 problem.search_space.root.add_float_param(axis.name, axis.low, axis.high)
         self._opening, self._vizier, self._algorithms = opening, pyvizier, algorithms
-        self._search = designers.VizierGPBandit(problem, rng=jax.random.PRNGKey(opening.seed))
+        self._search = VizierGPBandit(problem, rng=jax.random.PRNGKey(opening.seed))
 
     def ask(self, number: int) -> Point:
         """See `AskTell`."""
