@@ -45,7 +45,7 @@ def order() -> Array:
     for row in chosen:
         inverse_EE = _with(inverse_EE, columns_RE[row])
     for quarter in range(4):
-        left = [row for row in np.flatnonzero(quarter_R == quarter) if row not in chosen]
+        left = [int(row) for row in np.flatnonzero(quarter_R == quarter) if row not in chosen]
         while left:
             rows_RE = columns_RE[left]
             gain_R = ((rows_RE @ inverse_EE) * rows_RE).sum(1)  # det(M + xx') = det(M) (1 + x' M^-1 x)
@@ -58,4 +58,5 @@ def order() -> Array:
 def _with(inverse_EE: Array, row_E: Array) -> Array:
     """The inverse after one more run (Sherman and Morrison)."""
     moved_E = inverse_EE @ row_E
-    return inverse_EE - np.outer(moved_E, moved_E) / (1 + row_E @ moved_E)
+    updated_EE: Array = inverse_EE - np.outer(moved_E, moved_E) / (1 + row_E @ moved_E)
+    return updated_EE

@@ -2,6 +2,8 @@
 
 python tests/benchmarks/searchers/report.py                       the table as Markdown
 python tests/benchmarks/searchers/report.py --picture regrets.png
+
+With the searchers of other projects: `--results results.csv outside/results.csv`, of this folder.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from outside.catalogue import OUTSIDE
 from run import CHECKPOINTS, RANDOM_POINTS, RESULTS, SEARCHERS, curve, finished
 
 Curves = dict[tuple[str, str], dict[int, np.ndarray[Any, Any]]]
@@ -41,7 +44,8 @@ def table(found: Curves) -> str:
     """
     problems = list(dict.fromkeys(problem for problem, _ in found))
     names = list(dict.fromkeys(name for _, name in found))
-    names.sort(key=lambda name: list(SEARCHERS).index(name) if name in SEARCHERS else 99)
+    order = [*SEARCHERS, *OUTSIDE]
+    names.sort(key=lambda name: order.index(name) if name in order else len(order))
     lines = [
         "| problem | evaluations | seeds | " + " | ".join(names) + " | pr / best other | pr better |",
         "|---|---|---|" + "---|" * (len(names) + 2),
@@ -98,7 +102,7 @@ def _cell(values: np.ndarray[Any, Any] | None) -> str:
 
 
 def _compared(values: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    others = {name: runs for name, runs in values.items() if name in SEARCHERS and name != "pr"}
+    others = {name: runs for name, runs in values.items() if name in {*SEARCHERS, *OUTSIDE} - {"pr"}}
     if "pr" not in values or not others:
         return " | "
     best = min(others, key=lambda name: others[name].mean())
@@ -149,13 +153,15 @@ def main() -> int:
     """Print the table; draw the picture if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, nargs="+", default=[RESULTS])
+    parser.add_argument("--searchers", nargs="+", help="only these: a row is of the seeds that all of them have")
     parser.add_argument("--column", choices=["observed", "visited"], default="observed")
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
     found: Curves = {}
     for path in arguments.results:
         for identity, runs in curves(path, arguments.column).items():
-            found.setdefault(identity, {}).update(runs)
+            if arguments.searchers is None or identity[1] in arguments.searchers:
+                found.setdefault(identity, {}).update(runs)
     print(table(found))
     if all(any(name == searcher for _, name in found) for searcher in ("pr", "random")):
         print(f"\n{overall(found)}")

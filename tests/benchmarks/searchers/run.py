@@ -2,11 +2,13 @@
 
     python tests/benchmarks/searchers/run.py --workers 2                     everything that is missing, hours
     python tests/benchmarks/searchers/run.py --problems nk-36-3 --searchers pr tpe --seeds 2 --evaluations 30
+    python tests/benchmarks/searchers/run.py --searchers bounce smac-rf      of other projects: see outside/README.md
     python tests/benchmarks/searchers/report.py                              the table and the picture
 
 Every (problem, searcher, seed) is a run of its own. A finished run is a line of `results.csv` and is not repeated
 unless more evaluations are asked for; an unfinished one is continued from its working file, as a searcher is a function
-of its history. So it may be stopped at any time. One process a worker, one thread each.
+of its history. So it may be stopped at any time. One process a worker, one thread each. Seconds are those of the
+processor. Runs of searchers of other projects are lines of `outside/results.csv`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,9 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"  # before NumPy and torch read them
 
 import numpy as np
+from outside.catalogue import OUTSIDE
+from outside.protocol import AbsentError
+from outside.searcher import OutsideSearcher
 from problems import PROBLEMS, Problem, available
 
 from searchplat.searchers import History, PastTrial, Searcher, TrialState, make_searcher
@@ -36,6 +42,7 @@ from searchplat.spec.model import SearcherSpec
 from searchplat.spec.space import Space
 
 RESULTS = Path(__file__).with_name("results.csv")
+OUTSIDE_RESULTS = Path(__file__).with_name("outside") / "results.csv"
 RANDOM_POINTS = 10
 """Points that all searchers of a seed have in common."""
 CHECKPOINTS = (30, 60, 100)
@@ -69,6 +76,12 @@ class Task:
         """Unique among runs, without the number of evaluations."""
         return "-".join(filter(None, (self.problem, self.searcher, str(self.seed), self.variant)))
 
+    @property
+    def file(self) -> str:
+        """Its working file, which runs of other numbers of evaluations continue where points do not depend on these."""
+        by_budget = self.searcher in OUTSIDE and OUTSIDE[self.searcher].by_budget
+        return f"{self.name}-of-{self.evaluations}.jsonl" if by_budget else f"{self.name}.jsonl"
+
 
 def build(task: Task, space: Space) -> Searcher:
     """The searcher of a run."""
@@ -76,12 +89,14 @@ def build(task: Task, space: Space) -> Searcher:
         from botorch_searcher import BoTorchSearcher
 
         return BoTorchSearcher(space, task.seed, RANDOM_POINTS)
+    if task.searcher in OUTSIDE:
+        return OutsideSearcher(task.searcher, space, task.seed, RANDOM_POINTS, task.evaluations)
     options = {**SEARCHERS[task.searcher], **dict(task.options)}
     return make_searcher(SearcherSpec(task.searcher, options), space, (True,), task.seed)
 
 
 def random_points(problem: Problem, seed: int) -> list[dict[str, Any]]:
-    """The first points of every searcher."""
+    """The first points of every searcher that has none of its own."""
     rng = np.random.default_rng([seed, 7])
     return [problem.space.sample(rng) for _ in range(RANDOM_POINTS)]
 
@@ -96,23 +111,28 @@ def carry_out(task: Task, folder: Path, until: float = float("inf")) -> dict[str
     torch.set_num_threads(1)
     problem = PROBLEMS[task.problem](task.seed)
     searcher = build(task, problem.space)
-    first = random_points(problem, task.seed)
-    path = folder / f"{task.name}.jsonl"
+    own_first = task.searcher in OUTSIDE and OUTSIDE[task.searcher].own_first
+    first = [] if own_first else random_points(problem, task.seed)
+    path = folder / task.file
     lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
     lines = lines[: task.evaluations]
     past = [_trial(number, line) for number, line in enumerate(lines)]
-    with path.open("a") as file:
+    ending = closing(searcher) if isinstance(searcher, OutsideSearcher) else nullcontext()
+    with path.open("a") as file, ending:
         for number in range(len(past), task.evaluations):
             if time.time() > until:
                 return None
-            began = time.perf_counter()
-            values: Mapping[str, Any] | None = first[number] if number < RANDOM_POINTS else None
+            began = time.process_time()
+            seconds = None
+            values: Mapping[str, Any] | None = first[number] if number < len(first) else None
             if values is None:
                 suggestion = searcher.suggest(History(tuple(past), number), number)
                 if suggestion is None:  # every point was tried
                     break
                 values = suggestion.values
-            seconds = time.perf_counter() - began
+                seconds = suggestion.info.get("cpu_seconds")
+            if seconds is None:
+                seconds = time.process_time() - began
             seen = problem.observe(values, np.random.default_rng([seed_of(task.seed, "noise", number) % 2**32]))
             line = {"values": values, "seen": seen, "seconds": round(seconds, 4)}
             file.write(json.dumps(line) + "\n")
@@ -176,16 +196,20 @@ def finished(results: Path) -> dict[tuple[str, str, int, str], dict[str, str]]:
     return found
 
 
-def _work(job: tuple[Task, Path, float]) -> tuple[Task, dict[str, Any] | None]:
+def _work(job: tuple[Task, Path, float]) -> tuple[Task, dict[str, Any] | str | None]:
+    """A task and its line; None if the time is up, or why its searcher cannot run here."""
     task, folder, until = job
-    return task, carry_out(task, folder, until)
+    try:
+        return task, carry_out(task, folder, until)
+    except AbsentError as error:
+        return task, str(error)
 
 
 def main() -> int:
     """Carry out what is missing; each finished run is appended at once."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=available())
-    parser.add_argument("--searchers", nargs="+", choices=list(SEARCHERS), default=list(SEARCHERS))
+    parser.add_argument("--searchers", nargs="+", choices=[*SEARCHERS, *OUTSIDE], default=list(SEARCHERS))
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds")
     parser.add_argument("--first-seed", type=int, default=0, help="tuning uses 100 and up, so that 0 to 99 stay unseen")
     parser.add_argument("--evaluations", type=int, default=max(CHECKPOINTS))
@@ -193,7 +217,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="stop after so many; unfinished runs remain"
     )
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, help="of all searchers; by default those of others have their own")
     parser.add_argument(
         "--working", type=Path, default=Path(tempfile.gettempdir()) / "searcher-runs", help="folder of unfinished runs"
     )
@@ -203,7 +227,11 @@ def main() -> int:
 
     arguments.working.mkdir(parents=True, exist_ok=True)
     options = tuple((n, json.loads(v)) for n, _, v in (text.partition("=") for text in arguments.option))
-    done = finished(arguments.results)
+    places = {
+        searcher: arguments.results or (OUTSIDE_RESULTS if searcher in OUTSIDE else RESULTS)
+        for searcher in arguments.searchers
+    }
+    done = {key: row for path in set(places.values()) for key, row in finished(path).items()}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     # Seeds outside: when stopped early, all searchers have about equally many.
     tasks = [
@@ -221,18 +249,21 @@ def main() -> int:
     print(f"{len(tasks)} runs, {len(missing)} to do", flush=True)
     until = time.time() + arguments.seconds
     jobs = [(task, arguments.working, until) for task in missing]
-    new = not arguments.results.exists()
-    unfinished = 0
+    unfinished, skipped = 0, set[str]()
     with multiprocessing.get_context("spawn").Pool(arguments.workers, maxtasksperchild=20) as pool:
         for task, row in pool.imap_unordered(_work, jobs):
             if row is None:
                 unfinished += 1
                 continue
-            with arguments.results.open("a", newline="") as file:
+            if isinstance(row, str):
+                if task.searcher not in skipped:
+                    print(f"{task.searcher} is skipped: {row}", flush=True)
+                skipped.add(task.searcher)
+                continue
+            with places[task.searcher].open("a", newline="") as file:
                 writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                if new:
+                if file.tell() == 0:
                     writer.writeheader()
-                    new = False
                 writer.writerow(row)
             last = float(curve(row["observed"])[-1])
             print(f"{task.name}: regret {last:.3f}, {row['median_suggest_seconds']} s a suggestion", flush=True)
