@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,10 +137,14 @@ def _row(
 
 
 def _paper(section: Section, method: str) -> Published | None:
-    """Of the method's own name in papers: data with as many users first."""
     try:
         own = tuple(getattr(load_method(method), "published", ()))
     except InputError:
         return None
-    printed: Sequence[Published] = [one for one in (*section.published, *section.other_data) if one in own]
-    return min(printed, key=lambda one: abs((one.users or 0) - section.users), default=None)
+    return own_row([one for one in (*section.published, *section.other_data) if one in own], method, section.users)
+
+
+def own_row(printed: Sequence[Published], method: str, users: int) -> Published | None:
+    """What a paper prints of a method itself, where it prints others' rows too: data with about as many users first."""
+    named = [one for one in printed if method in re.sub("[^a-z0-9]", "", one.method.lower())]
+    return min(named, key=lambda one: abs((one.users or 0) - users), default=None)
