@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-"""Of searches and stages."""
+from searchplat.spec.grammar import NAME
 
 
 class Options(BaseModel):
@@ -23,9 +22,9 @@ class Options(BaseModel):
 class Source(Options):
     """Another search, as `past` names it."""
 
-    search: str = Field(pattern=NAME, description="its name")
+    search: str = Field(pattern=f"^{NAME}$", description="its name")
     stage: str | None = Field(
-        default=None, pattern=NAME, description="one of its stages; by default that which is most like this one"
+        default=None, pattern=f"^{NAME}$", description="one of its stages; by default that which is most like this one"
     )
 
 

@@ -59,7 +59,9 @@ def test_the_first_trial_is_what_is_believed_best_and_the_next_are_drawn_around_
 
 @pytest.mark.parametrize("name", ["pr", "tpe"])
 def test_beliefs_keep_to_the_constraints(name: str) -> None:
-    run(name, Space(SPACE.domains, (Constraint("width != 64"), Constraint("kind != 'b'"))), 4)
+    for trial in run(name, Space(SPACE.domains, (Constraint("width != 64"), Constraint("kind != 'b'"))), 4):
+        assert trial.values["width"] != 64
+        assert trial.values["kind"] != "b"
 
 
 def test_the_factor_is_the_density_of_the_belief_and_fades() -> None:

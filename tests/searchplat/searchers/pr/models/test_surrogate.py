@@ -10,6 +10,7 @@ from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
 from searchplat.searchers.pr.models import subset as subsets
 from searchplat.searchers.pr.models import surrogate
 from searchplat.searchers.pr.models.kernel import FAMILIES, Hyper, Kernel
+from searchplat.searchers.pr.models.prior_mean import PriorMean
 from searchplat.searchers.pr.models.subset import subset
 from searchplat.searchers.pr.models.surrogate import FitError, fit, unfitted
 
@@ -291,3 +292,22 @@ def test_uncertainty_is_in_the_unit_of_the_target() -> None:
     model = fit(LAYOUT, f, (y - y.mean()) / deviation, ["pairs"])[0]
 
     assert 0.1 < deviation * model.noise**0.5 < 0.3
+
+
+@pytest.mark.usefixtures("_small")
+def test_the_weight_of_a_source_is_in_the_unit_of_the_target() -> None:
+    """Among the best and the newest, which differ little, the source differs little too."""
+
+    class Truth:
+        def mean(self, features_MD: Tensor) -> Tensor:
+            return 2 * features_MD[:, 0] + features_MD[:, 1] * features_MD[:, 2]
+
+    f = points(LAYOUT, 200)
+    f[120:, 0] = 1
+    y = Truth().mean(f) + 0.2 * normal(200)
+    deviation = float(y.std())
+
+    source = PriorMean("other/search", Truth(), torch.ones(f.shape[1], dtype=torch.float64))
+    model = fit(LAYOUT, f, (y - y.mean()) / deviation, ["pairs"], sources=[source])[0]
+
+    assert model.trust_S.tolist() == pytest.approx([1 / deviation], rel=0.25)
