@@ -19,7 +19,11 @@ from searchplat.promotion.statistics import (
 )
 from trials.training.measures.metrics import parse
 
-RNG = np.random.default_rng(0)
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers for a test, whichever tests ran before it in its process."""
+    return np.random.default_rng(0)
 
 
 def test_the_spread_is_that_of_scipy() -> None:
@@ -44,8 +48,8 @@ def test_a_spread_of_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("metric", ["mrr", "mrr@5", "recall@1", "recall@10", "ndcg@10"])
-def test_metrics_per_user_are_those_of_training(metric: str) -> None:
-    ranks = RNG.integers(1, 40, size=200)
+def test_metrics_per_user_are_those_of_training(metric: str, rng: np.random.Generator) -> None:
+    ranks = rng.integers(1, 40, size=200)
     np.testing.assert_array_equal(per_user(metric, ranks), parse(metric).per_query(ranks))
 
 
@@ -62,16 +66,16 @@ def test_seeds_are_averaged_before_any_test() -> None:
     np.testing.assert_allclose(user_means("mrr", [[1, 4], [2, 4]]), [0.75, 0.25])
 
 
-def test_copies_of_a_seed_do_not_make_a_difference_more_certain() -> None:
-    ours, theirs = RNG.integers(1, 50, size=(2, 60))
+def test_copies_of_a_seed_do_not_make_a_difference_more_certain(rng: np.random.Generator) -> None:
+    ours, theirs = rng.integers(1, 50, size=(2, 60))
     once = paired_tests(user_means("mrr", [ours]) - user_means("mrr", [theirs]), resamples=500)
     thrice = paired_tests(user_means("mrr", [ours] * 3) - user_means("mrr", [theirs] * 3), resamples=500)
     for name in TESTS:
         assert thrice.p[name] == pytest.approx(once.p[name])
 
 
-def test_t_and_wilcoxon_are_scipys() -> None:
-    ours, theirs = RNG.random((2, 7, 90))
+def test_t_and_wilcoxon_are_scipys(rng: np.random.Generator) -> None:
+    ours, theirs = rng.random((2, 7, 90))
     found = paired_tests(ours - theirs, resamples=10)
     for c in range(7):
         assert found.p["t"][c] == pytest.approx(stats.ttest_rel(ours[c], theirs[c]).pvalue)
@@ -79,14 +83,14 @@ def test_t_and_wilcoxon_are_scipys() -> None:
         assert found.p["wilcoxon"][c] == pytest.approx(wanted)
 
 
-def test_wilcoxon_with_many_ties_is_scipys() -> None:
-    ours, theirs = (user_means("recall@10", RNG.integers(1, 30, size=(3, 200))) for _ in range(2))
+def test_wilcoxon_with_many_ties_is_scipys(rng: np.random.Generator) -> None:
+    ours, theirs = (user_means("recall@10", rng.integers(1, 30, size=(3, 200))) for _ in range(2))
     found = paired_tests(ours - theirs, resamples=10)
     assert found.p["wilcoxon"][0] == pytest.approx(stats.wilcoxon(ours, theirs, method="approx").pvalue)
 
 
-def test_the_bootstrap_agrees_with_scipys_interval_and_with_t_in_a_large_sample() -> None:
-    differences = RNG.normal(0.03, 0.25, size=400)
+def test_the_bootstrap_agrees_with_scipys_interval_and_with_t_in_a_large_sample(rng: np.random.Generator) -> None:
+    differences = rng.normal(0.03, 0.25, size=400)
     found = paired_tests(differences, resamples=20_000)
     wanted = stats.bootstrap(
         (differences,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(1)
@@ -96,16 +100,18 @@ def test_the_bootstrap_agrees_with_scipys_interval_and_with_t_in_a_large_sample(
     assert found.p["bootstrap"][0] == pytest.approx(found.p["t"][0], abs=0.01)
 
 
-def test_the_bootstrap_is_the_same_for_the_same_seed_and_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    differences = RNG.normal(size=(3, 50))
+def test_the_bootstrap_is_the_same_for_the_same_seed_and_in_chunks(
+    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    differences = rng.normal(size=(3, 50))
     whole = paired_tests(differences, resamples=400, seed=5)
     monkeypatch.setattr("searchplat.promotion.statistics._CHUNK", 50 * 7)
     np.testing.assert_array_equal(whole.p["bootstrap"], paired_tests(differences, resamples=400, seed=5).p["bootstrap"])
 
 
-def test_a_known_effect_is_found_as_often_as_theory_says() -> None:
+def test_a_known_effect_is_found_as_often_as_theory_says(rng: np.random.Generator) -> None:
     # d = 0.3 and 100 users: the two-sided t-test has a power of 0.84 (noncentral t).
-    found = paired_tests(RNG.normal(0.3, 1.0, size=(500, 100)), resamples=500)
+    found = paired_tests(rng.normal(0.3, 1.0, size=(500, 100)), resamples=500)
     critical, shift = stats.t.ppf(0.975, 99), 0.3 * math.sqrt(100)
     power = stats.nct.sf(critical, 99, shift) + stats.nct.cdf(-critical, 99, shift)
     assert np.mean(found.p["t"] <= 0.05) == pytest.approx(power, abs=0.05)
@@ -137,9 +143,9 @@ def test_corrections_by_their_worked_examples() -> None:
     np.testing.assert_allclose(benjamini_hochberg(p), stats.false_discovery_control(p))
 
 
-def test_holm_is_the_step_down_procedure() -> None:
+def test_holm_is_the_step_down_procedure(rng: np.random.Generator) -> None:
     for _ in range(50):
-        p = RNG.random(12) ** 3
+        p = rng.random(12) ** 3
         rejected, alpha = np.zeros(12, dtype=bool), 0.05
         for i, c in enumerate(np.argsort(p)):
             if p[c] > alpha / (12 - i):
