@@ -69,10 +69,31 @@ def of_the_paper(method: str) -> str:
     return ""
 
 
+METHODS = README.parent / "docs" / "methods.md"
+
+
+def cells(path: Path) -> dict[str, list[str]]:
+    """The rows of a page's methods table by method, without its name."""
+    rows = re.findall(r"^\| \[?`(\w+)`(?:\]\(.*?\))? \|(.*)\|$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {method: [cell.strip() for cell in rest.split("|")] for method, rest in rows}
+
+
 def test_the_papers_own_figures_in_the_methods_table_are_what_the_papers_print() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|.*\| ?(.*?) ?\|$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert {"darec", "cramer", "sasrec", "popularity"} <= {method for method, _ in rows}
-    assert dict(rows) == {method: of_the_paper(method) for method, _ in rows}
+    shown = {method: row[-1] for method, row in cells(METHODS).items()}
+    assert {"darec", "cramer", "sasrec", "popularity"} <= set(shown)
+    assert shown == {method: of_the_paper(method) for method in shown}
+
+
+def test_the_readme_shows_the_ndcg_of_every_method_as_the_page_of_figures_has_it() -> None:
+    full, short = cells(METHODS), cells(README)
+    assert set(short) == set(full) == {path.stem for path in (README.parent / "spaces").glob("*.yaml")} | {"popularity"}
+    for method, (_, _, _, valid, test, scientific, of_paper) in full.items():
+        measured, _, cold = scientific.partition("; ")
+        ndcg = [cell.split("; ")[0].split(", ")[1] if cell else "" for cell in (valid, test, measured)]
+        assert short[method][2:6] == [*ndcg, cold], method
+        printed = re.findall(r"0\.\d{3,4}\b", short[method][6])
+        assert all(figure in of_paper for figure in printed), method
+        assert bool(printed) == bool(of_paper), method
 
 
 def page() -> str:
