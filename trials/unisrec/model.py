@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from trials.backbones.recommenders.adaptor import Adaptor
-from trials.backbones.recommenders.histories import at_last_places, latest, pad_right, refuse_empty
+from trials.backbones.recommenders.histories import at_last_places, by_length, encoded, latest, pad_right, refuse_empty
 from trials.backbones.recommenders.transformer import INITIAL_STD, TransformerEncoder, initialise
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
@@ -97,9 +97,13 @@ class UniSRecModel(Recommender):
         if isinstance(batch, Contrast):
             return self._pretraining(batch)
         table_ND = self._table()
-        items_BL, has_target_BL = self._padded(batch)
-        states_PD = self._states(table_ND[items_BL[:, :-1]])[has_target_BL]
-        return {"next": F.cross_entropy(self._similarities(states_PD, table_ND), items_BL[:, 1:][has_target_BL])}
+        states, targets = [], []
+        for chosen in by_length(np.diff(batch.offsets), table_ND.device):
+            items_BL, has_target_BL = self._padded(batch.of(chosen))
+            states.append(self._states(table_ND[items_BL[:, :-1]])[has_target_BL])
+            targets.append(items_BL[:, 1:][has_target_BL])
+        logits_PN = self._similarities(torch.cat(states), table_ND)
+        return {"next": F.cross_entropy(logits_PN, torch.cat(targets))}
 
     def share(self, batch: Queries | Contrast, rank: int, workers: int) -> tuple[Any, dict[str, float]]:
         """Every worker takes a run of windows; in pre-training it tells them from all the batch's."""
@@ -169,10 +173,15 @@ class UniSRecModel(Recommender):
             ValueError: If a history is empty.
         """
         table_ND = self._table() if self._table_ND is None else self._table_ND
-        items, offsets = latest(queries, self._config.max_length)
-        refuse_empty(offsets, "UniSRec")
-        items_BL, lengths_B = (tensor.to(table_ND.device) for tensor in pad_right(items, offsets))
-        return self._similarities(at_last_places(self._states(table_ND[items_BL]), lengths_B), table_ND)
+
+        def encode(some: Queries) -> Tensor:
+            items, offsets = latest(some, self._config.max_length)
+            refuse_empty(offsets, "UniSRec")
+            items_BL, lengths_B = (tensor.to(table_ND.device) for tensor in pad_right(items, offsets))
+            return at_last_places(self._states(table_ND[items_BL]), lengths_B)
+
+        states_BD = encoded(encode, queries, self._config.max_length, table_ND.device)
+        return self._similarities(states_BD, table_ND)
 
     # ------------------------------------------------------------------ parts
 

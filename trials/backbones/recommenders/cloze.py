@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from trials.backbones.recommenders.bert4rec import BERT4RecEncoder
-from trials.backbones.recommenders.histories import pad_right
+from trials.backbones.recommenders.histories import by_length, encoded, pad_right
 from trials.backbones.recommenders.settings import ClozeSettings
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
@@ -86,11 +87,17 @@ class ClozeModel(Recommender):
     def loss(self, batch: Cloze) -> Losses:
         """`cloze`: mean cross-entropy of the item over all hidden places of all windows."""
         rows, device = batch.rows, self.encoder.item_bias.device
-        items_BL, lengths_B = (tensor.to(device) for tensor in pad_right(rows.items, rows.offsets))
-        hidden_BL = pad_right(batch.hidden_E.astype(np.int64), rows.offsets)[0].bool().to(device)
-        states_BLD = self.encoder(items_BL, lengths_B, hidden_BL)
-        logits_PN = self.encoder.item_scores(self.encoder.predict(states_BLD[hidden_BL]))
-        return {"cloze": F.cross_entropy(logits_PN, items_BL[hidden_BL])}
+        hidden_rows = np.split(batch.hidden_E.astype(np.int64), rows.offsets[1:-1])
+        states, targets = [], []
+        for chosen in by_length(np.diff(rows.offsets), device):
+            part = rows.of(chosen)
+            items_BL, lengths_B = (tensor.to(device) for tensor in pad_right(part.items, part.offsets))
+            hidden = np.concatenate([hidden_rows[row] for row in chosen])
+            hidden_BL = pad_right(hidden, part.offsets)[0].bool().to(device)
+            states.append(self.encoder(items_BL, lengths_B, hidden_BL)[hidden_BL])
+            targets.append(items_BL[hidden_BL])
+        logits_PN = self.encoder.item_scores(self.encoder.predict(torch.cat(states)))
+        return {"cloze": F.cross_entropy(logits_PN, torch.cat(targets))}
 
     def share(self, batch: Cloze, rank: int, workers: int) -> tuple[Cloze, dict[str, float]]:
         """Every worker takes a run of windows, and weighs as many hidden places as they hold."""
@@ -103,7 +110,8 @@ class ClozeModel(Recommender):
 
     def scores(self, queries: Queries) -> Tensor:
         """Scores `[B, N]` of the item after each history, of which the latest `max_length - 1` items are read."""
-        return self.encoder.item_scores(self.encoder.encode(queries))
+        device = self.encoder.item_bias.device
+        return self.encoder.item_scores(encoded(self.encoder.encode, queries, self._settings.max_length - 1, device))
 
     def _cut(self, skip_U: Ints) -> Ints:
         length = self._settings.max_length

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from trials.backbones.recommenders.histories import pad_right
+from trials.backbones.recommenders.histories import by_length, encoded, pad_right
 from trials.backbones.recommenders.settings import WindowSettings
 from trials.data.preparing.dataset import Queries, SearchData
 from trials.training.recommender import Losses, Recommender
@@ -51,7 +51,7 @@ class NextItemModel(Recommender):
         self.encoder = encoder
         self._items = np.asarray(data.train_items)
         self._windows_W2 = windows(data.train_offsets, settings.max_length, settings.stride or settings.max_length)
-        self._batch_size = settings.batch_size
+        self._batch_size, self._max_length = settings.batch_size, settings.max_length
 
     def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Queries]:
         """Windows in a new order, `batch_size` at a time, as ragged rows of at most `max_length + 1` items."""
@@ -65,12 +65,17 @@ class NextItemModel(Recommender):
 
     def loss(self, batch: Queries) -> Losses:
         """`next`: mean cross-entropy of the next item over all places of all windows."""
-        items_BL, lengths_B = (tensor.to(self._device()) for tensor in pad_right(batch.items, batch.offsets))
-        states_BLD = self._causal(items_BL[:, :-1])
-        places = torch.arange(states_BLD.shape[1], device=lengths_B.device)
-        has_target_BL = places < (lengths_B - 1)[:, None]
-        logits_PN = self._causal.item_scores(states_BLD[has_target_BL])
-        return {"next": F.cross_entropy(logits_PN, items_BL[:, 1:][has_target_BL])}
+        states, targets = [], []
+        for rows in by_length(np.diff(batch.offsets), self._device()):
+            part = batch.of(rows)
+            items_BL, lengths_B = (tensor.to(self._device()) for tensor in pad_right(part.items, part.offsets))
+            states_BLD = self._causal(items_BL[:, :-1])
+            places = torch.arange(states_BLD.shape[1], device=lengths_B.device)
+            has_target_BL = places < (lengths_B - 1)[:, None]
+            states.append(states_BLD[has_target_BL])
+            targets.append(items_BL[:, 1:][has_target_BL])
+        logits_PN = self._causal.item_scores(torch.cat(states))
+        return {"next": F.cross_entropy(logits_PN, torch.cat(targets))}
 
     def share(self, batch: Queries, rank: int, workers: int) -> tuple[Queries, dict[str, float]]:
         """Every worker takes a run of windows, and weighs as many targets as they hold."""
@@ -87,7 +92,8 @@ class NextItemModel(Recommender):
         Raises:
             ValueError: If a history is empty.
         """
-        return self._causal.item_scores(self._causal.encode(queries))
+        states_BD = encoded(self._causal.encode, queries, self._max_length, self._device())
+        return self._causal.item_scores(states_BD)
 
     @property
     def _causal(self) -> CausalEncoder:
