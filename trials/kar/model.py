@@ -5,8 +5,10 @@ Shape letters: `B` histories, `L` places, `D` width, `N` items, `W` width of tex
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -63,8 +65,7 @@ class KAREncoder(nn.Module):
 
     def forward(self, items_BL: Tensor) -> Tensor:
         """States `[B, L, D]` of items that are padded on the right; each depends on the items up to it only."""
-        items_M, place_BL = torch.unique(items_BL, return_inverse=True)
-        states_BLD = self.backbone.through_layers(self.item_vectors(items_M)[place_BL], None)
+        states_BLD = self._by_items(items_BL)
         if PREFERENCE not in self.joins:
             return states_BLD
         return states_BLD + self._augmented(self.preferences(items_BL).flatten(0, 1), PREFERENCE).view_as(states_BLD)
@@ -78,7 +79,10 @@ class KAREncoder(nn.Module):
         items, offsets = latest(queries, self.backbone.max_length)
         refuse_empty(offsets, "KAR")
         items_BL, lengths_B = self.backbone.padded(items, offsets)
-        return at_last_places(self(items_BL), lengths_B)
+        states_BD = at_last_places(self._by_items(items_BL), lengths_B)
+        if PREFERENCE not in self.joins:
+            return states_BD
+        return states_BD + self._augmented(at_last_places(self.preferences(items_BL), lengths_B), PREFERENCE)
 
     def item_scores(self, states_BD: Tensor) -> Tensor:
         """Scores `[B, N]`: inner products with the vectors that the inputs came from."""
@@ -96,6 +100,11 @@ class KAREncoder(nn.Module):
         counts_L1 = torch.arange(1, items_BL.shape[1] + 1, device=items_BL.device)[:, None]
         means_BLW: Tensor = sums_BLW / counts_L1
         return means_BLW
+
+    def _by_items(self, items_BL: Tensor) -> Tensor:
+        """The backbone's states `[B, L, D]` of augmented items."""
+        items_M, place_BL = torch.unique(items_BL, return_inverse=True)
+        return self.backbone.through_layers(self.item_vectors(items_M)[place_BL], None)
 
     def _augmented(self, texts_MW: Tensor, kind: str) -> Tensor:
         """`A r̂` or `B r̂`, `[M, D]`."""
@@ -116,3 +125,19 @@ class KARModel(NextItemModel):
 
     def __init__(self, config: KARConfig, data: SearchData, texts: NDArray[Any]) -> None:
         super().__init__(KAREncoder(torch.from_numpy(texts), config), data, config)
+        self._vectors_ND: Tensor | None = None
+
+    def batches(self, epoch: int, rng: np.random.Generator) -> Iterator[Queries]:
+        """As SASRec."""
+        self._vectors_ND = None
+        return super().batches(epoch, rng)
+
+    def start_evaluation(self) -> None:
+        """Augment all items once."""
+        self._vectors_ND = self.encoder.item_vectors(None)
+
+    def scores(self, queries: Queries) -> Tensor:
+        """As SASRec."""
+        if self._vectors_ND is None:
+            return super().scores(queries)
+        return self.states(queries) @ self._vectors_ND.T

@@ -63,6 +63,17 @@ def test_scores_are_those_of_augmented_states_and_augmented_items() -> None:
     torch.testing.assert_close(made.scores(as_queries([history]))[0], items @ state)
 
 
+def test_an_evaluation_augments_the_items_once_and_scores_the_same() -> None:
+    made, queries = make().eval(), as_queries([[3, 5, 9], [4]])
+    before = made.scores(queries)
+    made.start_evaluation()
+    torch.testing.assert_close(made.scores(queries), before)
+    with torch.no_grad():
+        made.encoder.joins[FACTUAL].bias.add_(1.0)
+    next(iter(made.batches(0, np.random.default_rng(0))))
+    assert not torch.allclose(made.scores(queries), before)
+
+
 def test_a_place_knows_of_nothing_that_comes_after_it() -> None:
     encoder = make().eval().encoder
     one, other = encoder(torch.tensor([[1, 2, 3, 4]])), encoder(torch.tensor([[1, 2, 3, 9]]))

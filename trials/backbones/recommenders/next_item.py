@@ -92,8 +92,15 @@ class NextItemModel(Recommender):
         Raises:
             ValueError: If a history is empty.
         """
-        states_BD = encoded(self._causal.encode, queries, self._max_length, self._device())
-        return self._causal.item_scores(states_BD)
+        return self._causal.item_scores(self.states(queries))
+
+    def states(self, queries: Queries) -> Tensor:
+        """The states `[B, D]` that score what follows each history.
+
+        Raises:
+            ValueError: If a history is empty.
+        """
+        return encoded(self._causal.encode, queries, self._max_length, self._device())
 
     @property
     def _causal(self) -> CausalEncoder:
