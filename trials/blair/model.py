@@ -20,6 +20,7 @@ from trials.backbones.recommenders.transformer import INITIAL_STD, TransformerEn
 from trials.blair.config import BLaIRConfig
 from trials.blair.tuning import TunableEncoder
 from trials.data.preparing.dataset import Queries, SearchData
+from trials.training.recommender import Losses
 
 
 class AdaptedEncoder(nn.Module):
@@ -56,7 +57,6 @@ class AdaptedEncoder(nn.Module):
 
     def forward(self, items_BL: Tensor) -> Tensor:
         """States `[B, L, D]` of items that are padded on the right; none sees the next."""
-        # The gates' noise is drawn once a step: the items that are read are those that are told apart.
         if not self._is_fixed or self._table_ND is None:
             self._table_ND = self.table()
         return self.layers.through_layers(self._table_ND[items_BL], None)
@@ -126,6 +126,14 @@ class BLaIRModel(NextItemModel):
         """As SASRec's."""
         self.encoder.fix(False)
         return super().batches(epoch, rng)
+
+    def loss(self, batch: Queries) -> Losses:
+        """As SASRec's."""
+        # The gates' noise is drawn once a step: the items that are read are those that are told apart.
+        self.encoder.fix(True)
+        losses = super().loss(batch)
+        self.encoder.fix(False)
+        return losses
 
     def start_evaluation(self) -> None:
         """Adapt all items' texts once."""

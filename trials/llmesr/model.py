@@ -153,9 +153,9 @@ class LLMESRModel(NextItemModel):
         losses = super().loss(batch.windows)
         if batch.teachers is not None:
             with torch.no_grad():
-                states_TD = self.encoder.encode(batch.teachers)
+                states_TD = self.states(batch.teachers)
                 taught_BKD = states_TD.view(len(batch.windows), -1, states_TD.shape[-1])
-            states_BD = self.encoder.encode(_without_targets(batch.windows))
+            states_BD = self.states(_without_targets(batch.windows))
             losses["distill"] = self._weight * F.mse_loss(states_BD, taught_BKD.mean(1))
         return losses
 

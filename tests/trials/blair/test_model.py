@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from by_hand import Folder, search_data, shake
 from method_cases import as_queries, scores
 from torch.nn import functional as F
 
 from trials.backbones.encoders.text_encoder import load_text_encoder
+from trials.backbones.recommenders.histories import by_length
 from trials.blair import BLaIRConfig
 from trials.blair.model import BLaIRModel
 from trials.blair.tuning import TunableEncoder
@@ -55,6 +57,20 @@ def test_next_items_are_told_by_their_cosine_among_all() -> None:
         for place in range(1, len(row))
     ]
     torch.testing.assert_close(made.loss(as_queries(rows))["next"], torch.stack(terms).mean(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_gates_noise_is_drawn_once_a_step_however_many_parts_a_batch_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(adaptor_dropout=0.5).train()
+    tables: list[torch.Tensor] = []
+    table = made.encoder.table
+    monkeypatch.setattr(made.encoder, "table", lambda: tables.append(table()) or tables[-1])
+    rows = as_queries([[1, 2, 3, 4, 5, 6, 7], [4, 5], [7, 8], [9, 1]])
+    assert len(by_length(np.diff(rows.offsets), torch.device("cpu"))) == 2
+    for steps in (1, 2):
+        made.loss(rows)["next"].backward()
+        assert len(tables) == steps
+    made.eval()
+    assert not torch.equal(made.scores(as_queries([[3, 4]])), made.train().scores(as_queries([[3, 4]])))
 
 
 def test_what_is_asked_counts_beside_what_follows() -> None:
