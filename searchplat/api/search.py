@@ -77,6 +77,8 @@ class Search:
         if n < 1:
             raise InputError(f"n: must be 1 or more, got {n}")
         if model:
+            if by is not None:
+                raise InputError("model: ranks by its own estimate; give it without by")
             with self._read() as ledger:
                 snapshot = take(self.name, self.folder, ledger)
                 return [trial_in(snapshot, record) for record in by_model(snapshot, ledger, stage).trials[:n]]

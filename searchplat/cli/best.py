@@ -69,14 +69,14 @@ def best(
     from searchplat.views.reuse import fixed_yaml, run_command
     from searchplat.views.snapshot import take
 
-    folder = SearchFolder(runs or runs_root(), search)
-    with folder.read() as ledger:
-        snapshot = take(search, folder.path, ledger)
-        believed = by_model(snapshot, ledger, stage) if model else None
     if model and (front or by is not None):
         raise InputError("--model: ranks by its own estimate; give it without --by and --front")
     if front and by is not None:
         raise InputError("--front: is of all objectives, and --by of one; give one of the two")
+    folder = SearchFolder(runs or runs_root(), search)
+    with folder.read() as ledger:
+        snapshot = take(search, folder.path, ledger)
+        believed = by_model(snapshot, ledger, stage) if model else None
     ranked = best_trials(snapshot, top, stage=stage, by=by) if believed is None else believed.trials[:top]
     if front and ranked:
         ranked = snapshot.ranking.front(stage)

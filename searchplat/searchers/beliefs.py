@@ -79,9 +79,9 @@ def _choice(rng: np.random.Generator, weights: Sequence[float], best: bool) -> i
 
 
 def _truncated(rng: np.random.Generator, centre: float, deviation: float) -> float:
-    """A normal draw within [0, 1]."""
+    """A normal draw within [0, 1]; of one so wide that it hardly ever lies there, a uniform one, which it then is."""
     for _ in range(_TRIES):
         share = float(rng.normal(centre, deviation))
         if 0 <= share <= 1:
             return share
-    return centre
+    return float(rng.random())

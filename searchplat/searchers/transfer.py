@@ -7,21 +7,24 @@ that carries over is for the searcher to find out; see `pr.models.prior_mean`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import rankdata
 
 from searchplat.contract import Values
 from searchplat.searchers.contract import History, Suggestion
 from searchplat.searchers.points import Key, key, seed_of, snap
-from searchplat.spec.space import Float, Int, Layout, Space
+from searchplat.spec.space import Domain, Float, Int, Layout, Space
 
 FIRST = 4
 """Good points of the past that are tried first."""
 _POOL = 2
-"""Among so many times the points that are wanted, the best of a task, those are taken that lie farthest apart."""
+"""Among so many times the points that are wanted, the best of a task and of its better half, those are taken that lie
+farthest apart."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,16 @@ def within(task: SourceTask, space: Space) -> SourceTask:
     kept = []
     for trial in task.trials:
         values = {name: _on_axis(space, name, value) for name, value in trial.values.items() if name in space}
-        if values and all(space[name].refusal(value) is None for name, value in values.items()):
+        if values and all(_lies(space[name], value) for name, value in values.items()):
             kept.append(replace(trial, values={name: snap(space[name], value) for name, value in values.items()}))
     return replace(task, trials=tuple(kept))
+
+
+def _lies(axis: Domain, value: Any) -> bool:
+    """Whether a value is one of the axis's, up to rounding."""
+    if axis.refusal(value) is not None:
+        return False
+    return not isinstance(axis, Float) or math.isclose(snap(axis, value), value, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _on_axis(space: Space, name: str, value: Any) -> Any:
@@ -91,8 +101,7 @@ def varied(task: SourceTask, space: Space) -> frozenset[str]:
 def ranks(task: SourceTask, maximize: Sequence[bool]) -> np.ndarray[Any, Any]:
     """How good each trial is among the task's `[N]`, from 0 for the worst to 1; of several objectives the mean."""
     values_NJ = np.array([trial.objectives for trial in task.trials]) * np.where(maximize, 1.0, -1.0)
-    below = (values_NJ[None] < values_NJ[:, None]).sum(1) + 0.5 * ((values_NJ[None] == values_NJ[:, None]).sum(1) - 1)
-    share_N: np.ndarray[Any, Any] = (below / max(1, len(values_NJ) - 1)).mean(1)
+    share_N: np.ndarray[Any, Any] = ((rankdata(values_NJ, axis=0) - 1) / max(1, len(values_NJ) - 1)).mean(1)
     return share_N
 
 
@@ -148,7 +157,7 @@ def _spread(task: SourceTask, space: Space, maximize: Sequence[bool], count: int
     distinct: dict[Key, SourceTrial] = {}
     for index in sorted(range(len(share_N)), key=lambda n: (-share_N[n], task.trials[n].number)):
         distinct.setdefault(key(space, task.trials[index].values), task.trials[index])
-    pool = list(distinct.values())[: _POOL * count]
+    pool = list(distinct.values())[: min(_POOL * count, math.ceil(len(distinct) / 2))]
     found: list[SourceTrial] = []
     while pool and len(found) < count:
         gaps = [min((_apart(space, one.values, other.values) for other in found), default=0.0) for one in pool]

@@ -146,5 +146,9 @@ def _paper(section: Section, method: str) -> Published | None:
 
 def own_row(printed: Sequence[Published], method: str, users: int) -> Published | None:
     """What a paper prints of a method itself, where it prints others' rows too: data with about as many users first."""
-    named = [one for one in printed if method in re.sub("[^a-z0-9]", "", one.method.lower())]
+    named = [one for one in printed if _plain(method) in _plain(one.method)]
     return min(named, key=lambda one: abs((one.users or 0) - users), default=None)
+
+
+def _plain(name: str) -> str:
+    return re.sub("[^a-z0-9]", "", name.lower())

@@ -94,7 +94,9 @@ def _holdout(config: LlamaRecConfig) -> int:
 
 
 def _retrieval(config: LlamaRecConfig, holdout: int) -> Retrieval:
-    return Retrieval("sasrec", config.retriever_settings(holdout=holdout), config.retriever_seed, config.candidates)
+    return Retrieval(
+        "sasrec", config.retriever_settings(holdout=holdout), config.retriever_seed, config.candidates, "candidates"
+    )
 
 
 def _examples(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> Examples:

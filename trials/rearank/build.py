@@ -111,7 +111,7 @@ def _holdout(config: RearankConfig) -> int:
 
 def _retrieval(config: RearankConfig, holdout: int) -> Retrieval:
     settings = config.retriever_settings(config.retriever, holdout)
-    return Retrieval(config.retriever, settings, config.retriever_seed, config.num_candidates)
+    return Retrieval(config.retriever, settings, config.retriever_seed, config.num_candidates, "num_candidates")
 
 
 def _frozen(

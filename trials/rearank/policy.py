@@ -214,7 +214,9 @@ class Policy(nn.Module):
             return run_decoder(lm, embedded_SD, tokens.lengths(), read_P, reads).float()
 
     def _logits(self, states_PD: Tensor, counts: IntArray, count: int) -> Tensor:
-        logits_BK: Tensor = self.verbaliser(states_PD, counts, count)
+        # In full precision wherever it is asked: a list is drawn from what its probability is told by.
+        with torch.autocast(self._lm.device.type, enabled=False):
+            logits_BK: Tensor = self.verbaliser(states_PD.float(), counts, count)
         return logits_BK
 
     def _words(self, states_PD: Tensor) -> Tensor:

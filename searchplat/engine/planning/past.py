@@ -7,7 +7,6 @@ from before there was a past has none.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -17,6 +16,7 @@ from pathlib import Path
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger, Report, TrialRecord
+from searchplat.ledger.database import from_text, to_text
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.ranking import improves
 from searchplat.searchers import SEARCHERS, check_options, takes_past
@@ -49,17 +49,16 @@ def with_past(spec: SearchSpec, words: Sequence[str]) -> SearchSpec:
             f"--past: only the searcher {' or '.join(able)} learns from other searches, and none of the stages is "
             f"searched by it ({own}); choose another searcher, or leave --past out"
         )
-    named = [
+    given = [
         word if "/" not in word else dict(zip(("search", "stage"), word.split("/", 1), strict=True)) for word in words
     ]
+    named = _past_of(SearcherSpec(able[0], {"past": given}))
     stages = []
     for stage in spec.stages:
         if stage.searcher.name in able:
-            already = stage.searcher.options.get("past", [])
-            both = [*already, *(one for one in named if one not in already)]
-            searcher = SearcherSpec(stage.searcher.name, {**stage.searcher.options, "past": both})
-            check_options(searcher)
-            stage = replace(stage, searcher=searcher)
+            both = dict.fromkeys((*_past_of(stage.searcher), *named))
+            past = [one.search if one.stage is None else one.model_dump() for one in both]
+            stage = replace(stage, searcher=SearcherSpec(stage.searcher.name, {**stage.searcher.options, "past": past}))
         stages.append(stage)
     return replace(spec, stages=tuple(stages))
 
@@ -78,13 +77,15 @@ def gather(spec: SearchSpec, root: Path, before: Ledger | None = None) -> Past:
     """
     found: dict[str, Sequence[SourceTask]] = {}
     for stage in spec.stages:
-        sources = _sources(stage)
+        sources = _past_of(stage.searcher)
         if not sources:
             continue
         if before is not None and before.objectives == spec.objectives and _same(stage, before):
             found[stage.name] = past_of(before, stage.name)
         else:
-            found[stage.name] = tuple(_read(source, stage, spec, root) for source in sources)
+            tasks = [_read(source, stage, spec, root) for source in sources]
+            # Named once as a search and once as its stage, it is still one source.
+            found[stage.name] = tuple({(task.search, task.stage): task for task in tasks}.values())
     return found
 
 
@@ -106,12 +107,12 @@ def keep(ledger: Ledger, past: Past) -> None:
     """Write down what was gathered, in place of what was there."""
     if past or ledger.meta(_META) is not None:
         tasks = {stage: [asdict(task) for task in own] for stage, own in past.items()}
-        ledger.set_meta(_META, json.dumps(tasks, sort_keys=True, allow_nan=False))
+        ledger.set_meta(_META, to_text(tasks))
 
 
 def past_of(ledger: Ledger, stage: str) -> tuple[SourceTask, ...]:
     """What a stage learns from; nothing for a ledger that has none."""
-    kept = json.loads(ledger.meta(_META) or "{}").get(stage, ())
+    kept = from_text(ledger.meta(_META) or "{}").get(stage, ())
     return tuple(
         SourceTask(
             task["search"],
@@ -133,15 +134,15 @@ def _told(past: Past, spec: SearchSpec) -> Iterator[str]:
 # ------------------------------------------------------------------ inside
 
 
-def _sources(stage: StageSpec) -> tuple[Source, ...]:
-    options = check_options(stage.searcher)
+def _past_of(searcher: SearcherSpec) -> tuple[Source, ...]:
+    options = check_options(searcher)
     return options.past if isinstance(options, WithPast) else ()
 
 
 def _same(stage: StageSpec, before: Ledger) -> bool:
     """Whether another ledger's stage of this name learns from the same."""
     other = next((one for one in from_document(before.document()).stages if one.name == stage.name), None)
-    return other is not None and _sources(other) == _sources(stage)
+    return other is not None and _past_of(other.searcher) == _past_of(stage.searcher)
 
 
 def _read(source: Source, stage: StageSpec, spec: SearchSpec, root: Path) -> SourceTask:

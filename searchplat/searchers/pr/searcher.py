@@ -64,10 +64,11 @@ class PRSearcher:
         self._first = first_of(tasks, space, maximize, seed, given)
         self._sources_J: list[list[PriorMean]] = []
         if tasks and self._codec.encoding.width:
-            # The past's best points take the place of a design: the model knows something from the start.
-            least = min(startup_of(self._codec.encoding, options), max(1, len(self._first)))
-            self._options = options.model_copy(update={"startup": least})
             self._sources_J = prior_means(self._codec, space, tasks, self._signs, options)
+            if any(self._sources_J):
+                # The past's best points take the place of a design: the model knows something from the start.
+                least = min(startup_of(self._codec.encoding, options), max(1, len(self._first)))
+                self._options = options.model_copy(update={"startup": least})
 
     def suggest(self, history: History, number: int) -> Suggestion | None:
         """Propose a point; see `Searcher.suggest`."""
@@ -184,9 +185,13 @@ class Codec:
         self._codes: dict[tuple[str, type, Any], Tensor | float] = {}
         self.encoding = Encoding(axes, counts, self._keeps if space.constraints else None)
 
-    def encode(self, points: Sequence[Mapping[str, Any]]) -> Tensor:
-        """Codes `[M, A]`; inactive axes are 0."""
-        codes = torch.zeros((len(points), self.encoding.width), dtype=torch.float64)
+    def encode(self, points: Sequence[Mapping[str, Any]], *, lacking: float = 0.0) -> Tensor:
+        """Codes `[M, A]`; inactive axes are 0.
+
+        Args:
+            lacking: The code of an axis that a point has no value of.
+        """
+        codes = torch.full((len(points), self.encoding.width), lacking, dtype=torch.float64)
         for row, values in enumerate(points):
             for name, first in self._first.items():
                 if name not in values:
@@ -197,6 +202,18 @@ class Codec:
                 else:
                     codes[row, first] = code
         return codes
+
+    def encode_partly(self, points: Sequence[Mapping[str, Any]]) -> Tensor:
+        """Codes `[M, A]` of points of another space: NaN for what they lack, so that its features say nothing.
+
+        Where a point has a value that depends on a parameter that it lacks, this one is such that the value is there.
+        """
+        codes_MA = self.encode(points, lacking=math.nan)
+        for a, axis in reversed(list(enumerate(self.encoding.axes))):  # parents come before their children
+            for parent, allowed in axis.when:
+                there_M = ~codes_MA[:, a].isnan() & codes_MA[:, parent].isnan()
+                codes_MA[there_M, parent] = float(allowed[0])
+        return codes_MA
 
     def _remembered(self, name: str, first: int, value: Any) -> Tensor | float:
         """The code of a value, a layout's bits; the trials of a search are encoded again for every suggestion."""

@@ -45,7 +45,7 @@ def prior_means(
         known_D = codec.columns_of(varied(task, space))
         if not bool(known_D.any()):
             continue
-        features_ND = codec.encoding.features(codec.encode([trial.values for trial in task.trials])) * known_D
+        features_ND = codec.encoding.features(codec.encode_partly([trial.values for trial in task.trials])) * known_D
         values_NJ = torch.tensor([trial.objectives for trial in task.trials], dtype=torch.float64) * signs_J
         for means, values_N in zip(found, values_NJ.T, strict=True):
             if len(values_N.unique()) < _LEAST:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from searchplat.searchers import History, PastTrial, TrialState, make_searcher
+from searchplat.searchers.beliefs import first_by_belief
 from searchplat.searchers.pr.belief import Belief
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.spec.model import SearcherSpec
@@ -114,3 +115,10 @@ def test_a_wrong_belief_is_left_behind() -> None:
         trials.append(PastTrial(number, suggestion.values, TrialState.FINISHED, (value,)))
     assert max(trial.values["x"] for trial in trials[:4]) < 0.5
     assert max(trial.values["x"] for trial in trials) > 0.6  # 2.5 standard deviations from what is believed best
+
+
+def test_a_belief_that_is_wider_than_the_axis_is_no_belief() -> None:
+    space = Space((Float("x", 0.0, 1.0, prior=Prior(center=0.5, spread=1000.0)),))
+    history = History((PastTrial(0, {"x": 0.5}, TrialState.FINISHED, (1.0,)),), 1)
+    drawn = [first_by_belief(space, history, n, 1, 99, set(), 0, {})[0].values["x"] for n in range(1, 60)]
+    assert len(set(drawn)) > 50

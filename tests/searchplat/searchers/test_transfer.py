@@ -127,3 +127,28 @@ def test_a_past_that_lies_elsewhere_leaves_the_searcher_as_it_was() -> None:
     assert suggestion is not None
     assert plain is not None
     assert suggestion.values == plain.values
+
+
+def test_a_value_between_the_levels_of_a_stepped_axis_is_off_it() -> None:
+    space = Space((Float("share", 0.0, 1.0, step=0.25),))
+    inside = within(task(({"share": 0.13}, 1.0), ({"share": 0.75 + 1e-12}, 0.5), ({"share": 1}, 0.2)), space)
+    assert [trial.values["share"] for trial in inside.trials] == [0.75, 1.0]
+
+
+def test_of_a_small_past_only_the_better_half_is_tried() -> None:
+    space = Space((Float("x", 0.0, 1.0),))
+    past = task(*(({"x": x}, y) for x, y in ((0.5, 0.9), (0.52, 0.89), (0.48, 0.88), (0.0, -5.0), (1.0, -6.0))))
+    found = promising([past], space, (True,), FIRST, np.random.default_rng(0), {})
+    assert [point["x"] for point in found] == [0.5, 0.52, 0.48]
+
+
+def test_a_past_too_small_for_a_model_leaves_the_design_as_long_as_ever() -> None:
+    space = Space(tuple(Float(f"x{n}", 0.0, 1.0) for n in range(8)))
+    known = {f"x{n}": 0.5 for n in range(8)}
+    searcher = make_searcher(SearcherSpec("pr"), space, (True,), 0, {}, [task((known, 1.0))])
+    trials: list[PastTrial] = []
+    for number in range(3):
+        suggestion = searcher.suggest(History(tuple(trials), number), number)
+        assert suggestion is not None
+        assert suggestion.info["route"] == ("past" if number == 0 else "design")
+        trials.append(PastTrial(number, suggestion.values, TrialState.FINISHED, (float(number),)))

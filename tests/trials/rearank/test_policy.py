@@ -107,3 +107,14 @@ def test_choices_follow_their_chances_and_what_has_none_is_never_taken() -> None
     assert float((found == 1).double().mean()) == pytest.approx(0.2, abs=0.02)
     assert chosen(logits.expand(2, -1), torch.tensor([0.0, np.nextafter(1.0, 0)])).tolist() == [1, 3]
     assert chosen(logits, None).tolist() == [3]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=str)
+@torch.no_grad()
+def test_lists_are_drawn_from_logits_of_full_precision(make: Make, way: dict[str, Any]) -> None:
+    made = make(**way, precision="bfloat16")
+    seen: list[torch.dtype] = []
+    made.policy.verbaliser.register_forward_hook(lambda module, given, made: seen.append(made.dtype))
+    prompted = made._prompted(SHOWN)
+    made.policy.log_probs(prompted, made.policy.write(prompted, 4))
+    assert set(seen) == {torch.float32}

@@ -14,7 +14,7 @@ from torch import Tensor
 from searchplat.contract import TrialJob
 from searchplat.errors import InputError
 from trials.backbones.recommenders.frozen import BackboneSettings, Encoder, frozen_recommender
-from trials.backbones.recommenders.settings import BackboneName
+from trials.backbones.recommenders.settings import BackboneName, RetrieverSettings
 from trials.data.preparing.dataset import UNKNOWN_USER, IntArray, Queries, SearchData
 from trials.nn.ragged import Ragged
 from trials.training.measures.best_items import NO_ITEM, best_items
@@ -107,12 +107,14 @@ class Retrieval:
         settings: Its settings; with a `holdout`, each user's latest items are as new to it as validation's.
         seed: Of its training, which all trials of a data set share.
         count: K.
+        field: The setting that it is.
     """
 
     name: BackboneName
     settings: BackboneSettings
     seed: int
     count: int
+    field: str
 
     def encoder(self, data: SearchData, job: TrialJob) -> Encoder:
         """The trained retriever, frozen.
@@ -138,9 +140,15 @@ class Retrieval:
         found = job.warm.get(("retrieved-examples", data.fingerprint, data.rank_met, job.device, *depends), find)
         if not len(found):
             raise InputError(
-                f"candidates: the ranking needs a target among the {self.count} items that are retrieved, but of "
-                f"{len(every)} targets of data {data.name!r} none is; raise candidates or the share of users",
-                fields=("candidates", "training_candidates", "targets_per_user"),
+                f"{self.field}: the ranking needs a target among the {self.count} items that are retrieved, but of "
+                f"{len(every)} targets of data {data.name!r} none is; raise {self.field} or the share of users",
+                fields=(
+                    self.field,
+                    "training_candidates",
+                    "targets_per_user",
+                    "retriever",
+                    *RetrieverSettings.model_fields,
+                ),
             )
         return found
 

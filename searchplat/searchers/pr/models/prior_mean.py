@@ -2,10 +2,11 @@
 
 The model of the search at hand is then f = sum_s w_s m_s + g, where m_s is the posterior mean of source task s, on its
 own standardised values, and g the Gaussian process that there would be without it. The weights w_s >= 0 are fitted with
-all other hyperparameters, under a half-normal prior with its mode at 0: a source that does not agree with the trials at
-hand is given a weight of 0, which leaves the model as it was, and one that agrees saves the trials that would learn the
-same. It is the two-step form of intrinsic coregionalisation with one direction (Bonilla et al. 2008; stacked models in
-Golovin et al. 2017, Google Vizier, section 3.3), of which the sources' part is fitted once.
+all other hyperparameters, under a normal prior about 1/2 that is cut off at 0: a source is believed a little at first;
+one that does not agree with the trials at hand has a weight of 0 after some of them, which leaves the model as it would
+be without it, and one that agrees saves the trials that would learn the same. It is the two-step form of intrinsic
+coregionalisation with one direction (Bonilla et al. 2008; stacked models in Golovin et al. 2017, Google Vizier, section
+3.3), of which the sources' part is fitted once.
 Next: `surrogate`.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +19,7 @@ from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.searchers.contract import TrialState
-from searchplat.searchers.transfer import FIRST
+from searchplat.searchers.transfer import SourceTask, SourceTrial
 from searchplat.spec import diff, from_document, to_document
 from searchplat.spec.model import Control, Objective, SearcherSpec, SearchSpec
 from searchplat.spec.space import Float, Space
@@ -93,8 +94,8 @@ def test_the_search_goes_on_from_its_copy_when_the_other_has_gone(runs: Path) ->
     with open_ledger(folder, spec) as ledger:
         plan = Plan(spec, ledger)
         routes = [one.info["route"] for _ in range(4) if (one := plan.suggest(spec.stages[0])) is not None]
-        assert routes[: FIRST - 1] == ["past"] * (FIRST - 1)
-        assert routes[FIRST - 1] != "past"
+        assert routes[0] == "past"  # of four trials the better two are tried, and one was
+        assert "past" not in routes[1:]
 
 
 def test_another_metric_of_the_same_trials_may_be_the_objective_but_never_one_that_they_lack(runs: Path) -> None:
@@ -160,3 +161,22 @@ def test_the_option_adds_to_what_the_space_says(runs: Path) -> None:
         with_past(rehearsal_spec(), ["there"])
     with pytest.raises(InputError, match="must be a list of names of searches"):
         with_past(here(), ["No Name"])
+
+
+def test_the_option_adds_to_a_past_however_it_is_written() -> None:
+    for own in ("there", {"search": "there"}, ["there"]):
+        layout = SearcherSpec("pr", {"past": own})
+        spec = here()
+        spec = replace(spec, stages=(replace(spec.stages[0], searcher=layout), *spec.stages[1:]))
+        assert with_past(spec, ["third", "there"]).stages[0].searcher.options["past"] == ["there", "third"]
+
+
+def test_a_source_that_is_named_as_a_search_and_as_its_stage_counts_once(runs: Path) -> None:
+    assert len(gather(here("there", {"search": "there", "stage": "layout"}), runs)["layout"]) == 1
+
+
+def test_values_that_json_has_no_number_for_are_kept(tmp_path: Path) -> None:
+    task = SourceTask("there", "layout", (SourceTrial(0, {"clip": math.inf, "layout": "000"}, (1.0,)),))
+    with Ledger.create(tmp_path / "ledger.sqlite", {}, [Objective("valid/mrr", True)]) as ledger:
+        keep(ledger, {"layout": (task,)})
+        assert past_of(ledger, "layout") == (task,)

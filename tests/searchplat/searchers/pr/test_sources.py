@@ -14,7 +14,7 @@ from searchplat.searchers.pr.searcher import Codec
 from searchplat.searchers.pr.sources import prior_means
 from searchplat.searchers.transfer import SourceTrial
 from searchplat.spec.model import SearcherSpec
-from searchplat.spec.space import Categorical, Float, Layout, Space
+from searchplat.spec.space import Categorical, Condition, Float, Layout, Space
 
 SPACE = Space(
     (Layout("layout", 4, ("a", "b"), ("serial", "parallel")), Float("x", 0.0, 1.0), Categorical("k", (1, 2, 3)))
@@ -113,3 +113,31 @@ def test_every_acquisition_looks_where_the_past_was_good(acquisition: str) -> No
     assert suggestion.info["route"] == "pr"
     assert suggestion.info["past"]["other/search"] > 0.1
     assert max(good(trial.values) for trial in trials) > max(good(t.values) for t in source(good).trials) - 1
+
+
+CONDITIONAL = Space(
+    (
+        Categorical("optimizer", ("adam", "sgd")),
+        Float("momentum", 0.0, 1.0, when=(Condition("optimizer", ("sgd",)),)),
+        Float("x", 0.0, 1.0),
+    )
+)
+
+
+@pytest.mark.parametrize("space", [CONDITIONAL, Space((Float("momentum", 0.0, 1.0), Float("x", 0.0, 1.0)))])
+@pytest.mark.parametrize("parent", [True, False])
+def test_what_a_past_trial_lacks_is_unknown_and_not_the_lowest_value(space: Space, parent: bool) -> None:
+    # Half of the trials had no momentum and were bad; of the others those were best that had little of it.
+    momenta = np.linspace(0, 1, 20)
+    trials = [({"optimizer": "sgd", "momentum": float(m), "x": 0.5}, 2.0 - abs(m - 0.05)) for m in momenta]
+    trials += [({"optimizer": "adam", "x": 0.5}, 0.0 + 0.001 * n) for n in range(20 if parent else 0)]
+    kept = [
+        ({k: v for k, v in values.items() if k in space and (parent or k != "optimizer")}, y) for values, y in trials
+    ]
+    task = SourceTask("other", "search", tuple(SourceTrial(n, values, (y,)) for n, (values, y) in enumerate(kept)))
+    codec = Codec(space, {})
+    ((mean,),) = prior_means(codec, space, [task], UP, PROptions())
+    points = [{"optimizer": "sgd", "momentum": m, "x": 0.5} for m in (0.05, 0.3, 0.6, 1.0)]
+    said = mean(codec.encoding.features(codec.encode(points)))
+    assert said.tolist() == sorted(said.tolist(), reverse=True)
+    assert float(said[0] - said[-1]) > 0.5
