@@ -38,13 +38,19 @@ def table(
     storage: options.Storage = None,
     insecure_cluster: options.InsecureCluster = False,
     runs: options.Runs = None,
+    allow_changed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-changed", help="Promote although data, code or packages are not those that a search ran under."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
     json_: options.Json = False,
 ) -> None:
     """Search, promote and compare all systems of a table, each on the same budget; go on where it was.
 
     Each system's search is named TABLE-SYSTEM, and can be watched, steered and reported like any other. The table is
-    written after every sitting, with what there is; a system that fails leaves the others their rows.
+    written whenever a row has come, with what there is; a system that fails leaves the others their rows.
 
     \b
     Examples:
@@ -55,6 +61,7 @@ def table(
     from searchplat.engine.places import Places
     from searchplat.errors import InputError
     from searchplat.ledger.folder import runs_root
+    from searchplat.report.file import write
     from searchplat.tables import writing
     from searchplat.tables.filling import Filled, fill
     from searchplat.tables.plan import read_table
@@ -72,6 +79,19 @@ def table(
             if not quiet and not json_:
                 print(time.strftime("%H:%M:%S"), text.visible_lines(line), flush=True)
 
+    def write_down() -> tuple[Any, Any]:
+        found = read_rows(plan, root)
+        made = writing.grid(found)
+        if found.rows:
+            folder.mkdir(parents=True, exist_ok=True)
+            for ending, form in writing.FORMATS.items():
+                write(folder / f"{plan.name}.{ending}", form(made))
+        return found, made
+
+    def row_came() -> None:
+        with suppress(InputError):  # what is wrong with the rows is said once all are there
+            write_down()
+
     filled = Filled(False, 0)
     if not show_only:
         filled = fill(
@@ -80,16 +100,10 @@ def table(
             say,
             within_s=None if within is None else within * 60,
             quiet=quiet or json_,
+            allow_changed=allow_changed,
+            on_row=row_came,
         )
-    found = read_rows(plan, root)
-    made = writing.grid(found)
-    if found.rows:
-        folder.mkdir(parents=True, exist_ok=True)
-        for ending, write in writing.FORMATS.items():
-            path = folder / f"{plan.name}.{ending}"
-            part = path.with_suffix(f".{ending}.part")
-            part.write_text(write(made), encoding="utf-8")
-            part.replace(path)
+    found, made = write_down()
     with streams.outlived(filled.exit_code):
         if json_:
             print_json(document(made, found, filled))

@@ -73,6 +73,7 @@ class Asked:
         by: The only objective that decides; by default all do, and candidates are of the Pareto front.
         trials: Numbers of the trials to promote, instead of the best `top`.
         race, seeds, epochs: As those of `Sizes`.
+        test: Metrics of the test split.
 
     Raises:
         InputError: If both `top` and `trials` are given.
@@ -84,6 +85,7 @@ class Asked:
     seeds: int | None = None
     race: int | None = None
     epochs: int | None = None
+    test: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.trials is not None and self.top is not None:

@@ -106,6 +106,8 @@ def run_promotion(
                 "promoted; search the same space by `searchplat search`, then promote that"
             )
         spec = from_document(ledger.document())
+        if asked.test is not None:
+            spec = replace(spec, promotion=replace(spec.promotion, test=asked.test))
         place = place_of(spec.objectives, asked.by)
         if place is not None:
             spec = replace(spec, objectives=(spec.objectives[place],))

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from searchplat.errors import InputError
 from searchplat.spec import load
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, read_file
-from searchplat.spec.errors import Problem, SpecError
+from searchplat.spec.document.typed import about, add_error, errors_of
+from searchplat.spec.errors import Problems, show, suggest
 from searchplat.spec.find import find_space
 from searchplat.spec.grammar import NAME
 from searchplat.spec.load import refuse_secrets
@@ -36,10 +37,10 @@ class System(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    space: str = Field(min_length=1, max_length=1000)
-    name: Name = ""
-    scale: str | None = None
-    set: dict[str, Any] = Field(default_factory=dict)
+    space: str = Field(min_length=1, max_length=1000, description="a space file, or a shipped one's name")
+    name: Name = Field("", description=f"of the row, small letters and digits, as {NAME}")
+    scale: str | None = Field(None, description="in place of the table's")
+    set: dict[str, Any] = Field(default_factory=dict, description="changes to the space, {epochs: 5}")
 
     @model_validator(mode="before")
     @classmethod
@@ -68,14 +69,18 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    title: str = Field("", max_length=200)
-    scale: str | None = None
-    minutes: float = Field(gt=0, le=1e6)
-    trials: int | None = Field(None, ge=1)
-    seeds: int = Field(3, ge=1, le=1000)
-    metrics: tuple[str, ...] = Field(("mrr", "recall@10", "ndcg@10"), min_length=1)
-    controls: tuple[str, ...] = ("popularity",)
-    systems: tuple[System, ...] = Field(min_length=1)
+    title: str = Field("", max_length=200, description="stands above the table")
+    scale: str | None = Field(None, description="of the spaces")
+    minutes: float = Field(ge=0.01, le=1e6, description="of training by a search's trials together")
+    trials: int | None = Field(None, ge=1, le=10**9, description="trials of a search at most")
+    seeds: int = Field(3, ge=1, le=1000, description="final trainings of each row")
+    metrics: tuple[str, ...] = Field(
+        ("mrr", "recall@10", "ndcg@10"), min_length=1, description="a list of columns, such as [mrr, ndcg@10]"
+    )
+    controls: tuple[str, ...] = Field(
+        ("popularity",), description="a list of methods without a search, such as [popularity]"
+    )
+    systems: tuple[System, ...] = Field(min_length=1, description="a list of spaces")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Plan:
@@ -137,34 +142,86 @@ def read_table(path: Path) -> TablePlan:
         raise InputError(f"{path}: the name must match {NAME}, for searches are named after it; rename the file")
     text = decode(data, str(path))
     refuse_secrets(text, str(path), ())
+    if not any(line.partition("#")[0].strip() for line in text.splitlines()):
+        raise InputError(f"{path}: the file is empty; a table begins with minutes and systems, see docs/tables.md")
     root = read_file(text, str(path))
-    try:
-        plan = Plan.model_validate(root.plain())
-    except ValidationError as error:
-        raise SpecError([_problem(root, one) for one in error.errors()]) from error
+    plan = _checked(root)
     entries, controls = [], set(plan.controls)
     for system in plan.systems:
-        spec = _spec(path, plan, system, controls)
+        search = f"{path.stem}-{system.name}"
+        if not re.fullmatch(NAME, search):
+            raise InputError(
+                f"{path}: system {system.name}: its search would be named {search!r}, which must match {NAME}; give "
+                "the system or the file a shorter name"
+            )
+        try:
+            spec = _spec(path, plan, system, controls)
+        except InputError as error:
+            raise InputError(f"{path}: system {system.name}: {error}") from error
         controls -= {control.method for control in spec.controls}
-        entries.append(Entry(system.name, f"{path.stem}-{system.name}", spec))
+        entries.append(Entry(system.name, search, spec))
+    if controls and "controls" in plan.model_fields_set:
+        raise InputError(
+            f"{path}: controls: no system's space has {', '.join(sorted(controls))} as a control with its defaults; "
+            "correct the name, or leave it out"
+        )
     _refuse_other_data(path, entries)
     return TablePlan(path.stem, plan, tuple(entries))
 
 
+def _checked(root: Node) -> Plan:
+    """The file's content.
+
+    Raises:
+        SpecError: With the place of everything that is wrong.
+    """
+    problems = Problems()
+    values = root.plain()
+    for error in errors_of(Plan, values if isinstance(values, dict) else {}):
+        where = [part for part in error["loc"] if isinstance(part, str | int)]
+        node, key = root.at(where), ".".join(str(part) for part in where)
+        model, name = (System if len(where) > 2 else Plan), str(where[-1]) if where else ""
+        value = node.plain()
+        if error["type"] == "too_short" and value:
+            continue  # the others were wrong, which is said by itself
+        if error["type"] == "extra_forbidden":
+            owner = "a system" if model is System else "a table"
+            problems.add(node.key_place, key, f"is not a key of {owner}", remedy=suggest(name, model.model_fields))
+        elif error["type"] == "missing":
+            problems.add(node, key, "is missing", remedy=about(model, name))
+        elif error["type"] in ("model_type", "dict_type", "model_attributes_type"):
+            problems.add(node, key, "must be a mapping, or the name of a space", value=value)
+        else:
+            add_error(problems, node, key, error, value if where else None, about(model, name) if where else "")
+    problems.raise_if_any()
+    return Plan.model_validate_json(json.dumps(values))
+
+
+_THE_TABLES = ("promotion.top", "promotion.race", "promotion.seeds", "promotion.test")
+
+
 def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchSpec:
     """The space under the table's budget, without controls but those that the table still lacks."""
-    beside = path.parent / system.space
+    fixed = ("promotion", *_THE_TABLES, *(("trials",) if plan.trials is not None else ()))
+    if wrong := [key for key in system.set if key in fixed]:
+        raise InputError(f"set: {wrong[0]} is what the table says for all systems; leave it out")
     changes = [f"{key}={json.dumps(value)}" for key, value in system.set.items()]
-    changes += ["promotion.top=1", "promotion.race=0", f"promotion.seeds={plan.seeds}"]
-    changes.append(f"promotion.test={json.dumps(plan.metrics)}")
+    values = (1, 0, plan.seeds, json.dumps(plan.metrics))
+    changes += [f"{key}={value}" for key, value in zip(_THE_TABLES, values, strict=True)]
     spec = load(
-        find_space(beside if beside.is_file() else system.space),
-        scale=system.scale or plan.scale,
-        overrides=changes,
-        name=system.name,
+        find_space(_beside(path, system.space)), scale=system.scale or plan.scale, overrides=changes, name=system.name
     )
     kept = tuple(one for one in spec.controls if one.method in controls and not one.values)
     return replace(spec, stages=_budgeted(spec.stages, plan), controls=kept)
+
+
+def _beside(path: Path, space: str) -> Path | str:
+    """The file beside the table's, if there is one."""
+    try:
+        beside = path.parent / space
+        return beside if beside.is_file() else space
+    except (OSError, ValueError):  # too long, or with a null byte
+        return space
 
 
 def _budgeted(stages: Sequence[StageSpec], plan: Plan) -> tuple[StageSpec, ...]:
@@ -185,17 +242,16 @@ def _budgeted(stages: Sequence[StageSpec], plan: Plan) -> tuple[StageSpec, ...]:
 
 
 def _refuse_other_data(path: Path, entries: Sequence[Entry]) -> None:
+    """What a model reads of the items may differ; whom it is tested on, and among what, may not."""
+
+    def tested(entry: Entry) -> dict[str, Any]:
+        options = {name: value for name, value in entry.spec.data.options.items() if name != "attributes"}
+        return {"name": entry.spec.data.name, **options}
+
     first = entries[0]
     for one in entries[1:]:
-        if one.spec.data.name != first.spec.data.name:
+        if (here := tested(one)) != (there := tested(first)):
             raise InputError(
-                f"{path}: systems: all must be searched on one data set, got {one.name} on {one.spec.data.name} and "
-                f"{first.name} on {first.spec.data.name}; give {one.name} another scale, or a table of its own"
+                f"{path}: systems: all must be searched on one data set, got {one.name} on {show(here)} and "
+                f"{first.name} on {show(there)}; give {one.name} another scale, or a table of its own"
             )
-
-
-def _problem(root: Node, error: Any) -> Problem:
-    node = root.at([part for part in error["loc"] if isinstance(part, str | int)])
-    key = ".".join(str(part) for part in error["loc"])
-    rule = error["msg"].removeprefix("Value error, ")
-    return Problem(node.place.source, node.place.line, node.place.column, key, rule[:1].lower() + rule[1:])

@@ -37,8 +37,8 @@ class Row:
         search_seconds: Of training and evaluation by them together.
         final_seconds: Of a final training, in the mean.
         parameters: Trained ones; None where not known.
-        p: That the best row of the table's metric is no better, paired over users, corrected by Holm; None for the best
-            row itself, and for rows without a search.
+        p: That the best row of the table's metric is no other, two-sided, paired over users, corrected by Holm; None
+            for the best row itself, and for rows without a search.
         difference: From the best row, in the mean over users.
         paper: What its paper prints for data of this name, nearest in its number of users.
     """

@@ -80,6 +80,8 @@ def _users(number: int | None) -> str:
 
 def _notes(filling: Filling) -> list[str]:
     plan = filling.plan.plan
+    if not filling.rows:
+        return [f"Not there yet: {', '.join(filling.missing)}."]
     found = [
         f"{filling.data}, {filling.users:,} test users"
         + (f", targets ranked among {filling.ranked}" if filling.ranked else "")

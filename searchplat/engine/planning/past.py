@@ -8,6 +8,7 @@ from before there was a past has none.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -25,6 +26,7 @@ from searchplat.searchers.options import Source, WithPast
 from searchplat.searchers.transfer import SourceTask, SourceTrial, within
 from searchplat.spec import from_document
 from searchplat.spec.errors import show
+from searchplat.spec.grammar import NAME
 from searchplat.spec.model import VALID, Objective, SearcherSpec, SearchSpec, StageSpec
 from searchplat.spec.space import Layout, Space
 
@@ -49,6 +51,11 @@ def with_past(spec: SearchSpec, words: Sequence[str]) -> SearchSpec:
             f"--past: only the searcher {' or '.join(able)} learns from other searches, and none of the stages is "
             f"searched by it ({own}); choose another searcher, or leave --past out"
         )
+    for word in words:
+        if not re.fullmatch(rf"{NAME}(/{NAME})?", word):
+            raise InputError(
+                f"--past: must be SEARCH or SEARCH/STAGE, got {show(word)}; `searchplat status` lists searches"
+            )
     given = [
         word if "/" not in word else dict(zip(("search", "stage"), word.split("/", 1), strict=True)) for word in words
     ]

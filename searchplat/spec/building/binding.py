@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from searchplat import methods, protocol
-from searchplat.contract import Method, ProgramMethod
+from searchplat.contract import SAMPLED, Method, ProgramMethod
 from searchplat.errors import AssetError, InputError
 from searchplat.programs.no_data import NONE
 from searchplat.spec.building.constraints import check_stage, named_outside
@@ -338,6 +338,18 @@ class Binding:
                 remedy = about(self.config, name)
                 add_error(self._problems, node, key, error, node.plain(), remedy)
                 return
+
+    def check_tested(self, node: Node) -> None:
+        """Note metrics of `promotion.test` that the method cannot measure, where it says what it can."""
+        if "metrics" not in self.config.model_fields:
+            return
+        for place, name in enumerate(node.plain()):
+            measured = [name.removeprefix(SAMPLED)]
+            for error in errors_of(self.config, {**self.fixed, "metrics": measured}):
+                if error["loc"][:1] == ("metrics",):
+                    remedy = "docs/measures.md has all"
+                    add_error(self._problems, node.at([place]), "promotion.test", error, name, remedy)
+                    break
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Whole numbers of real-valued fields as floats, so that 1 and 1.0 are the same search."""

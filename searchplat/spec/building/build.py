@@ -216,6 +216,8 @@ def _promotion(root: Node, read: Mapping[str, Any], binding: Binding | None, pro
         node = root.fields["promotion"].fields["epochs"]
         binding.check_field("epochs", node, "promotion.epochs", "remove epochs here")
     if "test" in fields:
+        if binding is not None:
+            binding.check_tested(root.fields["promotion"].fields["test"])
         fields = {**fields, "test": tuple(fields["test"])}
     return PromotionSpec(**fields)
 

@@ -102,7 +102,7 @@ class Number:
             return value
         kinds = (int,) if self.integer else (int, float)
         if isinstance(value, bool) or not isinstance(value, kinds):
-            remedy = "give a number"
+            remedy = "give a whole number" if self.integer else "give a number"
             if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
                 remedy = "remove the quotes"
             problems.add(node, key, self._rule(), got=_got(node), remedy=remedy)

@@ -50,6 +50,10 @@ def rule_of(error: ErrorDetails) -> str:
     """The broken rule in our words."""
     if error["type"] in _SAID:
         return _SAID[error["type"]]
+    if error["type"] == "string_pattern_mismatch":
+        return f"must match {error['ctx']['pattern']}"
+    if error["type"] == "too_short" and error["ctx"]["min_length"] == 1:
+        return "must not be empty"
     text = error["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").strip().rstrip(".;")
     text = re.sub(r"^Input should (be )?", lambda m: "must be " if m[1] else "must ", text)
     text = text.replace("greater than or equal to", ">=").replace("less than or equal to", "<=")

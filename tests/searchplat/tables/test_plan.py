@@ -72,20 +72,42 @@ def test_a_space_beside_the_table_goes_before_a_shipped_one(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("systems: [sasrec]\n", "minutes: field required"),
-        (SMOKE.replace("minutes: 6", "minutes: 0"), "first.yaml:2:10 minutes: input should be greater than 0"),
-        (SMOKE.replace("seeds", "seed"), "first.yaml:3:7 seed: extra inputs are not permitted"),
+        ("systems: [sasrec]\n", "minutes: is missing; minutes is: of training by a search's trials together."),
+        (SMOKE.replace("minutes: 6", "minutes: 0"), "first.yaml:2:10 minutes: must be >= 0.01, got 0; minutes is: of "),
+        (SMOKE.replace("minutes: 6", 'minutes: "6"'), "minutes: must be a number, got '6'; minutes is: of training"),
+        (SMOKE.replace("minutes: 6", "minutes: true"), "minutes: must be a number, got true"),
+        (SMOKE.replace("seeds: 2", "trials: true"), "trials: must be a whole number, got true"),
+        (SMOKE.replace("seeds", "seed"), "first.yaml:3:1 seed: is not a key of a table; did you mean seeds?"),
+        (SMOKE.replace("set:", "sets:"), "systems.1.sets: is not a key of a system; did you mean set?"),
+        (
+            SMOKE.replace("[mrr, ndcg@10]", "mrr"),
+            "metrics: must be a list, got 'mrr'; metrics is: a list of columns",
+        ),
+        (SMOKE.replace("- sasrec", "- 3"), "systems.0: must be a mapping, or the name of a space, got 3."),
+        (SMOKE.replace("name: recurrent", "name: a/b"), "systems.1.name: must match ^[a-z0-9]"),
         (SMOKE.replace("name: recurrent", "name: sasrec"), "two systems must not have one name, got sasrec twice"),
-        (SMOKE.replace("- sasrec", "- nosuch"), "nosuch: there is no such file, and no shipped space of this name"),
-        (SMOKE.replace("epochs: 2", "epochs: none"), "epochs"),
+        (
+            SMOKE.replace("- sasrec", "- nosuch"),
+            "system nosuch: nosuch: there is no such file, and no shipped space of",
+        ),
+        (SMOKE.replace("- sasrec", "- {space: " + "a" * 900 + ", name: x}"), "system x: 'aaa"),
+        (SMOKE.replace("epochs: 2", "epochs: none"), "system recurrent: --set epochs"),
         (SMOKE.replace("- sasrec", "- {space: sasrec, scale: quick}"), "all must be searched on one data set"),
-        ("minutes: 1\nsystems: []\n", "systems: tuple should have at least 1 item"),
+        (SMOKE.replace("epochs: 2", "data.users: 50"), "all must be searched on one data set"),
+        (SMOKE.replace("epochs: 2", "promotion.seeds: 7"), "set: promotion.seeds is what the table says for all"),
+        (SMOKE.replace("epochs: 2", "trials: 7").replace("seeds", "trials"), "set: trials is what the table says"),
+        (SMOKE.replace("ndcg@10]", "foo]"), "system sasrec: --set promotion.test"),
+        (SMOKE + "controls: [nope]\n", "controls: no system's space has nope as a control with its defaults"),
+        ("minutes: 1\nsystems: []\n", "systems: must not be empty, got []; systems is: a list of spaces"),
+        ("# nothing\n\n", "the file is empty; a table begins with minutes and systems"),
+        (SMOKE.replace("name: recurrent", "name: " + "r" * 60), "its search would be named 'first-rrr"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(InputError) as refused:
         read_table(write(tmp_path, text))
     assert said in str(refused.value)
+    assert "valid tuple" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there_and_a_name_that_cannot_be(tmp_path: Path) -> None:

@@ -159,8 +159,9 @@ def test_the_option_adds_to_what_the_space_says(runs: Path) -> None:
     assert diff(to_document(here("there", searcher="pr")), to_document(spec)) != []
     with pytest.raises(InputError, match="only the searcher pr learns from other searches"):
         with_past(rehearsal_spec(), ["there"])
-    with pytest.raises(InputError, match="must be a list of names of searches"):
-        with_past(here(), ["No Name"])
+    for wrong in ("No Name", "there/layout/x", ""):
+        with pytest.raises(InputError, match=f"--past: must be SEARCH or SEARCH/STAGE, got '{wrong}'"):
+            with_past(here(), [wrong])
 
 
 def test_the_option_adds_to_a_past_however_it_is_written() -> None:
