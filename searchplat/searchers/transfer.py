@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from searchplat.contract import Values
 from searchplat.searchers.contract import History, Suggestion
@@ -101,8 +100,16 @@ def varied(task: SourceTask, space: Space) -> frozenset[str]:
 def ranks(task: SourceTask, maximize: Sequence[bool]) -> np.ndarray[Any, Any]:
     """How good each trial is among the task's `[N]`, from 0 for the worst to 1; of several objectives the mean."""
     values_NJ = np.array([trial.objectives for trial in task.trials]) * np.where(maximize, 1.0, -1.0)
-    share_N: np.ndarray[Any, Any] = ((rankdata(values_NJ, axis=0) - 1) / max(1, len(values_NJ) - 1)).mean(1)
+    places_JN = [_places(values_N) for values_N in values_NJ.T]
+    share_N: np.ndarray[Any, Any] = np.mean(places_JN, axis=0) / max(1, len(values_NJ) - 1)
     return share_N
+
+
+def _places(values_N: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The place of each value from 0 for the lowest, of equal ones their mean."""
+    _, which_N, counts = np.unique(values_N, return_inverse=True, return_counts=True)
+    places_N: np.ndarray[Any, Any] = (np.cumsum(counts) - (counts + 1) / 2)[which_N]
+    return places_N
 
 
 def promising(
