@@ -3,11 +3,11 @@
     python tests/benchmarks/searchers/shared_weights.py --on smollm2 --epochs 8 --seeds 0 1    train, and value layouts
     python tests/benchmarks/searchers/shared_weights.py --on random --table                    what is known
 
-One model is trained with a layout drawn anew for each step, a single path (Guo et al. 2020, "Single Path One-Shot Neural
-Architecture Search"), everything else as in the table: `smollm2_layouts.csv`, or
-`darec_layouts.csv` with its random weights. After each of some epochs every layout that the table holds with all seeds
-is valued with these weights on validation. Where item projections are fitted to a layout's states before training,
-`own` keeps those of each layout, and `one` takes those of the all-serial layout for all.
+One model is trained with a layout drawn anew for each step, a single path (Guo et al. 2020, "Single Path One-Shot
+Neural Architecture Search"), everything else as in the table: `smollm2_layouts.csv`, or `darec_layouts.csv` with its
+random weights. After each of some epochs every layout that the table holds with all seeds is valued with these weights
+on validation. Where item projections are fitted to a layout's states before training, `own` keeps those of each layout,
+and `one` takes those of the all-serial layout for all.
 """
 
 from __future__ import annotations
