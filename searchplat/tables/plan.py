@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -205,14 +205,49 @@ def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchS
     fixed = ("promotion", *_THE_TABLES, *(("trials",) if plan.trials is not None else ()))
     if wrong := [key for key in system.set if key in fixed]:
         raise InputError(f"set: {wrong[0]} is what the table says for all systems; leave it out")
-    changes = [f"{key}={json.dumps(value)}" for key, value in system.set.items()]
-    values = (1, 0, plan.seeds, json.dumps(plan.metrics))
-    changes += [f"{key}={value}" for key, value in zip(_THE_TABLES, values, strict=True)]
-    spec = load(
-        find_space(_beside(path, system.space)), scale=system.scale or plan.scale, overrides=changes, name=system.name
-    )
-    kept = tuple(one for one in spec.controls if one.method in controls and not one.values)
-    return replace(spec, stages=_budgeted(spec.stages, plan), controls=kept)
+    values = (1, 0, plan.seeds, plan.metrics)
+    changes = [*map(_change, system.set.items()), *map(_change, zip(_THE_TABLES, values, strict=True))]
+
+    def read(*more: str) -> SearchSpec:
+        space, scale = find_space(_beside(path, system.space)), system.scale or plan.scale
+        return load(space, scale=scale, overrides=[*changes, *more], name=system.name)
+
+    # All of it as `--set` takes it, so that the command that is printed for such a search goes on with it.
+    spec = read()
+    dropped = [one.name for one in spec.controls if one.method not in controls or one.values]
+    drops = [_change((f"controls.{name}.drop", True)) for name in dropped]
+    if len(dropped) == len(spec.controls):
+        drops = [_change(("controls", None))]
+    if len(spec.stages) == 1 and _one_stage(spec):
+        return read(*_budget(spec.stages, plan, ""), *drops)
+    return read(*_budget(spec.stages, plan, "stages."), *drops)
+
+
+def _change(item: tuple[str, Any]) -> str:
+    return f"{item[0]}={json.dumps(item[1])}"
+
+
+def _one_stage(spec: SearchSpec) -> bool:
+    """Whether the space searches without `stages:`, so that their keys are its own."""
+    root = read_file(spec.text, str(spec.source))
+    scales = root.fields.get("scales")
+    scale = None if scales is None or spec.scale is None else scales.fields.get(spec.scale)
+    return not any(node is not None and "stages" in node.fields for node in (root, scale))
+
+
+def _budget(stages: Sequence[StageSpec], plan: Plan, prefix: str) -> Iterator[str]:
+    """Stages that share minutes and trials as their numbers of trials say, each with its axes' defaults first.
+
+    A search of minutes must not end below what its system has without one, and the control `default` is not its own.
+    """
+    total = sum(stage.trials for stage in stages)
+    for stage in stages:
+        key = f"{prefix}{stage.name}." if prefix else ""
+        yield _change((f"{key}hours", plan.minutes / 60 * (stage.trials / total)))
+        if plan.trials is not None:
+            yield _change((f"{key}trials", max(1, round(plan.trials * (stage.trials / total)))))
+        if stage.over and not stage.points and stage.searcher.name != "grid":
+            yield _change((f"{key}points", [{}]))
 
 
 def _beside(path: Path, space: str) -> Path | str:
@@ -222,23 +257,6 @@ def _beside(path: Path, space: str) -> Path | str:
         return beside if beside.is_file() else space
     except (OSError, ValueError):  # too long, or with a null byte
         return space
-
-
-def _budgeted(stages: Sequence[StageSpec], plan: Plan) -> tuple[StageSpec, ...]:
-    """Stages that share minutes and trials as their numbers of trials say, each with its axes' defaults first.
-
-    A search of minutes must not end below what its system has without one, and the control `default` is not its own.
-    """
-    total = sum(stage.trials for stage in stages)
-    return tuple(
-        replace(
-            stage,
-            points=stage.points or (({},) if stage.over and stage.searcher.name != "grid" else ()),
-            hours=plan.minutes / 60 * (stage.trials / total),
-            trials=stage.trials if plan.trials is None else max(1, round(plan.trials * (stage.trials / total))),
-        )
-        for stage in stages
-    )
 
 
 def _refuse_other_data(path: Path, entries: Sequence[Entry]) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from searchplat.errors import InputError
+from searchplat.spec import diff, load, to_document
 from searchplat.tables.plan import read_table
 
 SMOKE = """\
@@ -57,6 +58,15 @@ def test_each_stage_tries_its_defaults_first(tmp_path: Path) -> None:
     assert [stage.points for entry in table.entries for stage in entry.spec.stages] == [({},), ({},), ({},)]
     own = SMOKE.replace("epochs: 2", "points: [{dropout: 0.3}]")
     assert read_table(write(tmp_path, own)).entries[1].spec.stages[0].points == ({"dropout": 0.3},)
+
+
+def test_the_command_that_is_printed_for_a_systems_search_goes_on_with_it(tmp_path: Path) -> None:
+    for entry in read_table(write(tmp_path, SMOKE.replace("- sasrec", "- darec") + "trials: 9\n")).entries:
+        spec = entry.spec
+        again = load(spec.source, scale=spec.scale, overrides=spec.overrides, name=spec.name)
+        assert diff(to_document(spec), to_document(again)) == []
+        assert again.stages == spec.stages
+        assert again.controls == spec.controls
 
 
 def test_a_space_beside_the_table_goes_before_a_shipped_one(tmp_path: Path) -> None:
