@@ -341,7 +341,7 @@ class Binding:
 
     def check_tested(self, node: Node) -> None:
         """Note metrics of `promotion.test` that the method cannot measure, where it says what it can."""
-        if "metrics" not in self.config.model_fields:
+        if self._program is not None or "metrics" not in self.config.model_fields:
             return
         for place, name in enumerate(node.plain()):
             measured = [name.removeprefix(SAMPLED)]

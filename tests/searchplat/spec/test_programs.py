@@ -128,6 +128,23 @@ def without_leave(written: str) -> str:
     return done.stderr
 
 
+def test_what_a_program_measures_is_its_own_to_say() -> None:
+    rest = f"promotion: {{test: [test_ndcg]}}\n{REST}"
+    spec = read(text(method="plain_function:train", fixed="metrics: 3", rest=rest))
+    assert (spec.fixed["metrics"], spec.promotion.test) == (3, ("test_ndcg",))
+    assert read(text(rest=rest)).promotion.test == ("test_ndcg",)
+
+
+def test_what_a_method_cannot_measure_is_refused_with_its_place() -> None:
+    head = "method: sasrec\ndata: {name: toy}\nobjective: {metric: valid/mrr, direction: maximize}\n"
+    search = "search: {dropout: {type: float, low: 0.1, high: 0.5}}\n"
+    written = f"{head}{search}promotion: {{test: [mrr, sampled/ndcg@5, foo]}}\n{REST}"
+    said = refusal(written)
+    assert "space.yaml:5:41 promotion.test: " in said
+    assert "'foo'" in said
+    assert said.count("\n") == 0
+
+
 def test_a_functions_parameters_are_any() -> None:
     spec = read(text(method="plain_function:train", fixed="x: 0.7"))
     assert spec.fixed["x"] == 0.7
