@@ -2,6 +2,7 @@
 
     python tests/benchmarks/searchers/smollm2_layouts.py              all 512 layouts, 3 seeds each
     python tests/benchmarks/searchers/smollm2_layouts.py --limit 8    the first 8 trainings that are missing
+    python tests/benchmarks/searchers/smollm2_layouts.py --part 1/2   every other one, beside a process that does 2/2
     python tests/benchmarks/searchers/smollm2_layouts.py --summary    how much layouts differ, noise, effects
 
 MovieLens 100K, all users; layers 1 to 20 have read each film once, layers 21 to 23 are adapted. A training is a lean
@@ -148,6 +149,7 @@ def main() -> int:
     """Train what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, default=None, help="at most so many trainings")
+    parser.add_argument("--part", default="1/1", metavar="I/N", help="the I-th of N processes that share the work")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no training after so many")
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument(
@@ -166,8 +168,9 @@ def main() -> int:
     if changes and arguments.table == TABLE:
         parser.error("--set: the table holds one kind of training; give another --table too")
     there = {(row["layout"], int(row["seed"])) for row in rows(arguments.table)}
-    missing = [one for one in ((name, seed) for name in layouts() for seed in range(SEEDS)) if one not in there]
-    missing = missing[: arguments.limit]
+    mine, parts = (int(number) for number in arguments.part.split("/"))
+    every = [(name, seed) for name in layouts() for seed in range(SEEDS)][mine - 1 :: parts]
+    missing = [one for one in every if one not in there][: arguments.limit]
     print(f"{len(there)} trainings there, {len(missing)} to do", flush=True)
 
     from searchplat.assets import AssetStore
