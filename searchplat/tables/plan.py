@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from searchplat.errors import InputError
+from searchplat.methods import load_method
 from searchplat.spec import load
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, read_file
@@ -20,7 +21,7 @@ from searchplat.spec.errors import Problems, show, suggest
 from searchplat.spec.find import find_space
 from searchplat.spec.grammar import NAME
 from searchplat.spec.load import refuse_secrets
-from searchplat.spec.model import SearchSpec, StageSpec
+from searchplat.spec.model import Control, SearchSpec, StageSpec
 
 Name = Annotated[str, Field(pattern=f"^{NAME}$", max_length=60)]
 
@@ -58,6 +59,7 @@ class Plan(BaseModel):
     Args:
         title: Stands above it.
         scale: Of the spaces.
+        set: Changes to all spaces, as a system's own, which go before them.
         minutes: Of training and evaluation by a search's trials together, after which no more begin.
         trials: Trials of a search at most, as a method whose trials take no time would never end; by default the
             space's.
@@ -71,6 +73,7 @@ class Plan(BaseModel):
 
     title: str = Field("", max_length=200, description="stands above the table")
     scale: str | None = Field(None, description="of the spaces")
+    set: dict[str, Any] = Field(default_factory=dict, description="changes to all spaces, {sampled_negatives: 100}")
     minutes: float = Field(ge=0.01, le=1e6, description="of training by a search's trials together")
     trials: int | None = Field(None, ge=1, le=10**9, description="trials of a search at most")
     seeds: int = Field(3, ge=1, le=1000, description="final trainings of each row")
@@ -203,10 +206,11 @@ _THE_TABLES = ("promotion.top", "promotion.race", "promotion.seeds", "promotion.
 def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchSpec:
     """The space under the table's budget, without controls but those that the table still lacks."""
     fixed = ("promotion", *_THE_TABLES, *(("trials",) if plan.trials is not None else ()))
-    if wrong := [key for key in system.set if key in fixed]:
+    own = {**plan.set, **system.set}
+    if wrong := [key for key in own if key in fixed]:
         raise InputError(f"set: {wrong[0]} is what the table says for all systems; leave it out")
     values = (1, 0, plan.seeds, plan.metrics)
-    changes = [*map(_change, system.set.items()), *map(_change, zip(_THE_TABLES, values, strict=True))]
+    changes = [*map(_change, own.items()), *map(_change, zip(_THE_TABLES, values, strict=True))]
 
     def read(*more: str) -> SearchSpec:
         space, scale = find_space(_beside(path, system.space)), system.scale or plan.scale
@@ -214,13 +218,25 @@ def _spec(path: Path, plan: Plan, system: System, controls: set[str]) -> SearchS
 
     # All of it as `--set` takes it, so that the command that is printed for such a search goes on with it.
     spec = read()
-    dropped = [one.name for one in spec.controls if one.method not in controls or one.values]
-    drops = [_change((f"controls.{name}.drop", True)) for name in dropped]
-    if len(dropped) == len(spec.controls):
-        drops = [_change(("controls", None))]
-    if len(spec.stages) == 1 and _one_stage(spec):
-        return read(*_budget(spec.stages, plan, ""), *drops)
-    return read(*_budget(spec.stages, plan, "stages."), *drops)
+    prefix = "" if len(spec.stages) == 1 and _one_stage(spec) else "stages."
+    return read(*_budget(spec.stages, plan, prefix), *_only(controls, spec.controls, plan.set))
+
+
+def _only(methods: set[str], controls: Sequence[Control], given: Mapping[str, Any]) -> list[str]:
+    """Drop all controls but those of `methods` that have their defaults, or what the table sets for all systems."""
+    kept = []
+    for one in controls:
+        if one.method in methods:
+            config = load_method(one.method).Config
+            known = {name: value for name, value in given.items() if name in config.model_fields}
+            values = {name: value for name, value in known.items() if not errors_of(config, {name: value})}
+            if one.values in ({}, values):
+                kept.append((one.name, values))
+    if not kept:
+        return [_change(("controls", None))] if controls else []
+    drops = {one.name for one in controls} - {name for name, _ in kept}
+    changes = [_change((f"controls.{name}.drop", True)) for name in sorted(drops)]
+    return changes + [_change((f"controls.{name}.values", values)) for name, values in kept if values]
 
 
 def _change(item: tuple[str, Any]) -> str:

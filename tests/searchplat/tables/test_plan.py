@@ -39,6 +39,17 @@ def test_every_system_has_a_search_of_its_own_on_the_same_budget(tmp_path: Path)
     assert table.metric == "mrr"
 
 
+def test_what_a_table_sets_holds_for_all_systems_unless_they_set_it_otherwise(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, SMOKE + "set: {epochs: 5, data.attributes: [title]}\n"))
+    assert [entry.spec.fixed["epochs"] for entry in table.entries] == [5, 2]
+    assert [entry.spec.data.options["attributes"] for entry in table.entries] == [["title"], ["title"]]
+    assert table.entries[0].spec.controls[0].values == {}
+    table = read_table(write(tmp_path, SMOKE + "set: {sampled_negatives: 20}\n"))
+    assert table.entries[0].spec.controls[0].values == {"sampled_negatives": 20}
+    with pytest.raises(InputError, match=r"promotion\.seeds is what the table says for all systems"):
+        read_table(write(tmp_path, SMOKE + "set: {promotion.seeds: 9}\n"))
+
+
 def test_popularity_comes_once_and_no_other_control(tmp_path: Path) -> None:
     table = read_table(write(tmp_path))
     assert [[one.method for one in entry.spec.controls] for entry in table.entries] == [["popularity"], []]
