@@ -60,15 +60,13 @@ class Suggestions:
             self._thread.join(within_s)
 
     def _think(self, stage: StageSpec, slots: int) -> None:
-        count = max(1, self.pace.ahead(slots))
         try:
             while True:
                 began = time.monotonic()
                 with self._shutdown.guarding():
-                    self._plan.suggest(stage, count)
+                    self._plan.suggest(stage, self.pace.at_once(slots))
                 self.pace.suggested(time.monotonic() - began)
-                count = self.pace.ahead(slots)
-                if self._shutdown.asked or not self._plan.wants(stage, count):
+                if self._shutdown.asked or not self._plan.wants(stage, self.pace.ahead(slots)):
                     break
         except BaseException as error:  # handed to the loop, which ends the search with it
             self.error = error

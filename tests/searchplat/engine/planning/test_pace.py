@@ -35,6 +35,16 @@ def test_as_many_as_slots_become_free_during_one(suggestion: float, trial: float
     assert paced(suggestion, trial).ahead(slots) == ahead
 
 
+@pytest.mark.parametrize(
+    ("suggestion", "trial", "slots", "together"),
+    [(0.5, 25, 2, 1), (1, 10, 1, 1), (1, 10, 64, 13), (0.1, 3, 64, 5), (2, 2, 8, 16), (60, 2, 8, 16)],
+)
+def test_a_searcher_of_several_at_once_computes_for_half_of_the_time(
+    suggestion: float, trial: float, slots: int, together: int
+) -> None:
+    assert paced(suggestion, trial).at_once(slots) == together
+
+
 def test_one_slow_suggestion_changes_nothing() -> None:
     pace = paced(0.01, 10)
     for seconds in (0.01, 60, 0.01):
