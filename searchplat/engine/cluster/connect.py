@@ -105,14 +105,16 @@ def _own(environment: dict[str, str], folder: RayFolder) -> Any:
     # Whatever Ray itself writes while it starts is for this user alone.
     before = os.umask(0o077)
     try:
-        with folder.entered(), reduced(os.environ), _port_given(os.environ):
+        # Workers inherit what the daemon that starts them has. Told by `runtime_env`, each would load Ray twice, for
+        # half a second more: once to set the variables, and again as the worker.
+        with folder.entered(), reduced(os.environ), _port_given(os.environ), _given(os.environ, environment):
             return ray.init(
                 address="local",
                 include_dashboard=True,
                 dashboard_host=_DASHBOARD_HOST,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                runtime_env={"env_vars": {**folder.workers, **environment}},
+                runtime_env={"env_vars": dict(folder.workers)} if folder.workers else None,
                 # Reports are small and data is memory-mapped: the store needs little of a laptop's memory.
                 object_store_memory=256 * _MIB,
             )
@@ -122,6 +124,19 @@ def _own(environment: dict[str, str], folder: RayFolder) -> Any:
         raise RayEndedError(f"Ray did not start on this machine: {str(error).strip()}") from error
     finally:
         os.umask(before)
+
+
+@contextmanager
+def _given(environment: MutableMapping[str, str], more: Mapping[str, str]) -> Iterator[None]:
+    """Within it, `environment` has these variables too. No other thread may read it meanwhile."""
+    before = {name: environment[name] for name in more if name in environment}
+    environment.update(more)
+    try:
+        yield
+    finally:
+        for name in more:
+            del environment[name]
+        environment.update(before)
 
 
 @contextmanager
