@@ -12,6 +12,9 @@ from collections import deque
 WORTH = 0.05
 """Share of a slot's time that waiting for suggestions may take before they are computed ahead."""
 
+_REST = 3.0
+"""Times that a searcher of several at once takes for them, from the start of one computation to that of the next."""
+
 _REMEMBERED = 9
 _NEWEST = 5
 
@@ -53,15 +56,15 @@ class Pace:
     def at_once(self, slots: int) -> int:
         """Suggestions to ask for together, of a searcher that makes several in the time of one.
 
-        Where some are computed ahead, as many as become free during the computing of two, so that a searcher computes
-        for half of the time at most: it shares the interpreter with the loop that serves the trials.
+        Where some are computed ahead, as many as become free during the computing of three, so that a searcher computes
+        for a third of the time: it shares the interpreter with the loop that serves the trials.
 
         >>> pace = Pace()
         >>> pace.suggested(2.0), pace.ended(4.0), pace.ahead(slots=64), pace.at_once(slots=64)
-        (None, None, 38, 64)
+        (None, None, 38, 96)
         """
         ahead = self.ahead(slots)
-        return max(1, ahead, min(2 * slots, math.ceil(2 * self._freed(slots)[1])) if ahead else 0)
+        return max(1, ahead, min(2 * slots, math.ceil(_REST * self._freed(slots)[1])) if ahead else 0)
 
     def _freed(self, slots: int) -> tuple[float, float]:
         """A suggestion's time in trials' times, and the slots that become free meanwhile; zeros while not known."""
