@@ -197,7 +197,11 @@ def screen(outcome: PromotionOutcome) -> Any:
         if ranked := protocol.words(protocol.rank_met(promotion.data_options, winner.config)):
             parts.append(line(("ranked  ", "dim"), ranked))
     opened = promotion.test_openings
-    over = f"over {promotion.number} promotions" if promotion.number > 1 else "once for each final training"
+    over, trained = "once for each final training", len(promotion.finals())
+    if promotion.number > 1:
+        over = f"over {promotion.number} promotions"
+    elif opened != trained:  # a worker ended between the permit and what it measured
+        over = f"for {text.plural(trained, 'final training')}"
     parts.append(line(("test    ", "dim"), f"opened {text.plural(opened, 'time')} for this search, {over}"))
     if outcome.unsent_runs:
         parts.append(

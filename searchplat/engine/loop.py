@@ -1,10 +1,12 @@
 """The search itself: start what waits while slots are free, wait for a message, write it down, judge it.
 
-    plan.waiting() -> pool.take(order) -> worker.greet() -> ray.wait -> worker.train(order)
-                                                  -> ray.wait -> judge.goes_on(message) -> next epoch or end
+    plan.next() -> Ask -> suggestions.begin -> plan.suggest, in a thread: searcher.suggest -> ledger.suggest
+    plan.waiting() -> ledger.start -> pool.take -> worker.greet() -> ray.wait -> worker.train(order)
+    ray.wait -> judge.goes_on(message) -> ledger.report, and ledger.end by the rules -> the next epoch, or a free slot
 
-A process first greets, so that it is known to have started, and is then sent its order. A suggestion is computed in a
-thread (`suggestions`), everything else happens here, one thing after the other.
+A process first greets, so that it is known to have started, and is then sent its order. A suggestion comes back through
+the ledger, as a trial that waits; all but suggestions happens here, one thing after the other. What becomes of the
+results begins in `promotion.promote`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from searchplat.engine.worker.order import Order
 
 _LOOK_S = 0.1
-"""Seconds after which a signal is heard at the latest, and nodes that came are used."""
+"""Seconds for which the loop waits at most before it looks for signals and new nodes."""
 _SOON_S = 0.01
 """The same while a slot waits for the suggestion that is being computed."""
 _GOOD_ORDER_S = 3.0
@@ -54,7 +56,7 @@ class _Running:
     order: Order
     worker: Worker
     new: bool
-    """Whether the worker's process was started for this trial, so that its death is one under the trial."""
+    """Whether the worker's process was started for this trial, so that its death counts against the trial."""
     answered: bool = False
     """Whether the process has said that it is there."""
     since: float = field(default_factory=time.monotonic)
@@ -259,7 +261,8 @@ class Loop:
     def _told(self, one: _Running, message: Message) -> None:
         """An epoch, or an end."""
         goes_on = False
-        # Where nothing can be written any more the checkpoint has what this trial reports.
+        # Once an error has ended the search nothing is written: the epoch is in the trial's checkpoint, to be reported
+        # again. A trial that goes on stays running in the ledger, and waits once the search has ended.
         if self._shutdown.error is None:
             with self._shutdown.guarding():
                 goes_on = self._judge.goes_on(one.trial, message)
@@ -299,7 +302,7 @@ class Loop:
         if gone():
             raise RayEndedError(RAY_ENDED) from error
         one.worker.kill()
-        if not (one.answered or one.new):  # it died while nobody needed it
+        if not (one.answered or one.new):  # an idle process, which died before it began this trial
             self._place(one.trial, one.order)
             return
         lost_host = losses.host_died(str(error))

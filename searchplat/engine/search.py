@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -60,7 +59,9 @@ if TYPE_CHECKING:
 _MANY_AT_ONCE = 16
 """Trials at once from which on MLflow's rows are sent by a process of their own."""
 _LAST_ROWS_S = 30.0
+"""Seconds that a search waits in the end for MLflow to get what it lacks, at least."""
 _ROWS_A_SECOND = 20
+"""Rows that MLflow takes a second, by which it waits longer if it lacks many."""
 
 
 def run_search(
@@ -79,7 +80,7 @@ def run_search(
         name: The search's name; by default the space's name and scale, e.g. `darec-quick`.
         trials: Trials of all stages together, instead of the file's; more than before extends a finished search.
         fork: Start a new search of this name from the trials of search `name`, under a changed space.
-        widen_it: Go on in this space, of which each old trial is a point, see `engine.widening`.
+        widen_it: Go on in this space, of which each old trial is a point, see `engine.resuming.widening`.
         places: Where it runs and what it writes to.
         monitor: Who watches.
 
@@ -266,7 +267,7 @@ class _Run:
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
         judge = Judge(self._spec, self._ledger, epochs, self._ended, self._stop_for_bug, self._shutdown)
-        judge.replay(lambda trial: epochs_of(trial.config) or sys.maxsize)
+        judge.replay(lambda trial: epochs_of(trial.config))
         self._monitor.start(info)
         shutil.rmtree(self._folder.scratch, ignore_errors=True)
         figures = Telemetry(
@@ -378,7 +379,7 @@ class _Run:
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """Within it, an error of a full disk becomes one of the moment."""
+    """Within it, an error of a full disk becomes a `TryAgainError`."""
     try:
         yield
     except TryAgainError:

@@ -177,7 +177,7 @@ class Ledger:
         self._change(number, "retried", {"cause": cause}, retries=retries)
 
     def requeue(self, number: int) -> None:
-        """Record that a trial is waiting again: its driver went away."""
+        """Record that a trial waits again: its driver went away, the search was paused, or there is less room."""
         self._change(number, "requeued", {}, state=TrialState.WAITING)
 
     def report(self, number: int, epoch: int, metrics: Mapping[str, float]) -> bool:

@@ -1,4 +1,4 @@
-"""How the space of a search was widened while its trials stayed: events, which `engine.widening` writes."""
+"""How the space of a search was widened while its trials stayed: events, which `engine.resuming.widening` writes."""
 
 from __future__ import annotations
 

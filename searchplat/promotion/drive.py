@@ -19,8 +19,8 @@ from searchplat.engine.checkpoints.sync import fetch_results
 from searchplat.engine.finals.messages import Assignment, Ended, Epoch, FinalMessage, Key, MayTest, Measured, Next
 from searchplat.engine.planning.seeds import derive_seed
 from searchplat.engine.worker import MAX_DEATHS
-from searchplat.engine.worker.messages import Said
-from searchplat.engine.worker.order import WRONG_INPUT, Order
+from searchplat.engine.worker.messages import WRONG_INPUT, Said
+from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import seconds_of

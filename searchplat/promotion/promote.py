@@ -1,6 +1,9 @@
 """Starts a promotion, or takes it up where it was, and runs it to its end.
 
-ledger -> candidates -> lineage still the same? -> record -> Ray Train lanes <-> drive -> MLflow -> outcome
+ledger -> candidates.choose -> preconditions -> record.PromotionStore.create
+Ray Train's workers, in lanes, ask Drive.answer: Next -> a run of the race or a final one; Epoch, Measured -> record;
+                                                 MayTest -> permit, with which the test split is opened
+record.Promotion.winner -> MLflow's registry -> outcome
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from searchplat.engine.shutdown.supervisor import Supervisor
 from searchplat.engine.sizing.choose import for_promotion
 from searchplat.engine.steering.post import Post
 from searchplat.engine.steering.requests import RequestFolder
-from searchplat.engine.worker.order import WRONG_INPUT
+from searchplat.engine.worker.messages import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, lineage
 from searchplat.ledger.folder import SearchFolder
@@ -115,12 +118,15 @@ def run_promotion(
         spec = replace(spec, resources=for_promotion(ledger, spec))
         alone = place is not None and len(ledger.objectives) > 1
         sizes = asked.sizes(spec.promotion, spec.objectives[0].metric if alone else None)
-        candidates = choose(ledger, search, sizes.top, place, sizes.trials)
+        store = PromotionStore(ledger, folder.path)
+        number = _known(store, search, sizes, again)
+        if number is None:
+            candidates = choose(ledger, search, sizes.top, place, sizes.trials)
+        else:  # those that it began with, though the search may have gone on
+            candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
         look_in(spec.source.parent, [candidate.method for candidate in candidates])
         check_methods(candidates)
         check_metrics(spec.promotion.test, candidates)
-        store = PromotionStore(ledger, folder.path)
-        number = _known(store, search, sizes, again)
         now = lineage.now(spec, AssetStore())
         before = [*lineage.recorded(ledger), *([] if number is None else [store.load(number).lineage])]
         check_changes(search, before, now, allow_changed, say)
@@ -132,7 +138,6 @@ def run_promotion(
         else:
             say(f"going on with promotion {number} of {search}")
             store.update(number, lineage=mixed(store.load(number).lineage, now))
-            candidates = [Candidate(**one) for one in store.more(number)["candidates"]]
         kept = of_promotion(ledger, search, number, places.storage)
         promoting = _Promoting(spec, folder, ledger, store, number, candidates, sizes, say, kept)
         return promoting.to_its_end(address, uri, workers)

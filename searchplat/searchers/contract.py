@@ -25,7 +25,7 @@ class TrialState(StrEnum):
     DIVERGED = "diverged"  # a metric was NaN or infinite
     INFEASIBLE = "infeasible"  # out of memory also at the smallest micro-batch, or its values do not fit the data
     TIMEOUT = "timeout"  # silent for longer than allowed
-    FAILED = "failed"  # a bug, an objective that is not reported, or workers that died too often
+    FAILED = "failed"  # a bug, a program that failed, an objective that is not reported, or workers that died too often
 
     @property
     def final(self) -> bool:

@@ -51,7 +51,10 @@ class Answer:
         return not self.open and not self._lost and all(kind in (None, Said.REPORT) for kind, _ in self._said())
 
     def hear(self, ready: Container[ObjectRef]) -> bool:
-        """Take in what is ready; whether it is known what to go by."""
+        """Take in what is ready; whether the group's answer is known.
+
+        It is when all have answered, one was lost, or the time to wait for the others after a failure is over.
+        """
         for ref in self.open:
             if ref in ready:
                 self._heard[ref] = _got(ref)

@@ -1,6 +1,6 @@
 """Final training on Ray Train: lanes of workers that fetch one run after another from the driver.
 
-    driver: answer(message)  <->  Desk (an actor)  <->  lane: TorchTrainer(train_loop) x workers
+    driver: answer(lane, message)  <->  Desk (an actor)  <->  lane: TorchTrainer(train_loop) x workers
 
 A lane is one `TorchTrainer`: one worker on a laptop, several on a cluster, which then train each run together by
 DistributedDataParallel (gloo between CPUs, NCCL between GPUs). Its processes stay from run to run, and so does what
@@ -112,8 +112,8 @@ def run_lanes(plan: Lanes, answer: Answer, stopped: Callable[[], bool]) -> None:
             return
         try:
             if (taken := ray.get(desk.take.remote(_POLL_S))) is not None:
-                number, message = taken
-                ray.get(desk.put.remote(number, answer(*message)))
+                ticket, (lane, message) = taken
+                ray.get(desk.put.remote(ticket, answer(lane, message)))
             ended, running = ray.wait(running, num_returns=len(running), timeout=0)
             ray.get(ended)
         except _ENDED as error:
@@ -130,31 +130,31 @@ class Desk:
     """Where workers leave messages and wait for the driver's answers. An actor: it lives in a process of its own."""
 
     def __init__(self) -> None:
-        self._messages: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
+        self._questions: asyncio.Queue[tuple[int, Any]] = asyncio.Queue()
         self._answers: dict[int, asyncio.Future[Any]] = {}
-        self._number = 0
+        self._tickets = 0
 
-    async def ask(self, message: Any) -> Any:
-        """The driver's answer to a message."""
-        self._number += 1
-        number = self._number
-        self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._messages.put((number, message))
+    async def ask(self, question: tuple[int, FinalMessage]) -> Any:
+        """The driver's answer to a lane's message."""
+        self._tickets += 1
+        ticket = self._tickets
+        self._answers[ticket] = asyncio.get_running_loop().create_future()
+        await self._questions.put((ticket, question))
         try:
-            return await self._answers[number]
+            return await self._answers[ticket]
         finally:
-            del self._answers[number]
+            del self._answers[ticket]
 
-    async def take(self, timeout_s: float) -> tuple[int, Any] | None:
-        """The next message and its number; None if there is none for a while."""
+    async def take(self, timeout_s: float) -> tuple[int, tuple[int, FinalMessage]] | None:
+        """The next question and its ticket; None if there is none for a while."""
         try:
-            return await asyncio.wait_for(self._messages.get(), timeout_s)
+            return await asyncio.wait_for(self._questions.get(), timeout_s)
         except TimeoutError:
             return None
 
-    async def put(self, number: int, answer: Any) -> None:
-        """Answer a message; nothing happens if whoever asked is gone."""
-        future = self._answers.get(number)
+    async def put(self, ticket: int, answer: Any) -> None:
+        """Answer a question; nothing happens if whoever asked is gone."""
+        future = self._answers.get(ticket)
         if future is not None and not future.done():
             future.set_result(answer)
 
@@ -205,13 +205,13 @@ def train_loop(config: dict[str, Any]) -> None:
         if assignment.order.allow_import:
             allow_imports()
         if requirements is not None and (unfit := requirements.unfit_here(assignment.order)):
-            ask(Ended(assignment.key, Said.INFEASIBLE, unfit))
+            ask(Ended(assignment.key, Said.NOT_NOW, unfit))
             if workers == 1:
                 continue
             raise InputError(unfit)  # the other workers wait for this one
         if assignment.final:
             final_run(assignment, warm, device, rank, workers, ask, ask_once)
-        elif rank == 0:
+        else:  # the race has one worker a lane
             race_run(assignment, warm, device, ask)
 
 

@@ -88,7 +88,10 @@ class Asha(EarlyStopping):
         """From the last to the first: its epoch, and the value of each trial there, negated if smaller is better."""
 
     def stops(self, trial: int, epoch: int, value: Value) -> bool:
-        """Whether it is below the cutoff of the highest rung that it has come to and not been judged at."""
+        """Whether it is below the cutoff of the highest rung that it has come to and not been judged at.
+
+        True from the last epoch on, as Ray's rule says; whoever asks has such a trial as finished, not as stopped.
+        """
         if epoch >= self._last:
             return True
         seen = self._rung(trial, epoch)

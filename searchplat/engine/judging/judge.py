@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from searchplat.engine.judging.early_stopping import make_early_stopping
 from searchplat.engine.judging.score import Score, Value
 from searchplat.engine.shutdown.shutdown import Shutdown
-from searchplat.engine.worker.messages import Message, Said
-from searchplat.engine.worker.order import WRONG_INPUT
+from searchplat.engine.worker.messages import WRONG_INPUT, Message, Said
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import gains
@@ -83,11 +82,11 @@ class Judge:
             self._on_bug(self._ledger.trial(number))
         return False
 
-    def replay(self, epochs_of: Callable[[TrialRecord], int]) -> None:
+    def replay(self, epochs_of: Callable[[TrialRecord], int | None]) -> None:
         """Tell the rules of the ledger's reports, and end trials whose end was decided but not written.
 
         Args:
-            epochs_of: Epochs of a full run of a trial.
+            epochs_of: Epochs of a full run of a trial; None where only its training knows, which then says so again.
         """
         trials = {trial.number: trial for trial in self._ledger.trials()}
         stopped: set[int] = set()
@@ -100,13 +99,10 @@ class Judge:
         for trial in trials.values():
             if trial.state.final or trial.epoch == 0:
                 continue
-            metrics = self._ledger.report_at(trial.number, trial.epoch).metrics
-            if bad := _non_finite(metrics):
-                self._end(trial.number, TrialState.DIVERGED, bad)
-            elif trial.epoch >= epochs_of(trial):
-                self._end(trial.number, TrialState.FINISHED)
-            elif trial.number in stopped:
-                self._end(trial.number, TrialState.STOPPED)
+            metrics, epochs = self._ledger.report_at(trial.number, trial.epoch).metrics, epochs_of(trial)
+            last = epochs is not None and trial.epoch >= epochs
+            if end := _end_after(metrics, last, trial.number in stopped):
+                self._end(trial.number, *end)
 
     def _never_worked(self) -> bool:
         trials = self._ledger.trials()
@@ -122,19 +118,11 @@ class Judge:
         if not self._bounds_reported(number, message):
             return False
         fresh = self._ledger.report(number, message.epoch, message.metrics)
-        if bad := _non_finite(message.metrics):
-            self._end(number, TrialState.DIVERGED, bad)
-            return False
-        record = self._ledger.trial(number)
         # A report that the ledger had already was judged then.
-        stop = fresh and self._stops(record, message.epoch, message.metrics)
-        if message.epoch >= message.epochs:
-            self._end(number, TrialState.FINISHED)
-        elif stop:
-            self._end(number, TrialState.STOPPED)
-        else:
-            return True
-        return False
+        stopped = fresh and self._stops(self._ledger.trial(number), message.epoch, message.metrics)
+        if end := _end_after(message.metrics, message.epoch >= message.epochs, stopped):
+            self._end(number, *end)
+        return end is None
 
     def _bounds_reported(self, number: int, message: Message) -> bool:
         """Whether bounds are on metrics that trials report. A name that none of them knows is an error of the input."""
@@ -177,6 +165,15 @@ class Judge:
     def _end(self, number: int, state: TrialState, cause: str | None = None) -> None:
         self._ledger.end(number, state, cause)
         self._on_end(self._ledger.trial(number))
+
+
+def _end_after(metrics: dict[str, float], last: bool, stopped: bool) -> tuple[TrialState, str | None] | None:
+    """How a trial ends with a report, and why; None if it goes on."""
+    if bad := _non_finite(metrics):
+        return TrialState.DIVERGED, bad
+    if last:
+        return TrialState.FINISHED, None
+    return (TrialState.STOPPED, None) if stopped else None
 
 
 def _non_finite(metrics: dict[str, float]) -> str | None:

@@ -23,6 +23,6 @@ def most_epochs(spec: SearchSpec, stage: StageSpec) -> int:
 
 
 def epochs_of(config: Mapping[str, Any]) -> int | None:
-    """Epochs of a full training of a configuration; None where they are the program's to decide."""
-    epochs = config.get("epochs", 1)
+    """Epochs of a full training of a configuration; None where only its training, or a program, knows them."""
+    epochs = config.get("epochs")
     return None if epochs is None else int(epochs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from searchplat.engine.worker.order import WRONG_INPUT
+from searchplat.engine.worker.messages import WRONG_INPUT
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import TrialRecord
 from searchplat.ledger.outcomes import broken_words

@@ -75,10 +75,10 @@ class Plan:
         self._chosen: dict[str, list[TrialRecord]] = {}
         self._points: dict[str, list[tuple[int, Values]]] = {}
         by_priority = sorted(spec.stages, key=lambda stage: -stage.priority)
-        self._rank = {stage.name: rank for rank, stage in enumerate(by_priority)}  # controls come before all
+        self._order = {stage.name: place for place, stage in enumerate(by_priority)}  # controls come before all
         self._by_priority = by_priority
         self.gpu_shares: Mapping[str, float] = {}
-        """Of a GPU that a stage's trials take, once it is known: hours times these are `gpu_hours`."""
+        """GPUs that a trial of each stage takes, once they are known: `gpu_hours` is hours times these."""
 
     @classmethod
     def of(cls, spec: SearchSpec, ledger: Ledger) -> Plan:
@@ -108,7 +108,7 @@ class Plan:
     def waiting(self) -> TrialRecord | None:
         """The next of the trials that were suggested and have not been handed out, if there is one."""
         waiting = (trial for trial in self.ledger.open_trials() if trial.state is TrialState.WAITING)
-        return min(waiting, key=lambda trial: (self._rank.get(trial.stage, -1), trial.number), default=None)
+        return min(waiting, key=lambda trial: (self._order.get(trial.stage, -1), trial.number), default=None)
 
     def ready(self) -> int:
         """Trials that could be at work now, were there room: open ones, and what controls and stages still get.
@@ -123,7 +123,10 @@ class Plan:
         return len(open_) + controls + sum(max(0, to_come[stage.name]) for stage in stages)
 
     def ahead(self, most: int) -> Ask | None:
-        """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already."""
+        """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already.
+
+        Where a control is next it is recorded, and waits; then None.
+        """
         if not self._short_of(most):
             return None
         turn = self._beyond()

@@ -100,7 +100,7 @@ class Shutdown:
 
     @contextmanager
     def guarding(self) -> Iterator[None]:
-        """Within it, an error of the moment is kept and ends the command."""
+        """Keeps a `TryAgainError` raised within: the command ends with it, and what follows the block runs on."""
         try:
             yield
         except TryAgainError as error:

@@ -63,7 +63,7 @@ class Prober:
     def __init__(self) -> None:
         enter_host()
         # What a trial's process has loaded is a part of what it takes of memory.
-        from searchplat.engine.cluster import pool as pool
+        from searchplat.engine.cluster import trial_process as trial_process
 
         seal()
         self._warm = WarmCache()

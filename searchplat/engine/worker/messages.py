@@ -6,6 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+WRONG_INPUT = "wrong input: "
+"""How a trial's cause begins if its own values do not fit its data or weights."""
+
 
 class Said(StrEnum):
     """An epoch is done, or why the trial does not go on."""

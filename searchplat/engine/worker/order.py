@@ -1,4 +1,4 @@
-"""What the driver and a trial's process say to each other: an order there, a message back. Plain values only."""
+"""What the driver sends to a trial's process; `messages` is what comes back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from searchplat.contract import DataRequest, TrialJob, Values, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import SyncedFolder
 from searchplat.methods import imports_allowed, load_method
-
-WRONG_INPUT = "wrong input: "
-"""How a trial's cause begins if its own values do not fit its data or weights."""
 
 
 @dataclass(frozen=True)

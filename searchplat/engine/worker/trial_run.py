@@ -1,7 +1,7 @@
 """One trial's work in one process: from the driver's order to reports. Knows nothing of Ray.
 
-`cluster.pool`, a promotion's race and measured shares run it in Ray workers, `run_one` in this process: all give the
-same metrics.
+`cluster.trial_process`, a promotion's race and measured shares run it in Ray workers, `run_one` in this process: all
+give the same metrics.
 """
 
 from __future__ import annotations
