@@ -16,7 +16,7 @@ import torch
 from method_cases import CASES, Bench, as_queries, scores, with_histories
 from pydantic import ValidationError
 
-from searchplat.contract import Training
+from searchplat.contract import Training, WarmCache
 from searchplat.methods import load_method, method_names
 from trials.data.preparing.dataset import UNKNOWN_USER
 from trials.training import Loop, RecommenderMethod
@@ -203,6 +203,15 @@ def test_the_same_seed_gives_the_same_result_warm_or_cold_and_another_seed_anoth
     found = [learnt(loop.run_epoch()) for loop in (cold, warm, other)]
     assert found[0] == found[1]
     assert (found[0] != found[2]) == bench.learns
+
+
+def test_other_trials_of_its_process_change_nothing(bench: Bench, tmp_path: Path) -> None:
+    alone = bench.start(tmp_path / "alone", cold=True)
+    bench.warm = WarmCache()
+    for number, values in enumerate(bench.other_points(3)):
+        bench.start(tmp_path / f"before-{number}", seed=number, **values)
+    behind = bench.start(tmp_path / "behind")
+    assert learnt(behind.run_epoch()) == learnt(alone.run_epoch())
 
 
 def test_a_saved_and_loaded_model_gives_equal_scores(bench: Bench, tmp_path: Path) -> None:

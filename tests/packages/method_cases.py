@@ -6,16 +6,20 @@ A new method adds a line to `CASES`: the method's name and the smallest settings
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from torch import Tensor
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TrialJob, WarmCache
 from searchplat.methods import load_method
+from searchplat.spec import find_space, load
+from searchplat.spec.find import shipped_spaces
 from trials.data import Queries, SearchData
 from trials.data.preparing.dataset import UNKNOWN_USER
 from trials.nn.ragged import Ragged
@@ -334,6 +338,18 @@ class Bench:
     def config(self, **values: Any) -> LoopConfig:
         """The case's config with `values` over it."""
         return self.method.Config.model_validate({"epochs": 2 if self.learns else 1, **self.case.values, **values})
+
+    def other_points(self, count: int) -> list[dict[str, Any]]:
+        """The defaults of the method's space, if it has one, and points of it: over the case's values they make configs."""
+        if self.case.method not in shipped_spaces():
+            return []
+        spec, rng, found = load(find_space(self.case.method), scale="smoke"), np.random.default_rng(0), []
+        defaults = {name: value for name, value in spec.fixed.items() if name in spec.space}
+        for values in (defaults, *(spec.space.sample(rng) for _ in range(4 * count))):
+            with suppress(ValidationError):
+                self.config(**values)
+                found.append(values)
+        return found[:count]
 
     def job(self, folder: Path, *, seed: int = 1, cold: bool = False, **values: Any) -> TrialJob:
         """A job of the case; `cold` forgets what earlier trials kept warm."""

@@ -111,8 +111,14 @@ def read_weights(
     Raises:
         InputError: If there are no safetensors, or not those of this config.
     """
+    import torch
+
+    from trials.training.seeds import own_generators
+
     rule = f"backbone {name!r} needs its weights as safetensors"
-    with quietly(), reading(folder, rule, "convert them with transformers' save_pretrained and name that folder"):
+    remedy = "convert them with transformers' save_pretrained and name that folder"
+    with quietly(), reading(folder, rule, remedy), own_generators():
+        torch.manual_seed(0)  # what is missing is drawn alike, whichever trial of a process loads it
         model, info = kind.from_pretrained(
             folder,
             config=config,

@@ -21,7 +21,8 @@ class FDSAEncoder(nn.Module):
 
     Source: Zhang et al., IJCAI 2019, section 3.4 to 3.6, eq. 4 to 12: positions and self-attention blocks for items and
     for features apart, the last states side by side through a linear layer. Differs, as RecBole does: the layers are
-    SASRec's (see `SASRecEncoder`), and dropout and LayerNorm follow the linear layer.
+    SASRec's (see `SASRecEncoder`), and dropout and LayerNorm follow the linear layer. RecBole has them in the other
+    order, and one table of positions for both streams.
 
     Args:
         features: Of all items.

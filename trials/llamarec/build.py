@@ -10,6 +10,7 @@ from searchplat.contract import AssetSource, DataRequest, TrialJob
 from searchplat.errors import InputError
 from trials.backbones.decoders.candidate_prompts import Prompts, letter_tokens, texts, tokenised
 from trials.backbones.decoders.decoder_lm import DecoderLM, check_decoder, load_decoder
+from trials.backbones.decoders.head import head_of
 from trials.backbones.decoders.item_states import read_ahead, stored_item_states
 from trials.backbones.recommenders.frozen import blank_recommender, prepare_frozen
 from trials.backbones.recommenders.retrieved import Examples, Retrieval, examples_of
@@ -111,16 +112,18 @@ def _examples(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> Exampl
 
 
 def _frozen(config: LlamaRecConfig, data: SearchData, job: TrialJob) -> tuple[DecoderLM, Prompts, Tensor]:
-    """The frozen layers that a trial runs, its prompts as tokens of them, and the letters' word embeddings."""
+    """The frozen layers that a trial runs, its prompts as tokens of them, and the head's rows of the letters."""
     digest = digest_texts(data.titles)
     depth = (config.num_layers, config.item_layers, config.item_pooling)
-    told = (config.backbone, config.max_item_tokens, config.candidates, digest)
+    by_words = config.verbaliser == "words"
+    told = (config.backbone, config.max_item_tokens, config.candidates, by_words, digest)
 
     def load() -> tuple[DecoderLM, Prompts, Tensor]:
         lm = _load(config, data, job.assets, job.device)
         letters = letter_tokens(lm.tokenize, config.candidates, config.backbone)
-        with torch.no_grad():
-            words_KD = lm.parts.embed(torch.from_numpy(letters).to(lm.device)).float()
+        # Other verbalisers ask only how wide and how many they are, and a folder may lack the head.
+        head_VD = head_of(lm, job.assets) if by_words else lm.parts.embed(torch.arange(lm.vocab_size, device=lm.device))
+        words_KD = head_VD[torch.from_numpy(letters).to(head_VD.device)].detach().float()
         pieces = _pieces(config, lm, data)
         if config.item_layers:
             lm, pieces = read_ahead(lm, pieces, config.item_layers, config.item_pooling, job.assets)

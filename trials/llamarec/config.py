@@ -73,8 +73,8 @@ class LlamaRecConfig(DecoderSettings, RetrieverSettings, LoopConfig):
     adapter_dropout: Share = Field(0.05, description="dropout of what LoRA reads, in [0, 1); the paper: 0.05")
     verbaliser: Literal["words", "letters", "titles"] = Field(
         "words",
-        description="a candidate's logit, from the state behind the prompt: by its letter's word embedding, which is "
-        "the backbone's head where it shares both (the paper); or by a vector of the letter's own (letters, ours); or "
+        description="a candidate's logit, from the state behind the prompt: by the letter's row of the "
+        "backbone's head (the paper); or by a vector of the letter's own (letters, ours); or "
         "from the state behind the candidate's title, by one vector for all (titles, ours: no letter need be copied). "
         "Ours are trained from zero, on whitened states, over a bias that starts at how often each place has the "
         "target",

@@ -53,13 +53,14 @@ class LlamaRecModel(Recommender):
     cross-entropy of the target's letter among those of all candidates. Items that are not retrieved follow in
     the retriever's order, as in the paper's overall figures. Differs: the retriever is our SASRec, as there is no
     LRURec here, both by ids alone; the backbone is not quantised, and only the letters' logits are ever computed, where
-    the authors train on the head's over all words.
+    the authors train on the head's over all words; they number a history's items, and have no candidates among them,
+    where here the data set's `rank_met` says whether there may be.
 
     Args:
         config: Settings.
         lm: The frozen language model, shared with other trials.
         prompts: Makes its prompts.
-        words_KD: The letters' word embeddings.
+        words_KD: The head's rows of the letters.
         retriever: Frozen; the model has a copy, whose weights are among its own.
         examples: What the ranking is trained on; None for a model that answers only.
         rank_met: Whether candidates may be in the history.

@@ -38,7 +38,9 @@ class LLM4RecConfig(LoopConfig):
         "is regularised",
     )
     lambda_mutual: Weight = Field(
-        1.0, description="λ_c: how strongly collaborative and content tokens hold each other, >= 0"
+        1.0,
+        description="λ_c: how strongly collaborative and content tokens hold each other, >= 0, by half the squared "
+        "distance a document; the authors' code has the whole one of a batch of 20, which is 40 here",
     )
     holdout: float = Field(
         0.2,

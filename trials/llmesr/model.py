@@ -29,7 +29,8 @@ class CrossAttention(nn.Module):
     """One view of a sequence asks the other, place by place, about the places up to it.
 
     Source: Liu et al., NeurIPS 2024, section 3.3, eq. 3. Differs: causal, since all places are trained on and not the
-    last alone, which the paper's attention to the whole sequence would tell its targets.
+    last alone, which the paper's attention to the whole sequence would tell its targets; before positions are added, so
+    that it hears what came before and not in which order.
     """
 
     def __init__(self, width: int, num_heads: int) -> None:
@@ -51,7 +52,8 @@ class DualViewEncoder(nn.Module):
 
     Source: sections 3.2 and 3.3. The semantic view is a frozen text vector through two linear layers, the collaborative
     one a vector that begins at the text's first principal components; one Transformer reads both. Differs: the layers
-    are SASRec's as RecBole has them, and the components are scaled to a spread of 0.02, as other item tables begin.
+    are SASRec's as RecBole has them, the components are scaled to a spread of 0.02, as other item tables begin, and
+    what a view hears of the other is added to it, where the authors' code puts it in its place.
 
     Args:
         texts_NW: Of all items.

@@ -18,7 +18,7 @@ from trials.nn.whitening import whitening
 IntArray = NDArray[np.integer[Any]]
 
 VerbaliserKind = Literal["words", "letters", "titles"]
-"""By the word embeddings of the candidates' letters; by a vector of each letter's own, from the same states; or by one
+"""By the head's rows of the candidates' letters; by a vector of each letter's own, from the same states; or by one
 vector for all, from the states behind the candidates' titles."""
 
 
@@ -29,7 +29,7 @@ class Verbaliser(nn.Module):
     `words`. The others are ours: trained from zero, on whitened states, over a bias of each place.
 
     Args:
-        words_KD: The letters' word embeddings.
+        words_KD: The head's rows of the letters.
         kind: By what.
     """
 

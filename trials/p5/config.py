@@ -28,7 +28,7 @@ class P5Config(LoopConfig):
         ge=1,
         le=10_000,
         description="training items of a user that are targets in an epoch, drawn anew, >= 1; null is all but the "
-        "first; the authors' code: 5 of each sequence, for prompts that generate",
+        "first; the authors' code: five draws from the last three of each sequence, for prompts that generate",
     )
     stranger_share: Share = Field(
         0.1,

@@ -68,11 +68,13 @@ class P5Model(Recommender):
 
     Source: Geng et al., RecSys 2022: one loss, the likelihood of the target text (eq. 1); whole-word embeddings are
     added to the encoder's input (section 4.1). Differs: the sequential task alone, of prompts that generate, with
-    commas between items (the authors' code also has arrows), histories from their start; the weights are random, since
-    T5's are not to be had here, and so the vocabulary is that of our prompts, with numbers in pairs of digits; all
-    items are ranked by the exact likelihood of their numbers, where the paper lists the first twenty of a beam search,
-    which may be no items; numbers are of one length, so that no end is written; in `sequential` indexing the numbers
-    tell nothing of validation and test items, which come where training sequences name them, or last.
+    commas between items (the authors' code also has arrows), the latest `max_items` of a history; targets are drawn
+    from all training items but the first, without replacement, where that code draws five times among the last three;
+    the weights are random, since T5's are not to be had here, and so the vocabulary is that of our prompts, with
+    numbers in pairs of digits; all items are ranked by the exact likelihood of their numbers, where the paper lists
+    the first twenty of a beam search, which may be no items; numbers are of one length, so that no end is written; in
+    `sequential` indexing the numbers tell nothing of validation and test items, which come where training sequences
+    name them, or last.
 
     Args:
         config: Settings.

@@ -53,9 +53,15 @@ class RecGURUConfig(TransformerSettings):
 
     @model_validator(mode="after")
     def _the_encoder_learns(self) -> Self:
-        if self.detach_users and not self.lambda_reconstruction:
+        if self.lambda_reconstruction:
+            return self
+        if self.detach_users:
             raise ValueError(
                 "lambda_reconstruction must be above 0 with detach_users, got 0; nothing else says what a user's "
                 "vector is to hold"
+            )
+        if self.pretrain_epochs:
+            raise ValueError(
+                "lambda_reconstruction must be above 0 with pretrain_epochs, got 0; it is what pre-training learns"
             )
         return self

@@ -42,5 +42,6 @@ class UniSRec(RecommenderMethod):
         from trials.unisrec.model import UniSRecModel
         from trials.unisrec.texts import item_vectors
 
-        key = ("unisrec-texts", config.text_encoder, config.word_drop, data.fingerprint)
+        contrasts = config.pretrain_epochs > 0 and config.lambda_seq > 0  # reads texts of fewer words too
+        key = ("unisrec-texts", config.text_encoder, config.word_drop, contrasts, data.fingerprint)
         return UniSRecModel(config, data, job.warm.get(key, lambda: item_vectors(config, data, job.assets)))

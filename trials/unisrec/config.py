@@ -12,7 +12,12 @@ from trials.training.settings.ranges import Share, Weight
 
 
 class UniSRecConfig(TransformerSettings):
-    """Sizes are SASRec's, so that both compare (the paper's code has a width of 300); the rest is that code's."""
+    """Sizes are SASRec's, so that both compare (the paper's code has a width of 300); the rest is that code's.
+
+    But for pre-training's augmentation: a window leaves out items or words with equal chances (the code: items in nine
+    batches of ten), words of all its items (the code: of a fifth); and in eq. 8 windows with the same next item count
+    as others, which the code leaves out.
+    """
 
     text_encoder: Encoder = Field(
         "minilm-l6-v2",

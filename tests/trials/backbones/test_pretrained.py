@@ -17,6 +17,7 @@ from transformers import (
     AutoModel,
     AutoModelForMaskedLM,
     BertConfig,
+    BertModel,
     LlamaConfig,
     RobertaConfig,
     T5Config,
@@ -27,7 +28,7 @@ from searchplat.errors import InputError
 from trials.backbones.decoders.decoder_lm import check_decoder, load_decoder
 from trials.backbones.encoders.masked_lm import check_masked_lm, load_masked_lm
 from trials.backbones.encoders.text_encoder import load_text_encoder
-from trials.backbones.pretrained import NAMED_BY, check_folder, reading
+from trials.backbones.pretrained import NAMED_BY, check_folder, read_weights, reading
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[MASK]", "[UNK]", "red", "film"]
 SIZES: dict[str, Any] = {
@@ -277,3 +278,17 @@ def test_tokens_beyond_the_embeddings_do_no_harm_while_no_text_has_them(folder_o
 def test_what_is_no_fault_of_the_files_stays_what_it_is(error: Exception, tmp_path: Path) -> None:
     with pytest.raises(type(error)), reading(tmp_path, "a rule", "a remedy"):
         raise error
+
+
+def test_what_is_drawn_for_want_of_weights_is_drawn_alike_and_takes_no_chance_from_others(tmp_path: Path) -> None:
+    config = BertConfig(**SIZES)
+    BertModel(config).save_pretrained(tmp_path)  # without the head that fills in words
+    drawn = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model, missing = read_weights(AutoModelForMaskedLM, "m", tmp_path, config, torch.float32, ("cls.",))
+        assert missing
+        drawn.append((model.cls.predictions.transform.dense.weight, torch.rand(1)))
+        torch.manual_seed(seed)
+        assert torch.equal(drawn[-1][1], torch.rand(1))
+    assert torch.equal(drawn[0][0], drawn[1][0])

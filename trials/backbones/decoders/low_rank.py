@@ -52,7 +52,9 @@ class LowRankAdapters(nn.Module):
     def __init__(self, lm: DecoderLM, rank: int, alpha: float, dropout: float) -> None:
         super().__init__()
         width = lm.hidden_size
-        with torch.no_grad():  # how many numbers a layer's queries and values have, by asking it
+        bfloat16 = next(p for p in lm.parts.model.parameters() if p.dim() > 1).dtype == torch.bfloat16
+        of_type = torch.autocast(torch.device(lm.device).type, torch.bfloat16, enabled=bfloat16)
+        with torch.no_grad(), of_type:  # how many numbers a layer's queries and values have, by asking it
             x_1D = torch.zeros(1, width, device=lm.device)
             sizes = [
                 (layer.queries(x_1D, None).numel(), layer.keys_values(x_1D, None)[1].numel())

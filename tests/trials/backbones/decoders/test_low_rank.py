@@ -45,6 +45,17 @@ def test_updates_are_those_of_the_weights_and_the_shared_decoder_stays_as_it_is(
     torch.testing.assert_close(run_decoder(lm, states, lengths, last, np.ones_like(last)), before)
 
 
+@pytest.mark.parametrize("name", ["random-llama", "random-opt", "random-gpt2"])
+def test_a_decoder_of_bfloat16_is_adapted_at_its_own_sizes(name: str) -> None:
+    texts = ["red blue old new"]
+    whole, half = (load_decoder(name, Folder(), dtype=dtype, texts=texts) for dtype in ("float32", "bfloat16"))
+    sizes = [
+        [(update.up.out_features, update.down.in_features) for update in (*made.queries, *made.values)]
+        for made in (LowRankAdapters(lm, rank=2, alpha=6.0, dropout=0.0) for lm in (whole, half))
+    ]
+    assert sizes[0] == sizes[1]
+
+
 class _Holder:
     """OPT's parts are those of the decoder within a model."""
 
