@@ -340,7 +340,7 @@ class Bench:
         return self.method.Config.model_validate({"epochs": 2 if self.learns else 1, **self.case.values, **values})
 
     def other_points(self, count: int) -> list[dict[str, Any]]:
-        """The defaults of the method's space, if there is one, and points of it; with the case's values they make configs."""
+        """The defaults of the method's space, if there is one, and points of it, over the case's values."""
         if self.case.method not in shipped_spaces():
             return []
         spec, rng, found = load(find_space(self.case.method), scale="smoke"), np.random.default_rng(0), []
