@@ -1,12 +1,13 @@
 """The search itself: start what waits while slots are free, wait for a message, write it down, judge it.
 
-    plan.next() -> Ask -> suggestions.begin -> plan.suggest, in a thread: searcher.suggest -> ledger.suggest
-    plan.waiting() -> ledger.start -> pool.take -> worker.greet() -> ray.wait -> worker.train(order)
-    ray.wait -> judge.goes_on(message) -> ledger.report, and ledger.end by the rules -> the next epoch, or a free slot
+    plan.waiting(), a trial that was suggested -> ledger.start -> pool.take -> worker.greet()
+    if none waits: plan.next() -> a control, begun so too; or Ask -> suggestions.begin -> plan.suggest, in a thread:
+                                  searcher.suggest -> ledger.suggest, so that one waits; or nothing for now
+    ray.wait -> a greeting -> worker.train(order)
+             -> a message  -> judge.goes_on -> ledger.report, and ledger.end by the rules -> the next epoch, or a free slot
 
-A process first greets, so that it is known to have started, and is then sent its order. A suggestion comes back through
-the ledger, as a trial that waits; all but suggestions happens here, one thing after the other. What becomes of the
-results begins in `promotion.promote`.
+A process first greets, so that it is known to have started, and is then sent its order. All but suggestions happens
+here, one thing after the other. What becomes of the results begins in `promotion.promote`.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class Loop:
         """Give idle processes to trials whose own does not start: what holds its room may be the idle one itself.
 
         Args:
-            patience_s: Seconds that a process may take to start. None where no other trial comes for the idle ones.
+            patience_s: Seconds that a process may take to start; 0 where no other trial will come for the idle ones.
         """
         late = time.monotonic() - patience_s
         for answer, one in list(self._running.items()):

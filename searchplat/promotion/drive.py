@@ -95,7 +95,7 @@ class Drive:
 
     @property
     def waiting(self) -> int:
-        """Runs of the present phases that are still to be done."""
+        """Runs of the present phases that wait or are running."""
         runs = tuple(self._runs.values())  # asked from another thread too
         return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in runs)
 
@@ -112,7 +112,7 @@ class Drive:
         match message:
             case Epoch():
                 return self._epoch(run, message)
-            case MayTest():
+            case MayTest():  # counted here; with the permit `finals.run` opens the split
                 return open_test(self._store, self._folder.name, self._number, run)
             case Measured():
                 return self._tested(run, message)
@@ -221,7 +221,7 @@ class Drive:
                 peak_bytes=peak or None,
             )  # fmt: skip
             self._put(run)
-        if message.done:
+        if message.done:  # as a run of the race says; a final one ends once it is tested
             self._end(replace(run, state=FINISHED), self._said_valid(run))
 
     def _best(self, run: FinalRun, message: Epoch) -> tuple[dict[str, float], int]:

@@ -1,8 +1,11 @@
 """Starts a promotion, or takes it up where it was, and runs it to its end.
 
 ledger -> candidates.choose -> preconditions -> record.PromotionStore.create
-Ray Train's workers, in lanes, ask Drive.answer: Next -> a run of the race or a final one; Epoch, Measured -> record;
-                                                 MayTest -> permit, with which the test split is opened
+Ray Train's workers, in lanes, ask Drive.answer:
+    Next     -> stop who can no longer win (race.beaten), plan the final runs after the race -> the next run
+    Epoch    -> record
+    MayTest  -> permit.open_test counts it -> finals.run opens the test split with the permit
+    Measured -> record
 record.Promotion.winner -> MLflow's registry -> outcome
 """
 

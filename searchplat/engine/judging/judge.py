@@ -1,4 +1,4 @@
-"""What a trial's message means: it is written to the ledger, then judged, and the trial ends or goes on.
+"""What a trial's message means: a report is written to the ledger, then judged, and the trial ends or goes on.
 
 The one place where trials end by what they say; a worker that dies says nothing (`loop`).
 """
@@ -83,7 +83,7 @@ class Judge:
         return False
 
     def replay(self, epochs_of: Callable[[TrialRecord], int | None]) -> None:
-        """Tell the rules of the ledger's reports, and end trials whose end was decided but not written.
+        """Give early stopping the ledger's reports again, and end trials whose end was decided but not written.
 
         Args:
             epochs_of: Epochs of a full run of a trial; None where only its training knows, which then says so again.
