@@ -4,7 +4,7 @@
     if none waits: plan.next() -> a control, begun so too; or Ask -> suggestions.begin -> plan.suggest, in a thread:
                                   searcher.suggest -> ledger.suggest, so that one waits; or nothing for now
     ray.wait -> a greeting -> worker.train(order)
-             -> a message  -> judge.goes_on -> ledger.report, and ledger.end by the rules -> the next epoch, or a free slot
+             -> a message  -> judge.goes_on -> ledger.report, ledger.end by the rules -> the next epoch, or a free slot
 
 A process first greets, so that it is known to have started, and is then sent its order. All but suggestions happens
 here, one thing after the other. What becomes of the results begins in `promotion.promote`.

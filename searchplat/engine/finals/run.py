@@ -50,7 +50,7 @@ def final_run(
     ask: Ask,
     ask_once: Ask,
 ) -> None:
-    """Train in full, in step with the other workers and without the test split; then ask for a permit, and test with it.
+    """Train in full, in step with the other workers, without the test split; then ask for a permit, and test with it.
 
     Args:
         ask: Sends a message to the driver and returns its answer.
