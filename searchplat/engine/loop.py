@@ -74,7 +74,7 @@ class Loop:
         pool: The processes.
         order_of: What to send to a trial's process.
         slots: Trials that may run at once now; asked anew each time, since nodes come and go.
-        on_end: Called with every trial that ends without a word: by the deaths of its workers, or by hand.
+        remove_checkpoints: Called with every trial that ends without a word: by the deaths of its workers, or by hand.
         steering: What is asked of the search while it runs.
         on_round: Called once a round.
         shutdown: When to end.
@@ -89,7 +89,7 @@ class Loop:
         *,
         order_of: Callable[[TrialRecord], Order],
         slots: Callable[[], int],
-        on_end: Callable[[TrialRecord], None],
+        remove_checkpoints: Callable[[TrialRecord], None],
         steering: Steering,
         on_round: Callable[[], None],
         shutdown: Shutdown,
@@ -97,11 +97,16 @@ class Loop:
     ) -> None:
         self._max_deaths = max_deaths
         self._plan, self._ledger, self._judge, self._pool, self._shutdown = plan, plan.ledger, judge, pool, shutdown
-        self._order_of, self._slots, self._on_end, self._on_round = order_of, slots, on_end, on_round
+        self._order_of, self._slots, self._remove_checkpoints, self._on_round = (
+            order_of,
+            slots,
+            remove_checkpoints,
+            on_round,
+        )
         self._steering = steering
         self._suggestions = Suggestions(plan, shutdown)
         self._running: dict[Answer, _Running] = {}
-        self._dying: dict[Answer, int] = {}  # trials that were ended by hand, whose processes may still write
+        self._ended_by_hand: dict[Answer, int] = {}  # trials that were ended by hand, whose processes may still write
         self._deaths: Counter[int] = Counter()
         self._room = 0  # slots that are free
 
@@ -124,7 +129,7 @@ class Loop:
                         turn = self._pause() if self._steering.paused else self._start()
                 if turn is Turn.DONE and not self._running:
                     return
-                self._bury()
+                self._remove_again()
                 losses = HostLosses()
                 for answer in self._answers():
                     with self._shutdown.guarding():
@@ -133,7 +138,7 @@ class Loop:
             if not gone():
                 self._drop(lambda one: True)
                 self._pool.end(0.0 if self._shutdown.asked else _GOOD_ORDER_S)
-                self._bury(within_s=_GOOD_ORDER_S)
+                self._remove_again(within_s=_GOOD_ORDER_S)
             # What is thought of once the end was asked for is not needed; a late one finds the ledger closed.
             self._suggestions.wait(1.0 if self._shutdown.asked else 60.0)
 
@@ -168,7 +173,7 @@ class Loop:
         if not self._room:
             self._suggestions.begin_ahead(slots)
         self._hand_over(patience_s=_STARTS_S if turn is None else 0.0)
-        self._pool.keep(0 if turn is Turn.LAST else self._room)
+        self._pool.trim_idle(0 if turn is Turn.LAST else self._room)
         return turn
 
     def _begin(self, trial: TrialRecord) -> None:
@@ -203,24 +208,24 @@ class Loop:
         if self._steering.at_once:
             for number in self._drop(lambda one: not one.answered):
                 self._ledger.requeue(number)
-        self._pool.keep(0)
+        self._pool.trim_idle(0)
         return Turn.DONE if self._plan.done else None
 
     def _end_by_hand(self, number: int) -> None:
         """End the process of a trial that has ended, should it have one."""
         ended = [answer for answer, one in self._running.items() if one.trial == number]
         self._drop(lambda one: one.trial == number)
-        self._dying |= dict.fromkeys(ended, number)
-        self._on_end(self._ledger.trial(number))
+        self._ended_by_hand |= dict.fromkeys(ended, number)
+        self._remove_checkpoints(self._ledger.trial(number))
 
-    def _bury(self, within_s: float = 0.0) -> None:
+    def _remove_again(self, within_s: float = 0.0) -> None:
         """Remove once more what processes wrote until they were ended."""
-        if not self._dying:
+        if not self._ended_by_hand:
             return
-        refs = [ref for answer in self._dying for ref in answer.refs]
+        refs = [ref for answer in self._ended_by_hand for ref in answer.refs]
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=within_s)
-        for answer in [answer for answer in self._dying if {*answer.refs} <= {*ready}]:
-            self._on_end(self._ledger.trial(self._dying.pop(answer)))
+        for answer in [answer for answer in self._ended_by_hand if {*answer.refs} <= {*ready}]:
+            self._remove_checkpoints(self._ledger.trial(self._ended_by_hand.pop(answer)))
 
     # ------------------------------------------------------------------ hearing
 
@@ -311,7 +316,7 @@ class Loop:
             self._deaths[one.trial] += 1
         if self._deaths[one.trial] > self._max_deaths:
             self._ledger.end(one.trial, TrialState.FAILED, "its workers died more often than is retried")
-            self._on_end(self._ledger.trial(one.trial))
+            self._remove_checkpoints(self._ledger.trial(one.trial))
         else:
             self._ledger.retry(one.trial, "its host died" if lost_host else "worker died")
             if len(self._running) < self._slots() and not self._steering.at_once:

@@ -266,7 +266,7 @@ class _Run:
         from searchplat.engine.telemetry import Telemetry, readings
 
         epochs = {stage.name: most_epochs(self._spec, stage) for stage in self._spec.stages}
-        judge = Judge(self._spec, self._ledger, epochs, self._ended, self._stop_for_bug, self._shutdown)
+        judge = Judge(self._spec, self._ledger, epochs, self._remove_checkpoints, self._stop_for_bug, self._shutdown)
         judge.replay(lambda trial: epochs_of(trial.config))
         self._monitor.start(info)
         shutil.rmtree(self._folder.scratch, ignore_errors=True)
@@ -286,7 +286,7 @@ class _Run:
             Pool(hosts.requirements),
             order_of=lambda trial: self._order(trial, allocations.hand_out(trial)),
             slots=slots,
-            on_end=self._ended,
+            remove_checkpoints=self._remove_checkpoints,
             steering=self._steering,
             on_round=hosts.tell_news,
             shutdown=self._shutdown,
@@ -341,7 +341,7 @@ class _Run:
             workers=self._spec.resources.workers,
         )
 
-    def _ended(self, trial: TrialRecord) -> None:
+    def _remove_checkpoints(self, trial: TrialRecord) -> None:
         # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
         shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
         if self._storage is not None:

@@ -43,7 +43,7 @@ class Worker:
         self._last: Answer | None = None
 
     @property
-    def whole(self) -> bool:
+    def reusable(self) -> bool:
         """Whether it may take another trial: processes of which one failed may be waiting for it still."""
         return len(self._actors) == 1 or self._last is None or self._last.unanimous
 
@@ -113,7 +113,7 @@ class Pool:
         held = held_by(order)
         if (worker := self.idle(held)) is not None:
             return worker, False
-        self.keep(0)
+        self.trim_idle(0)
         return (Worker([self._start(order)], held) if order.workers == 1 else self._group(order)), True
 
     def idle(self, held: Held) -> Worker | None:
@@ -122,12 +122,12 @@ class Pool:
 
     def give_back(self, worker: Worker) -> None:
         """Its trial has ended, or gives way: it may take another."""
-        if worker.whole:
+        if worker.reusable:
             self._idle[worker.held].append(worker)
         else:
             worker.kill()
 
-    def keep(self, most: int) -> None:
+    def trim_idle(self, most: int) -> None:
         """End idle processes beyond so many; what they held is free then for other programs on the cluster."""
         self._clear_places()
         idle = [worker for workers in self._idle.values() for worker in workers]

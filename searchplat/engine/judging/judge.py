@@ -37,7 +37,7 @@ class Judge:
 
     Args:
         epochs: Epochs of a full trial, by stage name.
-        on_end: Called with every trial that has ended.
+        remove_checkpoints: Called with every trial that has ended.
         on_bug: Called with the trial whose code raised; the search is to stop.
         shutdown: Told if what a trial was given is wrong for every trial.
     """
@@ -47,11 +47,16 @@ class Judge:
         spec: SearchSpec,
         ledger: Ledger,
         epochs: dict[str, int],
-        on_end: Callable[[TrialRecord], None],
+        remove_checkpoints: Callable[[TrialRecord], None],
         on_bug: Callable[[TrialRecord], None],
         shutdown: Shutdown,
     ) -> None:
-        self._ledger, self._on_end, self._on_bug, self._shutdown = ledger, on_end, on_bug, shutdown
+        self._ledger, self._remove_checkpoints, self._on_bug, self._shutdown = (
+            ledger,
+            remove_checkpoints,
+            on_bug,
+            shutdown,
+        )
         self._objectives = spec.objectives
         self._searched = spec.space.names
         self._stopping = {
@@ -164,7 +169,7 @@ class Judge:
 
     def _end(self, number: int, state: TrialState, cause: str | None = None) -> None:
         self._ledger.end(number, state, cause)
-        self._on_end(self._ledger.trial(number))
+        self._remove_checkpoints(self._ledger.trial(number))
 
 
 def _end_after(metrics: dict[str, float], last: bool, stopped: bool) -> tuple[TrialState, str | None] | None:

@@ -88,7 +88,7 @@ def test_an_idle_process_takes_the_trial_of_one_that_finds_no_room(patience_s: f
     pool.give_back(cast(Any, idle))
     plan = cast(Any, SimpleNamespace(ledger=None))
     loop = Loop(
-        plan, cast(Any, None), pool, order_of=cast(Any, None), slots=lambda: 2, on_end=lambda trial: None,
+        plan, cast(Any, None), pool, order_of=cast(Any, None), slots=lambda: 2, remove_checkpoints=lambda trial: None,
         steering=cast(Any, None), on_round=lambda: None, shutdown=Shutdown(), max_deaths=3,
     )  # fmt: skip
     order = Order(7, "rehearsal", {}, "toy", {}, 1.0, 0, 1, "s/checkpoints/00007", request={"cpu": 1.0})

@@ -49,7 +49,7 @@ def test_a_process_whose_trial_ends_is_kept_for_the_next(pool: Pool, ended: list
     first, new = pool.take(order(1.0))
     assert new
     pool.give_back(first)
-    pool.keep(1)
+    pool.trim_idle(1)
     assert pool.take(order(1.0)) == (first, False)
     assert ended == []
 
@@ -58,9 +58,9 @@ def test_beyond_what_may_be_kept_processes_end(pool: Pool, ended: list[float]) -
     workers: list[Worker] = [pool.take(order(1.0))[0] for _ in range(3)]
     for worker in workers:
         pool.give_back(worker)
-    pool.keep(1)
+    pool.trim_idle(1)
     assert ended == [1.0, 1.0]
-    pool.keep(0)
+    pool.trim_idle(0)
     assert ended == [1.0, 1.0, 1.0]
 
 
