@@ -50,7 +50,7 @@ def status(url, token=None):
     except urllib.error.HTTPError as error:
         return error.code
 
-with connected(None, quiet_environment()) as dashboard:
+with connected(None, {**quiet_environment(), "TOLD": "yes"}) as dashboard:
     @ray.remote
     def seen():
         return dict(os.environ), open("/proc/self/environ").read()
@@ -66,6 +66,7 @@ with connected(None, quiet_environment()) as dashboard:
         "environment": environment,
         "first": first,
         "own": os.environ["AWS_SECRET_ACCESS_KEY"],
+        "left": [name for name in ("TOLD", "HF_HUB_OFFLINE") if name in os.environ],
     }))
 """
 
@@ -138,6 +139,9 @@ def test_our_own_ray_asks_for_a_token_and_its_trials_see_no_secrets(tmp_path: Pa
     assert "RAY_ADDRESS" not in found["environment"]
     assert found["environment"]["OMP_NUM_THREADS"] == "1"
     assert found["own"] == "canary-of-aws", "the driver keeps its environment"
+    assert found["environment"]["TOLD"] == "yes"
+    assert "TOLD=yes" in found["first"], "set by a runtime environment, every process would load Ray twice"
+    assert found["left"] == ["HF_HUB_OFFLINE"], "which the tests have set themselves"
 
 
 def imported(wanted: str, variable: str | None, *words: str) -> subprocess.CompletedProcess[str]:
