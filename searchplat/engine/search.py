@@ -313,7 +313,7 @@ class _Run:
 
         check_from_worker(self._storage)
         note(self._ledger, SEARCH, self._storage)
-        open_ = [f"{trial.number:05d}" for trial in self._ledger.trials() if not trial.state.final]
+        open_ = [_folder_of(trial) for trial in self._ledger.trials() if not trial.state.final]
         self._remover.remove_others(self._storage.child("trials"), open_)
 
     def _requeue_running(self) -> None:
@@ -331,21 +331,21 @@ class _Run:
             data_fraction=trial.data_fraction,
             data_seed=self._spec.seed,
             seed=trial.seed,
-            folder=str(self._folder.checkpoints / f"{trial.number:05d}"),
+            folder=str(self._folder.checkpoints / _folder_of(trial)),
             threads=share.threads,
             gpu=share.gpu > 0,
             timeout_s=self._spec.resources.timeout_s,
             gpu_fraction=share.gpu_fraction,
             request=share.request,
-            storage=None if self._storage is None else self._storage.child("trials", f"{trial.number:05d}").uri,
+            storage=None if self._storage is None else self._storage.child("trials", _folder_of(trial)).uri,
             workers=self._spec.resources.workers,
         )
 
     def _remove_checkpoints(self, trial: TrialRecord) -> None:
         # Only the newest checkpoints of open trials are of use; winners are retrained by promotion.
-        shutil.rmtree(self._folder.checkpoints / f"{trial.number:05d}", ignore_errors=True)
+        shutil.rmtree(self._folder.checkpoints / _folder_of(trial), ignore_errors=True)
         if self._storage is not None:
-            self._remover.remove(self._storage.child("trials", f"{trial.number:05d}"))
+            self._remover.remove(self._storage.child("trials", _folder_of(trial)))
 
     def _stop_for_bug(self, trial: TrialRecord) -> None:
         self._bug = trial
@@ -375,6 +375,11 @@ class _Run:
 
     def _failed(self, message: str, exit_code: int = SearchFailedError.exit_code) -> SearchOutcome:
         return SearchOutcome(self._folder.name, "failed", exit_code, self._ledger.path, message)
+
+
+def _folder_of(trial: TrialRecord) -> str:
+    """What the folder of its checkpoints is called."""
+    return f"{trial.number:05d}"
 
 
 @contextmanager

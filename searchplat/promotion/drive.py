@@ -37,6 +37,7 @@ from searchplat.promotion.record import (
     WAITING,
     FinalRun,
     PromotionStore,
+    folders_of,
 )
 from searchplat.redaction import redact
 from searchplat.spec.model import VALID, SearchSpec
@@ -200,7 +201,7 @@ class Drive:
             for name in names:
                 candidate = self._candidates[name]
                 config = self._final_config(candidate) if phase == FINAL else candidate.config
-                place = self._folder / "promotions" / str(self._number) / phase / name / f"seed-{seed}"
+                place = self._folder.joinpath(*folders_of(self._number, phase, name, seed))
                 runs.append(
                     FinalRun(
                         candidate=name, trial=candidate.trial, control=candidate.control, method=candidate.method,

@@ -47,7 +47,7 @@ from searchplat.promotion.preconditions import (
     check_objective,
     mixed,
 )
-from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore, folders_of
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
@@ -262,8 +262,7 @@ class _Promoting:
     def _storage_of(self, run: FinalRun) -> Storage | None:
         if self._storage is None:
             return None
-        place = ("promotions", str(self._number), run.phase, run.candidate, f"seed-{run.seed}")
-        return self._storage.child(*place)
+        return self._storage.child(*folders_of(self._number, run.phase, run.candidate, run.seed))
 
     def _prepare(self) -> None:
         """Fetch and prepare what workers will need, once, before any of them starts."""

@@ -168,6 +168,11 @@ class Promotion:
         return runs[order_of([[run.valid[metric] for metric in names] for run in runs], self.objectives)[0]]
 
 
+def folders_of(promotion: int, phase: str, candidate: str, seed: int) -> tuple[str, ...]:
+    """The folders below a search's, and below its storage, in which a run has its checkpoints and results."""
+    return "promotions", str(promotion), phase, candidate, f"seed-{seed}"
+
+
 class PromotionStore:
     """Promotions in a ledger that is open for writing.
 
