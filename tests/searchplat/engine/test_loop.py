@@ -69,7 +69,7 @@ def test_a_trial_whose_workers_always_die_fails_and_the_search_goes_on(tmp_path:
 class Process:
     """A worker that does nothing but write down its end."""
 
-    whole = True
+    reusable = True
 
     def __init__(self, name: str) -> None:
         self.name, self.held, self.killed = name, (("cpu", 1.0),), False
