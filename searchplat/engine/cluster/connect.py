@@ -135,7 +135,7 @@ def _given(environment: MutableMapping[str, str], more: Mapping[str, str]) -> It
         yield
     finally:
         for name in more:
-            del environment[name]
+            environment.pop(name, None)
         environment.update(before)
 
 

@@ -51,12 +51,8 @@ class Judge:
         on_bug: Callable[[TrialRecord], None],
         shutdown: Shutdown,
     ) -> None:
-        self._ledger, self._remove_checkpoints, self._on_bug, self._shutdown = (
-            ledger,
-            remove_checkpoints,
-            on_bug,
-            shutdown,
-        )
+        self._ledger, self._shutdown = ledger, shutdown
+        self._remove_checkpoints, self._on_bug = remove_checkpoints, on_bug
         self._objectives = spec.objectives
         self._searched = spec.space.names
         self._stopping = {

@@ -137,3 +137,5 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         RecGURUConfig(epochs=3, pretrain_epochs=3)
     with pytest.raises(ValidationError, match="lambda_reconstruction must be above 0 with detach_users"):
         RecGURUConfig(lambda_reconstruction=0.0)
+    with pytest.raises(ValidationError, match="lambda_reconstruction must be above 0 with pretrain_epochs"):
+        RecGURUConfig(lambda_reconstruction=0.0, detach_users=False, pretrain_epochs=1)

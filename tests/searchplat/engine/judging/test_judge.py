@@ -118,6 +118,14 @@ def test_an_end_that_was_reported_but_not_written_is_written_on_replay(tmp_path:
     assert states == [TrialState.FINISHED, TrialState.DIVERGED, TrialState.RUNNING]
 
 
+def test_a_trial_whose_epochs_only_its_training_knows_goes_on_after_a_replay(tmp_path: Path, spec: SearchSpec) -> None:
+    with create(tmp_path / "ledger.sqlite", spec) as ledger:
+        number = suggest(ledger).number
+        ledger.report(number, 1, {"valid/mrr": 0.9})
+        judge_of(spec, ledger).replay(lambda trial: None)
+        assert ledger.trial(number).state is TrialState.RUNNING
+
+
 def test_a_report_repeated_after_a_crash_is_not_judged_twice(tmp_path: Path, spec: SearchSpec) -> None:
     with create(tmp_path / "ledger.sqlite", spec) as ledger:
         judge = judge_of(spec, ledger)
