@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import traceback
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -126,7 +127,8 @@ class Board:
                     # Made anew where its host had gone, with the last driver perhaps: what it had asked for stands.
                     request.withdraw()
                 self._keep(request)
-            except Exception:  # nobody would hear of it; the head may be away, and come back
+            except Exception:  # the head may be away, and come back; the log of the actor is where one would look
+                traceback.print_exc()
                 silent = False
         ray.kill(ray.get_runtime_context().current_actor)
 

@@ -183,7 +183,36 @@ def _ask_autoscaler(wanted: Wanted) -> None:
     # it, and that of a cluster without `--autoscaling-config` has a provider of hosts that can start and end none.
     from ray.autoscaler.sdk import request_resources
 
-    request_resources(bundles=[dict(shape) for shape in wanted.elements()])
+    try:
+        request_resources(bundles=bundles(wanted))
+    except TypeError:  # before 2.56, Ray takes whole numbers alone
+        request_resources(bundles=whole_bundles(wanted))
+
+
+def bundles(wanted: Wanted) -> list[dict[str, float]]:
+    """One bundle a trial, or a worker of it; whole numbers as such, as Ray before 2.56 has it."""
+    return [{name: _whole(amount) for name, amount in shape} for shape in wanted.elements()]
+
+
+def whole_bundles(wanted: Wanted) -> list[dict[str, float]]:
+    """The same in whole numbers: trials that share a GPU ask for it once, and each for its own cores.
+
+    So no bundle needs a larger host than a trial does, rounded up.
+
+    >>> whole_bundles(Counter({(("CPU", 1.0), ("GPU", 0.5)): 3}))
+    [{'CPU': 1, 'GPU': 1}, {'CPU': 1}, {'CPU': 1, 'GPU': 1}]
+    """
+    found: list[dict[str, float]] = []
+    for shape, count in wanted.items():
+        sharing = {name: math.floor(1 / amount + 1e-9) for name, amount in shape if amount < 1}
+        for number in range(count):
+            bundle = {name: math.ceil(amount - 1e-9) for name, amount in shape if number % sharing.get(name, 1) == 0}
+            found += [bundle] if bundle else []
+    return found
+
+
+def _whole(amount: float) -> float:
+    return int(amount) if float(amount).is_integer() else amount
 
 
 def _hosts_there() -> list[Mapping[str, float]]:

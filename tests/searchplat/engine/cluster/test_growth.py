@@ -169,3 +169,40 @@ def test_room_is_wanted_for_all_workers_of_a_trial() -> None:
     assert several.trials() == 7
     assert "room for 7 trials wanted, each of 3 workers of 1 CPU;" in several.words()
     assert wish(10**6, Resources(cpu=1, gpu=0, workers=3)).now().total() == 999
+
+
+HALF: Shape = (("CPU", 1.0), ("GPU", 0.5))
+THIRD: Shape = (("CPU", 2.5), ("GPU", 1 / 3))
+
+
+def test_whole_numbers_are_asked_for_as_such_and_parts_of_a_gpu_as_they_are() -> None:
+    asked = growth.bundles(Counter({GPU: 1, HALF: 1}))
+    assert asked == [{"CPU": 1, "GPU": 1}, {"CPU": 1, "GPU": 0.5}]
+    assert [[type(amount) for amount in bundle.values()] for bundle in asked] == [[int, int], [int, float]]
+
+
+def test_where_ray_takes_whole_numbers_alone_trials_that_share_a_gpu_ask_for_it_once() -> None:
+    asked = growth.whole_bundles(Counter({HALF: 5, THIRD: 4, CPU: 1, (("GPU", 0.5),): 3}))
+    assert all(type(amount) is int for bundle in asked for amount in bundle.values())
+    assert sum(bundle.get("GPU", 0) for bundle in asked) == 3 + 2 + 2
+    assert sum(bundle.get("CPU", 0) for bundle in asked) == 5 + 3 * 4 + 1
+    assert all(bundle.get("CPU", 0) <= 3 and bundle.get("GPU", 0) <= 1 for bundle in asked), "no larger host"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_every_supported_ray_is_asked_in_numbers_that_it_takes(monkeypatch: pytest.MonkeyPatch, refuses: bool) -> None:
+    asked: list[list[dict[str, float]]] = []
+
+    def request_resources(bundles: list[dict[str, float]]) -> None:
+        """What Ray's own does before 2.56, and since."""
+        for bundle in bundles:
+            for amount in bundle.values():
+                if refuses and not isinstance(amount, int):
+                    raise TypeError("each bundle key should be str and value as int.")
+        asked.append(bundles)
+
+    monkeypatch.setattr("ray.autoscaler.sdk.request_resources", request_resources)
+    growth._ask_autoscaler(Counter({HALF: 2}))
+    growth._ask_autoscaler(Counter({GPU: 1}))
+    parts = [{"CPU": 1, "GPU": 1}, {"CPU": 1}] if refuses else [{"CPU": 1, "GPU": 0.5}] * 2
+    assert asked == [parts, [{"CPU": 1, "GPU": 1}]]
