@@ -1,9 +1,9 @@
 """The search itself: start what waits while slots are free, wait for a message, write it down, judge it.
 
-    plan.waiting(), a trial that was suggested -> ledger.start -> pool.take -> worker.greet()
-    if none waits: plan.next() -> a control, begun so too; or Ask -> suggestions.begin -> plan.suggest, in a thread:
-                                  searcher.suggest -> ledger.suggest, so that one waits; or nothing for now
-    ray.wait -> a greeting -> worker.train(order)
+    plan.waiting(), a trial that was suggested -> ledger.start -> pool.take -> group.greet()
+    if none waits: plan.next() -> a control, begun so too; or SuggestionDue -> suggestions.begin -> in a thread,
+                                  plan.suggest -> searcher.suggest -> ledger.suggest, and one waits; or nothing for now
+    ray.wait -> a greeting -> group.train(order)
              -> a message  -> judge.goes_on -> ledger.report, ledger.end by the rules -> the next epoch, or a free slot
 
 A process first greets, so that it is known to have started, and is then sent its order. All but suggestions happens
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import ray
 from ray.exceptions import RayError
 
-from searchplat.engine.cluster.answer import Answer
 from searchplat.engine.cluster.connect import gone
 from searchplat.engine.cluster.host_loss import HostLosses
-from searchplat.engine.cluster.pool import Pool, Worker
+from searchplat.engine.cluster.pool import Pool, WorkerGroup
+from searchplat.engine.cluster.reply import Reply
 from searchplat.engine.judging.judge import Judge
-from searchplat.engine.planning.plan import Ask, Plan, Turn
+from searchplat.engine.planning.plan import Plan, SuggestionDue, Turn
 from searchplat.engine.planning.suggestions import Suggestions
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import RAY_ENDED
@@ -55,7 +55,7 @@ class _Running:
 
     trial: int
     order: Order
-    worker: Worker
+    group: WorkerGroup
     new: bool
     """Whether the worker's process was started for this trial, so that its death counts against the trial."""
     answered: bool = False
@@ -105,8 +105,8 @@ class Loop:
         )
         self._steering = steering
         self._suggestions = Suggestions(plan, shutdown)
-        self._running: dict[Answer, _Running] = {}
-        self._ended_by_hand: dict[Answer, int] = {}  # trials that were ended by hand, whose processes may still write
+        self._running: dict[Reply, _Running] = {}
+        self._ended_by_hand: dict[Reply, int] = {}  # trials that were ended by hand, whose processes may still write
         self._deaths: Counter[int] = Counter()
         self._room = 0  # slots that are free
 
@@ -131,9 +131,9 @@ class Loop:
                     return
                 self._remove_again()
                 losses = HostLosses()
-                for answer in self._answers():
+                for reply in self._replies():
                     with self._shutdown.guarding():
-                        self._hear(answer, losses)
+                        self._hear(reply, losses)
         finally:
             if not gone():
                 self._drop(lambda one: True)
@@ -159,7 +159,7 @@ class Loop:
             trial = self._plan.waiting()
             if trial is None and not self._suggestions.under_way:
                 found = self._plan.next()
-                if isinstance(found, Ask):
+                if isinstance(found, SuggestionDue):
                     self._suggestions.begin(found.stage, slots)
                 elif isinstance(found, Turn):
                     turn = found
@@ -181,8 +181,8 @@ class Loop:
         self._place(trial.number, self._order_of(trial))
 
     def _place(self, number: int, order: Order) -> None:
-        worker, new = self._pool.take(order)
-        self._running[worker.greet()] = _Running(number, order, worker, new)
+        group, new = self._pool.take(order)
+        self._running[group.greet()] = _Running(number, order, group, new)
 
     def _hand_over(self, patience_s: float) -> None:
         """Give idle processes to trials whose own does not start: what holds its room may be the idle one itself.
@@ -191,14 +191,14 @@ class Loop:
             patience_s: Seconds that a process may take to start; 0 where no other trial will come for the idle ones.
         """
         late = time.monotonic() - patience_s
-        for answer, one in list(self._running.items()):
+        for reply, one in list(self._running.items()):
             if one.answered or not one.new or one.since > late:
                 continue
-            if (idle := self._pool.idle(one.worker.held)) is None:
+            if (idle := self._pool.idle(one.group.held)) is None:
                 continue
-            del self._running[answer]
-            one.worker.kill()
-            self._running[idle.greet()] = replace(one, worker=idle, new=False)
+            del self._running[reply]
+            one.group.kill()
+            self._running[idle.greet()] = replace(one, group=idle, new=False)
 
     # ------------------------------------------------------------------ steering
 
@@ -213,7 +213,7 @@ class Loop:
 
     def _end_by_hand(self, number: int) -> None:
         """End the process of a trial that has ended, should it have one."""
-        ended = [answer for answer, one in self._running.items() if one.trial == number]
+        ended = [reply for reply, one in self._running.items() if one.trial == number]
         self._drop(lambda one: one.trial == number)
         self._ended_by_hand |= dict.fromkeys(ended, number)
         self._remove_checkpoints(self._ledger.trial(number))
@@ -222,30 +222,30 @@ class Loop:
         """Remove once more what processes wrote until they were ended."""
         if not self._ended_by_hand:
             return
-        refs = [ref for answer in self._ended_by_hand for ref in answer.refs]
+        refs = [ref for reply in self._ended_by_hand for ref in reply.refs]
         ready, _ = ray.wait(refs, num_returns=len(refs), timeout=within_s)
-        for answer in [answer for answer in self._ended_by_hand if {*answer.refs} <= {*ready}]:
-            self._remove_checkpoints(self._ledger.trial(self._ended_by_hand.pop(answer)))
+        for reply in [reply for reply in self._ended_by_hand if {*reply.refs} <= {*ready}]:
+            self._remove_checkpoints(self._ledger.trial(self._ended_by_hand.pop(reply)))
 
     # ------------------------------------------------------------------ hearing
 
-    def _answers(self) -> list[Answer]:
+    def _replies(self) -> list[Reply]:
         """What has been answered, once there is something or a moment has passed."""
         within_s = _SOON_S if self._room and self._suggestions.under_way else _LOOK_S
         if not self._running:
             (self._suggestions.wait if self._suggestions.under_way else time.sleep)(within_s)
             return []
-        open_ = [ref for answer in self._running for ref in answer.open]
+        open_ = [ref for reply in self._running for ref in reply.open]
         ready, _ = ray.wait(open_, timeout=within_s)
         if ready:  # all that came by now, not the first alone
             ready, _ = ray.wait(open_, num_returns=len(open_), timeout=0)
         heard = {*ready}
-        return [answer for answer in self._running if answer.hear(heard)]
+        return [reply for reply in self._running if reply.hear(heard)]
 
-    def _hear(self, answer: Answer, losses: HostLosses) -> None:
-        one = self._running.pop(answer)
+    def _hear(self, reply: Reply, losses: HostLosses) -> None:
+        one = self._running.pop(reply)
         try:
-            said = answer.said()
+            said = reply.said()
         except RayError as error:
             self._lost(one, error, losses)
             return
@@ -262,7 +262,7 @@ class Loop:
             self._set_aside(one)
         else:
             one.answered = True
-            self._running[one.worker.train(one.order)] = one
+            self._running[one.group.train(one.order)] = one
 
     def _told(self, one: _Running, message: Message) -> None:
         """An epoch, or an end."""
@@ -273,30 +273,30 @@ class Loop:
             with self._shutdown.guarding():
                 goes_on = self._judge.goes_on(one.trial, message)
         if not goes_on or self._shutdown.asked:
-            one.worker.close()  # a program of its own would go on
+            one.group.close()  # a program of its own would go on
             self._free(one)
         elif self._steering.at_once:
             self._set_aside(one)
         else:
-            self._running[one.worker.train(None)] = one
+            self._running[one.group.train(None)] = one
 
     def _set_aside(self, one: _Running) -> None:
         """Its trial waits; what it has trained is in its checkpoint."""
-        one.worker.close()
+        one.group.close()
         self._ledger.requeue(one.trial)
         self._free(one)
 
     def _free(self, one: _Running) -> None:
         """A slot and a worker are free."""
         self._suggestions.pace.ended(time.monotonic() - one.since)
-        self._pool.give_back(one.worker)
+        self._pool.give_back(one.group)
 
     def _drop(self, which: Callable[[_Running], bool]) -> list[int]:
         """End processes under trials, whose numbers are returned; the ledger has these as before."""
-        dropped = [(answer, one) for answer, one in self._running.items() if which(one)]
-        for answer, one in dropped:
-            del self._running[answer]
-            one.worker.kill()
+        dropped = [(reply, one) for reply, one in self._running.items() if which(one)]
+        for reply, one in dropped:
+            del self._running[reply]
+            one.group.kill()
         return [one.trial for _, one in dropped]
 
     # ------------------------------------------------------------------ losses
@@ -307,7 +307,7 @@ class Loop:
             return
         if gone():
             raise RayEndedError(RAY_ENDED) from error
-        one.worker.kill()
+        one.group.kill()
         if not (one.answered or one.new):  # an idle process, which died before it began this trial
             self._place(one.trial, one.order)
             return

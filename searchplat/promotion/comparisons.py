@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from searchplat.contract import SAMPLED, SAMPLED_RANKS, group_ranks_file
 from searchplat.contract.measures import of_targets, split_group
 from searchplat.errors import InputError
-from searchplat.promotion.record import FinalRun
+from searchplat.promotion.record import PromotionRun
 from searchplat.promotion.statistics import TESTS, TestName, benjamini_hochberg, holm, paired_tests, user_means
 
 Ranks = NDArray[np.integer[Any]]
@@ -42,7 +42,7 @@ class Comparison:
     holm: Mapping[TestName, float] = field(default_factory=dict)
 
 
-def ranks_file(run: FinalRun, metric: str) -> Path | None:
+def ranks_file(run: PromotionRun, metric: str) -> Path | None:
     """Where the ranks lie that a metric is made of; None if it is made of none, or the run has not got them."""
     group, name = split_group(metric)
     if run.ranks is None or not of_targets(name.removeprefix(SAMPLED)):
@@ -55,7 +55,7 @@ def ranks_file(run: FinalRun, metric: str) -> Path | None:
     return path if path.exists() else None  # figures of groups come unasked, their ranks do not
 
 
-def read_ranks(run: FinalRun, path: Path) -> Ranks:
+def read_ranks(run: PromotionRun, path: Path) -> Ranks:
     """A run's ranks `[U]`, from one of its files.
 
     Raises:
@@ -77,13 +77,13 @@ class Pending:
         read: Gives a run's ranks `[U]` from a file.
     """
 
-    def __init__(self, read: Callable[[FinalRun, Path], Ranks] = read_ranks) -> None:
+    def __init__(self, read: Callable[[PromotionRun, Path], Ranks] = read_ranks) -> None:
         self._read = read
         self._kept: dict[Path, Ranks] = {}
         self._wanted: list[tuple[Hashable, str, NDArray[np.float64]]] = []
 
     def add(
-        self, key: Hashable, reference: str, ours: Sequence[FinalRun], theirs: Sequence[FinalRun], metric: str
+        self, key: Hashable, reference: str, ours: Sequence[PromotionRun], theirs: Sequence[PromotionRun], metric: str
     ) -> None:
         """Ask for a comparison of two configurations, each by its runs over seeds; numbers of seeds may differ.
 
@@ -134,11 +134,11 @@ class Pending:
             found[key] = (*found.get(key, ()), one)
         return found
 
-    def _means(self, runs: Iterable[FinalRun], metric: str) -> NDArray[np.float64] | None:
+    def _means(self, runs: Iterable[PromotionRun], metric: str) -> NDArray[np.float64] | None:
         files = [(run, path) for run in runs if (path := ranks_file(run, metric)) is not None]
         return user_means(metric, np.stack([self._ranks(run, path) for run, path in files])) if files else None
 
-    def _ranks(self, run: FinalRun, path: Path) -> Ranks:
+    def _ranks(self, run: PromotionRun, path: Path) -> Ranks:
         if path not in self._kept:
             self._kept[path] = self._read(run, path)
         return self._kept[path]

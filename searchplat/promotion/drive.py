@@ -1,7 +1,7 @@
 """The driver's side of a promotion: which run comes next, and what to write down of what workers say.
 
 Everything follows from the store: whatever was going on when the driver was killed, a new one reads the runs and
-goes on. Nothing here knows of Ray; `searchplat.engine.finals.lanes` carries the messages.
+goes on. Nothing here knows of Ray; `searchplat.engine.promotion_runs.lanes` carries the messages.
 """
 
 from __future__ import annotations
@@ -16,8 +16,17 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.messages import Assignment, Ended, Epoch, FinalMessage, Key, MayTest, Measured, Next
 from searchplat.engine.planning.seeds import derive_seed
+from searchplat.engine.promotion_runs.messages import (
+    Assignment,
+    Ended,
+    Epoch,
+    Key,
+    MayTest,
+    Measured,
+    Next,
+    PromotionMessage,
+)
 from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.messages import WRONG_INPUT, Said
 from searchplat.engine.worker.order import Order
@@ -35,7 +44,7 @@ from searchplat.promotion.record import (
     RUNNING,
     STOPPED,
     WAITING,
-    FinalRun,
+    PromotionRun,
     PromotionStore,
     folders_of,
 )
@@ -69,15 +78,15 @@ class Drive:
         sizes: Sizes,
         final_config: Callable[[Candidate], Values],
         say: Say,
-        finished: Callable[[FinalRun], None] = lambda run: None,
-        storage_of: Callable[[FinalRun], Storage | None] = lambda run: None,
+        finished: Callable[[PromotionRun], None] = lambda run: None,
+        storage_of: Callable[[PromotionRun], Storage | None] = lambda run: None,
     ) -> None:
         self._store, self._number, self._spec, self._folder = store, number, spec, folder
         self._candidates, self._sizes = {c.name: c for c in candidates}, sizes
         self._final_config, self._say, self._finished = final_config, say, finished
         self._storage_of = storage_of
         self._objective = spec.objectives[0]
-        self._runs: dict[Key, FinalRun] = {run.key: run for run in store.load(number).runs}
+        self._runs: dict[Key, PromotionRun] = {run.key: run for run in store.load(number).runs}
         self._at: dict[int, Key] = {}
         self._deaths: Counter[Key] = Counter()
         self.phases: tuple[str, ...] = (RACE, FINAL)
@@ -100,7 +109,7 @@ class Drive:
         runs = tuple(self._runs.values())  # asked from another thread too
         return sum(run.state in (WAITING, RUNNING) and run.phase in self.phases for run in runs)
 
-    def answer(self, lane: int, message: FinalMessage) -> Any:
+    def answer(self, lane: int, message: PromotionMessage) -> Any:
         """What a worker of a lane gets for its message, after it was written down.
 
         Raises:
@@ -143,7 +152,7 @@ class Drive:
         # Of a race that still runs, more may come.
         return "wait" if any(run.state == RUNNING and run.phase == RACE for run in mine) else "stop"
 
-    def _hand_out(self, lane: int, run: FinalRun) -> Assignment:
+    def _hand_out(self, lane: int, run: PromotionRun) -> Assignment:
         self._at[lane] = run.key
         self._put(replace(run, state=RUNNING))
         spec, final = self._spec, run.phase == FINAL
@@ -203,7 +212,7 @@ class Drive:
                 config = self._final_config(candidate) if phase == FINAL else candidate.config
                 place = self._folder.joinpath(*folders_of(self._number, phase, name, seed))
                 runs.append(
-                    FinalRun(
+                    PromotionRun(
                         candidate=name, trial=candidate.trial, control=candidate.control, method=candidate.method,
                         config=config, seed=seed, phase=phase, folder=place,
                     )
@@ -212,7 +221,7 @@ class Drive:
 
     # ------------------------------------------------------------------ what workers say
 
-    def _epoch(self, run: FinalRun, message: Epoch) -> None:
+    def _epoch(self, run: PromotionRun, message: Epoch) -> None:
         metrics, epoch = message.metrics, message.epoch
         if epoch > run.epochs:  # else it was told before: its worker had died after it
             valid, best_epoch = self._best(run, message)
@@ -225,7 +234,7 @@ class Drive:
         if message.done:  # as a run of the race says; a final one ends once it is tested
             self._end(replace(run, state=FINISHED), self._said_valid(run))
 
-    def _best(self, run: FinalRun, message: Epoch) -> tuple[dict[str, float], int]:
+    def _best(self, run: PromotionRun, message: Epoch) -> tuple[dict[str, float], int]:
         """Validation metrics at the best epoch so far, without their prefix, and that epoch."""
         if message.best is not None:
             return self._valid(message.best), message.best_epoch
@@ -234,7 +243,7 @@ class Drive:
         better = improves([value], None if best is None else [best], [self._objective])
         return (new, message.epoch) if better and math.isfinite(value) else (run.valid, run.best_epoch)
 
-    def _tested(self, run: FinalRun, message: Measured) -> None:
+    def _tested(self, run: PromotionRun, message: Measured) -> None:
         storage = self._storage_of(run)
         if storage is not None and not fetch_results(storage, run.folder):
             self._fail(run, f"what it left in the storage {storage} is not whole")
@@ -249,39 +258,39 @@ class Drive:
         test = ", ".join(f"{name} {done.test[name]:.4f}" for name in asked if name in done.test)
         self._end(done, f"{self._said_valid(run)}; test {test or 'has no figures'}")
 
-    def _fail(self, run: FinalRun, cause: str) -> None:
+    def _fail(self, run: PromotionRun, cause: str) -> None:
         if run.state != RUNNING:  # another worker of the same training was quicker to say so
             return
         cause = redact(cause)
         self._end(replace(run, state=FAILED, cause=cause), f"failed, {cause.strip().splitlines()[-1]}")
 
-    def _refused(self, run: FinalRun, message: Ended) -> None:
+    def _refused(self, run: PromotionRun, message: Ended) -> None:
         """A candidate is out if a value of its own does not fit; else the input is wrong for all."""
         if not {*self._spec.space.names, *self._own(run)}.intersection(message.fields):
             raise InputError(message.cause)
         self._fail(run, f"{WRONG_INPUT}{message.cause}")
 
-    def _own(self, run: FinalRun) -> Mapping[str, Any]:
+    def _own(self, run: PromotionRun) -> Mapping[str, Any]:
         return next((c.values for c in self._spec.controls if c.name == run.control), {})
 
-    def _end(self, run: FinalRun, text: str) -> None:
+    def _end(self, run: PromotionRun, text: str) -> None:
         self._put(run)
         self._say(f"{self._title(run)}: {text}")
         self._finished(run)
 
-    def _put(self, *runs: FinalRun) -> None:
+    def _put(self, *runs: PromotionRun) -> None:
         self._store.put(self._number, *runs)
         for run in runs:
             self._runs[run.key] = run
 
-    def _title(self, run: FinalRun) -> str:
+    def _title(self, run: PromotionRun) -> str:
         of_phase = [other for other in self._runs.values() if other.phase == run.phase]
         ended = sum(other.state in (FINISHED, FAILED, STOPPED) for other in of_phase)
         seeds = list(dict.fromkeys(other.seed for other in of_phase))
         seed = f"seed {seeds.index(run.seed) + 1} of {len(seeds)}"
         return f"{run.phase:<5}  {ended}/{len(of_phase)}  {run.candidate}, {seed}"
 
-    def _said_valid(self, run: FinalRun) -> str:
+    def _said_valid(self, run: PromotionRun) -> str:
         name = self._objective.short
         value = run.valid.get(name, math.nan)
         return f"{self._objective.metric} {value:.4f} at epoch {run.best_epoch} of {run.epochs}, {run.seconds:.0f} s"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from searchplat.firewall import ISSUER, TestPermit
-from searchplat.promotion.record import FINAL, FinalRun, PromotionStore
+from searchplat.promotion.record import FINAL, PromotionRun, PromotionStore
 
 
-def open_test(store: PromotionStore, search: str, promotion: int, run: FinalRun) -> TestPermit:
+def open_test(store: PromotionStore, search: str, promotion: int, run: PromotionRun) -> TestPermit:
     """Count an opening of the test split, durably, then give leave to it.
 
     Raises:

@@ -47,12 +47,21 @@ from searchplat.promotion.preconditions import (
     check_objective,
     mixed,
 )
-from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, FinalRun, Promotion, PromotionStore, folders_of
+from searchplat.promotion.record import (
+    FAILED,
+    FINAL,
+    FINISHED,
+    RACE,
+    Promotion,
+    PromotionRun,
+    PromotionStore,
+    folders_of,
+)
 from searchplat.signals import Interrupted
 from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking.registry.pack import Registered, register_winner
-from searchplat.tracking.sending.finals import FinalsSink
+from searchplat.tracking.sending.promotion_runs import PromotionSink
 
 
 @dataclass(frozen=True)
@@ -169,10 +178,10 @@ class _Promoting:
 
     def to_its_end(self, address: str | None, uri: str, workers: int) -> PromotionOutcome:
         """Run whatever is left of it, and send it to MLflow."""
-        sink = FinalsSink(self._ledger, self._spec, self._folder.name, uri)
+        sink = PromotionSink(self._ledger, self._spec, self._folder.name, uri)
         load = partial(self._store.load, self._number)
 
-        def finished(run: FinalRun) -> None:
+        def finished(run: PromotionRun) -> None:
             _clean(run)
             if (storage := self._storage_of(run)) is not None and run.state != FAILED:
                 self._remover.remove(storage)
@@ -228,7 +237,7 @@ class _Promoting:
         from searchplat.engine.cluster.connect import connected
         from searchplat.engine.cluster.growth import Wish
         from searchplat.engine.cluster.hosts import hosts_of
-        from searchplat.engine.finals.lanes import lanes, run_lanes
+        from searchplat.engine.promotion_runs.lanes import lanes, run_lanes
 
         scratch, resources = self._folder.scratch, self._spec.resources
         shared = self._folder if self._storage is None else None
@@ -259,7 +268,7 @@ class _Promoting:
                 if left := self._remover.finish():
                     self._say(left)
 
-    def _storage_of(self, run: FinalRun) -> Storage | None:
+    def _storage_of(self, run: PromotionRun) -> Storage | None:
         if self._storage is None:
             return None
         return self._storage.child(*folders_of(self._number, run.phase, run.candidate, run.seed))
@@ -361,7 +370,7 @@ def _announce(store: PromotionStore, search: str, number: int, say: Say) -> None
     )
 
 
-def _clean(run: FinalRun) -> None:
+def _clean(run: PromotionRun) -> None:
     """Checkpoints are of no use once a run has ended; weights, ranks and what describes them stay."""
     if run.phase == RACE:
         shutil.rmtree(run.folder, ignore_errors=True)

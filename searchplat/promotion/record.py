@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS test_openings (
 
 
 @dataclass(frozen=True)
-class FinalRun:
+class PromotionRun:
     """One training of one candidate on one seed.
 
     Args:
@@ -117,7 +117,7 @@ class Promotion:
     search_scores: dict[str, float]
     lineage: dict[str, str]
     test_openings: int
-    runs: tuple[FinalRun, ...]
+    runs: tuple[PromotionRun, ...]
     objective: str = "mrr"
     maximize: bool = True
     data_fraction: float = 1.0
@@ -129,7 +129,7 @@ class Promotion:
         """All that decide, named without `valid/`."""
         return tuple(Objective(*one) for one in ((self.objective, self.maximize), *self.further))
 
-    def finals(self, candidate: str | None = None) -> list[FinalRun]:
+    def finals(self, candidate: str | None = None) -> list[PromotionRun]:
         """Finished final runs, of one candidate or of all."""
         return [
             run
@@ -151,7 +151,7 @@ class Promotion:
         ]
         return statistics.fmean(values) if values else math.nan
 
-    def winner(self) -> FinalRun | None:
+    def winner(self) -> PromotionRun | None:
         """The run to register, chosen on validation alone: of the best candidate by its mean, the best seed.
 
         Of several objectives, the first in the order of `ledger.ranking.order_of`. Candidates are the search's own;
@@ -211,7 +211,7 @@ class PromotionStore:
         found: dict[str, Any] = json.loads(_plan(self._ledger, number) or "{}").get("more", {})
         return found
 
-    def put(self, number: int, *runs: FinalRun) -> None:
+    def put(self, number: int, *runs: PromotionRun) -> None:
         """Write runs down as they are now, all or none; new ones go to the end of the plan."""
         with self._ledger.transaction() as connection:
             for run in runs:
@@ -224,7 +224,7 @@ class PromotionStore:
                     (number, run.phase, run.candidate, run.seed, run.state, text),
                 )
 
-    def count_opening(self, number: int, run: FinalRun) -> int:
+    def count_opening(self, number: int, run: PromotionRun) -> int:
         """Write down that the test split is about to be opened for a run; return how often it was in all."""
         with self._ledger.transaction() as connection:
             connection.execute(
@@ -300,7 +300,7 @@ def _load(ledger: Ledger, folder: Path, number: int | None) -> Promotion:
     return Promotion(**facts)
 
 
-def _to_json(run: FinalRun, folder: Path) -> dict[str, Any]:
+def _to_json(run: PromotionRun, folder: Path) -> dict[str, Any]:
     document = asdict(run)
     for name in ("valid", "test"):
         document[name] = {key: value if math.isfinite(value) else None for key, value in document[name].items()}
@@ -326,10 +326,10 @@ def _inside(folder: Path, place: str) -> Path:
     return path
 
 
-def _from_json(document: dict[str, Any], folder: Path) -> FinalRun:
+def _from_json(document: dict[str, Any], folder: Path) -> PromotionRun:
     for name in ("valid", "test"):
         document[name] = {key: math.nan if value is None else value for key, value in document[name].items()}
     for name in ("folder", "ranks"):
         if document[name] is not None:
             document[name] = _inside(folder, document[name])
-    return FinalRun(**document)
+    return PromotionRun(**document)

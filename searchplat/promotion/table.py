@@ -21,7 +21,7 @@ from searchplat.contract.measures import larger_is_better
 from searchplat.errors import InputError
 from searchplat.promotion.comparisons import Comparison, Pending, Ranks, read_ranks
 from searchplat.promotion.fidelity import Fidelity, rank_fidelity
-from searchplat.promotion.record import FinalRun, Promotion
+from searchplat.promotion.record import Promotion, PromotionRun
 from searchplat.promotion.statistics import RESAMPLES, Spread, TestName, spread
 
 Role = Literal["winner", "candidate", "control"]
@@ -132,7 +132,7 @@ def make_table(
     test: TestName = "t",
     alpha: float = 0.05,
     resamples: int = RESAMPLES,
-    read: Callable[[FinalRun, Path], Ranks] = read_ranks,
+    read: Callable[[PromotionRun, Path], Ranks] = read_ranks,
 ) -> Table:
     """Put promotions side by side.
 
@@ -214,14 +214,14 @@ def fidelity_of(promotion: Promotion) -> Fidelity:
 
 def _by_protocol(promotion: Promotion) -> list[Promotion]:
     """The promotion in parts of which each ranked the same items: several only where methods could still differ."""
-    parts: dict[bool | None, list[FinalRun]] = {}
+    parts: dict[bool | None, list[PromotionRun]] = {}
     for run in promotion.runs:
         parts.setdefault(_protocol(promotion, run), []).append(run)
     found = [replace(promotion, runs=tuple(runs)) for runs in parts.values()]
     return [part for part in found if part.finals()]
 
 
-def _protocol(promotion: Promotion, run: FinalRun) -> bool | None:
+def _protocol(promotion: Promotion, run: PromotionRun) -> bool | None:
     return protocol.rank_met(promotion.data_options, run.config)
 
 

@@ -75,7 +75,7 @@ class Elsewhere(Protocol):
         ...
 
 
-class Ask(BaseModel):
+class ButtonRequest(BaseModel):
     """What a button asks for; the same words as the command line's."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -183,14 +183,14 @@ class _Page:
 
     async def ask(self, request: Request) -> Response:
         try:
-            wanted = Ask.model_validate_json(await request.body())
+            wanted = ButtonRequest.model_validate_json(await request.body())
         except ValidationError as error:
             first = error.errors(include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the request"
             return JSONResponse({"error": f"this is none of the page's requests: {where}: {first['msg']}"}, 422)
         return await run_in_threadpool(self._ask, request.path_params["name"], wanted)
 
-    def _ask(self, name: str, wanted: Ask) -> Response:
+    def _ask(self, name: str, wanted: ButtonRequest) -> Response:
         about: dict[str, Any] = {}
         if wanted.action == "stop-trial":
             if wanted.trial is None:

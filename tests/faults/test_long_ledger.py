@@ -11,7 +11,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.planning.configuration import full_config
-from searchplat.engine.planning.plan import Ask, Plan
+from searchplat.engine.planning.plan import Plan, SuggestionDue
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.ledger import Ledger
 from searchplat.searchers.contract import TrialState
@@ -79,7 +79,7 @@ def test_ten_thousand_trials_are_read_and_replayed_in_five_seconds(tmp_path: Pat
         Progress(ledger, ledger.cursor("mlflow"))
         turn = plan.next()
         taken, cpu = time.perf_counter() - begun, time.process_time() - cpu
-        assert isinstance(turn, Ask)
+        assert isinstance(turn, SuggestionDue)
         assert len(ledger.trials()) == TRIALS
         reports = len(ledger.reports())
     print(f"{scheduler}: {TRIALS} trials, {reports} reports: {taken:.2f} s, {cpu:.2f} s of one processor")

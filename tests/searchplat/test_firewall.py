@@ -19,7 +19,7 @@ from searchplat.errors import SearchFailedError, TestSplitError
 from searchplat.firewall import ISSUER, is_sealed, sealed
 from searchplat.ledger import Ledger
 from searchplat.promotion.permit import open_test
-from searchplat.promotion.record import FINAL, RACE, FinalRun, PromotionStore, openings
+from searchplat.promotion.record import FINAL, RACE, PromotionRun, PromotionStore, openings
 from searchplat.spec.model import Objective
 from trials.data import FinalData, open_final, open_search, prepare
 
@@ -115,11 +115,11 @@ def test_a_search_that_peeks_ends_as_a_bug_on_ray(targets: Path, tmp_path: Path)
 
 
 def test_every_permit_is_counted_before_it_is_given_and_a_race_gets_none(tmp_path: Path) -> None:
-    run = FinalRun("trial-1", 1, None, "m", {}, 1, FINAL, tmp_path)
+    run = PromotionRun("trial-1", 1, None, "m", {}, 1, FINAL, tmp_path)
     with Ledger.create(tmp_path / "l.sqlite", {}, [Objective("valid/mrr", True)]) as ledger:
         store = PromotionStore(ledger, tmp_path)
         assert open_test(store, "s", 1, run) == TestPermit("s", 1, 1, ISSUER)
         assert open_test(store, "s", 2, run).opening == 2
         with pytest.raises(ValueError, match="opened for final runs, got one of the phase 'race'"):
-            open_test(store, "s", 1, FinalRun("trial-1", 1, None, "m", {}, 1, RACE, tmp_path))
+            open_test(store, "s", 1, PromotionRun("trial-1", 1, None, "m", {}, 1, RACE, tmp_path))
         assert openings(ledger) == 2

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from searchplat.cli.app import app
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
-from searchplat.promotion.record import FINISHED, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FINISHED, Promotion, PromotionRun, PromotionStore
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import load_text, to_document
 from searchplat.spec.model import DataSpec, Objective
@@ -90,7 +90,7 @@ def evil(tmp_path: Path) -> Path:
         for candidate, control in ((EVIL, None), ("c" + EVIL, EVIL)):
             store.put(
                 number,
-                FinalRun(
+                PromotionRun(
                     candidate=candidate, trial=0, control=control, method=EVIL, config={EVIL: EVIL}, seed=1,
                     phase="final", folder=folder.path / "f", state=FINISHED, valid={"mrr": 0.5}, test={"mrr": 0.4},
                     ranks=ranks, cause=EVIL, parameters=3,

@@ -206,7 +206,9 @@ def whole_bundles(wanted: Wanted) -> list[dict[str, float]]:
     for shape, count in wanted.items():
         sharing = {name: math.floor(1 / amount + 1e-9) for name, amount in shape if amount < 1}
         for number in range(count):
-            bundle = {name: math.ceil(amount - 1e-9) for name, amount in shape if number % sharing.get(name, 1) == 0}
+            bundle: dict[str, float] = {
+                name: math.ceil(amount - 1e-9) for name, amount in shape if number % sharing.get(name, 1) == 0
+            }
             found += [bundle] if bundle else []
     return found
 

@@ -11,7 +11,7 @@ import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from searchplat.engine.cluster.answer import Answer
+from searchplat.engine.cluster.reply import Reply
 from searchplat.engine.cluster.trial_process import Trial
 from searchplat.engine.worker.order import Order
 
@@ -27,7 +27,7 @@ Held = tuple[tuple[str, float], ...]
 """What a process holds of the cluster while it lives."""
 
 
-class Worker:
+class WorkerGroup:
     """The driver's hold on a trial's process, or on the processes that train one trial after another together.
 
     Args:
@@ -40,25 +40,25 @@ class Worker:
         self._actors, self.held, self.placement = list(actors), held, placement
         self._gpu = dict(held).get("gpu", 0.0) > 0
         self._met = len(actors) == 1
-        self._last: Answer | None = None
+        self._last: Reply | None = None
 
     @property
     def reusable(self) -> bool:
         """Whether it may take another trial: processes of which one failed may be waiting for it still."""
         return len(self._actors) == 1 or self._last is None or self._last.unanimous
 
-    def greet(self) -> Answer:
-        """An answer, None, that comes once the processes have started, and several have met."""
+    def greet(self) -> Reply:
+        """A reply, None, that comes once the processes have started, and several have met."""
         if self._met:
-            return Answer([actor.greet.remote() for actor in self._actors])
+            return Reply([actor.greet.remote() for actor in self._actors])
         self._met = True
         meeting = self._actors[0].meet.remote()  # Ray passes it on once it is known
-        return Answer([actor.join.remote(meeting, self._gpu) for actor in self._actors])
+        return Reply([actor.join.remote(meeting, self._gpu) for actor in self._actors])
 
-    def train(self, order: Order | None) -> Answer:
+    def train(self, order: Order | None) -> Reply:
         """The message of one epoch, as JSON; see `Trial.train`."""
         text = None if order is None else order.to_json()
-        self._last = Answer([actor.train.remote(text) for actor in self._actors])
+        self._last = Reply([actor.train.remote(text) for actor in self._actors])
         return self._last
 
     def close(self) -> None:
@@ -100,44 +100,44 @@ class Pool:
     def __init__(self, requirements: HostRequirements | None, start: Callable[[Order], Any] | None = None) -> None:
         self._requirements = requirements
         self._start = start or self._actor
-        self._idle: dict[Held, list[Worker]] = defaultdict(list)
+        self._idle: dict[Held, list[WorkerGroup]] = defaultdict(list)
         self._class: Any = None  # Ray keeps every one that it is given
         self._leaving: list[tuple[list[ObjectRef], PlacementGroup]] = []
 
-    def take(self, order: Order) -> tuple[Worker, bool]:
+    def take(self, order: Order) -> tuple[WorkerGroup, bool]:
         """A process for a trial, and whether it is a new one.
 
         Nothing is kept from a trial that waits: where no idle process holds what it is to hold, those that hold
         something else end, as stages may differ in what their trials take.
         """
         held = held_by(order)
-        if (worker := self.idle(held)) is not None:
-            return worker, False
+        if (group := self.idle(held)) is not None:
+            return group, False
         self.trim_idle(0)
-        return (Worker([self._start(order)], held) if order.workers == 1 else self._group(order)), True
+        return (WorkerGroup([self._start(order)], held) if order.workers == 1 else self._start_group(order)), True
 
-    def idle(self, held: Held) -> Worker | None:
+    def idle(self, held: Held) -> WorkerGroup | None:
         """An idle process that holds just this, no longer the pool's; None if there is none."""
         return self._idle[held].pop() if self._idle[held] else None
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, group: WorkerGroup) -> None:
         """Its trial has ended, or gives way: it may take another."""
-        if worker.reusable:
-            self._idle[worker.held].append(worker)
+        if group.reusable:
+            self._idle[group.held].append(group)
         else:
-            worker.kill()
+            group.kill()
 
     def trim_idle(self, most: int) -> None:
         """End idle processes beyond so many; what they held is free then for other programs on the cluster."""
         self._clear_places()
-        idle = [worker for workers in self._idle.values() for worker in workers]
-        for worker in idle[: max(0, len(idle) - most)]:
-            self._idle[worker.held].remove(worker)
-            self._dismiss(worker)
+        idle = [group for groups in self._idle.values() for group in groups]
+        for group in idle[: max(0, len(idle) - most)]:
+            self._idle[group.held].remove(group)
+            self._dismiss(group)
 
     def end(self, within_s: float) -> None:
         """End all idle processes, and wait for them to leave nothing behind."""
-        idle = [ref for workers in self._idle.values() for worker in workers for ref in self._dismiss(worker)]
+        idle = [ref for groups in self._idle.values() for group in groups for ref in self._dismiss(group)]
         self._idle.clear()
         if idle and within_s:
             ray.wait(idle, num_returns=len(idle), timeout=within_s)
@@ -145,10 +145,10 @@ class Pool:
             remove_placement_group(placement)
         self._leaving.clear()
 
-    def _dismiss(self, worker: Worker) -> list[ObjectRef]:
-        closed = worker.end()
-        if worker.placement is not None:
-            self._leaving.append((closed, worker.placement))
+    def _dismiss(self, group: WorkerGroup) -> list[ObjectRef]:
+        closed = group.end()
+        if group.placement is not None:
+            self._leaving.append((closed, group.placement))
         return closed
 
     def _clear_places(self) -> None:
@@ -162,7 +162,7 @@ class Pool:
         self._class = self._class or ray.remote(Trial)
         return self._class.options(**options_of(order)).remote(name_of(order), self._requirements)
 
-    def _group(self, order: Order) -> Worker:
+    def _start_group(self, order: Order) -> WorkerGroup:
         """Processes that train trials together. Ray gives them room for all or none, on as few hosts as it can."""
         self._class = self._class or ray.remote(Trial)
         name, count = name_of(order), order.workers
@@ -174,7 +174,7 @@ class Pool:
             ).remote(f"{name}, worker {rank} of {count}", self._requirements, rank, count)
             for rank in range(count)
         ]
-        return Worker(actors, held_by(order), placement)
+        return WorkerGroup(actors, held_by(order), placement)
 
 
 def held_by(order: Order) -> Held:

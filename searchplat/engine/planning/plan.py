@@ -51,7 +51,7 @@ class Turn(Enum):
 
 
 @dataclass(frozen=True)
-class Ask:
+class SuggestionDue:
     """The stage wants one more suggestion: `Plan.suggest` computes it, which may take seconds."""
 
     stage: StageSpec
@@ -101,7 +101,7 @@ class Plan:
         """Whether all trials have ended and none is to come. Changes nothing."""
         return self.ready() == 0
 
-    def next(self) -> TrialRecord | Ask | Turn:
+    def next(self) -> TrialRecord | SuggestionDue | Turn:
         """The next waiting trial (a control is recorded by this call), the stage to ask for one, or what else to do."""
         return self.waiting() or self._beyond()
 
@@ -122,7 +122,7 @@ class Plan:
         controls = sum(max(0, one.trials - self.ledger.count(CONTROLS, one.name)) for one in self.spec.controls)
         return len(open_) + controls + sum(max(0, to_come[stage.name]) for stage in stages)
 
-    def ahead(self, most: int) -> Ask | None:
+    def ahead(self, most: int) -> SuggestionDue | None:
         """The stage to ask for a suggestion although no slot is free, unless `most` trials are waiting already.
 
         Where a control is next it is recorded, and waits; then None.
@@ -130,7 +130,7 @@ class Plan:
         if not self._short_of(most):
             return None
         turn = self._beyond()
-        return turn if isinstance(turn, Ask) else None
+        return turn if isinstance(turn, SuggestionDue) else None
 
     def wants(self, stage: StageSpec, most: int) -> bool:
         """Whether a stage that was just asked is to be asked for more, for `most` trials to wait."""
@@ -139,7 +139,7 @@ class Plan:
     def _short_of(self, most: int) -> bool:
         return sum(trial.state is TrialState.WAITING for trial in self.ledger.open_trials()) < most
 
-    def _beyond(self) -> TrialRecord | Ask | Turn:
+    def _beyond(self) -> TrialRecord | SuggestionDue | Turn:
         """What comes after the waiting trials: a control (recorded by this call), or a stage to ask."""
         if control := self._next_control():
             return control
@@ -148,7 +148,7 @@ class Plan:
         busy = going_on | {trial.stage for trial in at_work}
         for stage in self._by_priority:
             if stage.name in going_on and (stage.start_from is None or stage.start_from.stage not in busy):
-                return Ask(stage)
+                return SuggestionDue(stage)
         if not at_work:
             return Turn.DONE
         return Turn.WAIT if going_on else Turn.LAST

@@ -42,7 +42,7 @@ _LOOK_S = 0.5
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProbeResult:
     """What one probe training came to.
 
     Args:
@@ -68,7 +68,7 @@ class Prober:
         seal()
         self._warm = WarmCache()
 
-    def train(self, name: str, order_json: str, fresh: bool) -> Answer:
+    def train(self, name: str, order_json: str, fresh: bool) -> ProbeResult:
         """Train one epoch.
 
         Args:
@@ -91,7 +91,7 @@ class Prober:
                 peak, gpu_bytes=gpu.held, gpu_allocated_bytes=gpu.allocated, gpu_overhead_bytes=gpu.overhead,
                 gpu_total_bytes=gpu.total,
             )  # fmt: skip
-        return Answer(message.kind, message.cause, peak, message.metrics.get("memory/parts", 1.0) > 1)
+        return ProbeResult(message.kind, message.cause, peak, message.metrics.get("memory/parts", 1.0) > 1)
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def measure(
     numbers = itertools.count()
     deadline = None if budget_s is None else began + budget_s
 
-    def train(team: list[Any], name: str, order: Order, share: Allocation, fresh: bool) -> list[Answer]:
+    def train(team: list[Any], name: str, order: Order, share: Allocation, fresh: bool) -> list[ProbeResult]:
         waiting = []
         for actor in team:
             mine = replace(
@@ -235,7 +235,7 @@ def _team(share: Allocation, node: str, size: int) -> Iterator[list[Any]]:
             ray.kill(one)
 
 
-def _answers(waiting: list[Any], deadline: float | None, stopping: Callable[[], bool]) -> list[Answer]:
+def _answers(waiting: list[Any], deadline: float | None, stopping: Callable[[], bool]) -> list[ProbeResult]:
     while True:
         _, open_ = ray.wait(waiting, num_returns=len(waiting), timeout=_LOOK_S)
         if not open_:
@@ -245,13 +245,13 @@ def _answers(waiting: list[Any], deadline: float | None, stopping: Callable[[], 
         if deadline is not None and time.monotonic() > deadline:
             raise _StoppedError("the time for measuring is up")
     try:
-        answers: list[Answer] = ray.get(waiting)
+        answers: list[ProbeResult] = ray.get(waiting)
     except ray.exceptions.RayError as error:
         raise _StoppedError(f"a process died while it was measured ({type(error).__name__})") from error
     return answers
 
 
-def _reported(answers: list[Answer]) -> list[Answer]:
+def _reported(answers: list[ProbeResult]) -> list[ProbeResult]:
     """The answers, if all are reports."""
     for answer in answers:
         if answer.kind is not Said.REPORT:
@@ -261,7 +261,7 @@ def _reported(answers: list[Answer]) -> list[Answer]:
     return answers
 
 
-def _rate(share: Allocation, epochs: int, answers: list[Answer]) -> Rate:
+def _rate(share: Allocation, epochs: int, answers: list[ProbeResult]) -> Rate:
     peaks = [answer.peak for answer in answers]
     gpu = [peak.gpu_bytes for peak in peaks if peak.gpu_bytes is not None]
     per_hour = trials_per_hour(epochs, [(peak.setup_seconds, peak.seconds) for peak in peaks])

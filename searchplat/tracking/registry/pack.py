@@ -20,8 +20,8 @@ from searchplat.contract import AssetSource, Served, ServingMethod
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.methods import load_method
-from searchplat.promotion.record import FinalRun, Promotion
-from searchplat.tracking.sending.finals import CANDIDATE, PROMOTION, SEARCH_NAME, SEED, final_key
+from searchplat.promotion.record import Promotion, PromotionRun
+from searchplat.tracking.sending.promotion_runs import CANDIDATE, PROMOTION, SEARCH_NAME, SEED, final_key
 from searchplat.tracking.sending.runs import SINK, ensure_experiment
 from searchplat.tracking.store import client as mlflow_client
 from searchplat.tracking.store import keys
@@ -54,7 +54,7 @@ class Registered:
 
 def register(
     promotion: Promotion,
-    winner: FinalRun,
+    winner: PromotionRun,
     *,
     search_id: str,
     tracking_uri: str,
@@ -261,7 +261,7 @@ def _resolve(client: Any, uri: str, address: Address) -> Any:
         raise InputError(f"model {uri!r} is not registered at {address.shown}; registered are: {known}") from error
 
 
-def _tags(promotion: Promotion, winner: FinalRun) -> dict[str, str]:
+def _tags(promotion: Promotion, winner: PromotionRun) -> dict[str, str]:
     tags = {
         keys.KIND: "model",
         SEARCH_NAME: promotion.search,
@@ -274,7 +274,7 @@ def _tags(promotion: Promotion, winner: FinalRun) -> dict[str, str]:
     return {key: keys.cut(value) for key, value in tags.items()}
 
 
-def _describe(promotion: Promotion, winner: FinalRun) -> str:
+def _describe(promotion: Promotion, winner: PromotionRun) -> str:
     figures = ", ".join(f"{metric} {winner.test[metric]:.4f}" for metric in promotion.metrics if metric in winner.test)
     return (
         f"{winner.method} {winner.candidate}, seed {winner.seed}, of promotion {promotion.number} of search "

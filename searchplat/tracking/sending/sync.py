@@ -10,7 +10,7 @@ from searchplat.ledger import Ledger
 from searchplat.promotion.record import PromotionStore, numbers
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking.registry.pack import Registered, register_winner
-from searchplat.tracking.sending.finals import FinalsSink
+from searchplat.tracking.sending.promotion_runs import PromotionSink
 from searchplat.tracking.sending.sink import MlflowSink
 from searchplat.tracking.store import client as mlflow_client
 from searchplat.tracking.store import files
@@ -77,7 +77,7 @@ def send_all(
     moved = None if error else _moved(Address.parse(tracking_uri), search)
     runs, models = 0, []
     if store is not None:
-        finals = FinalsSink(ledger, spec, search, tracking_uri)
+        finals = PromotionSink(ledger, spec, search, tracking_uri)
         for number in numbers(ledger):
             if error:
                 runs += finals.unsent(store.load(number))

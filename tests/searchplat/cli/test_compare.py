@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
-from searchplat.promotion.record import FINISHED, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FINISHED, Promotion, PromotionRun, PromotionStore
 from searchplat.promotion.statistics import per_user
 
 Run = Callable[..., Result]
@@ -39,7 +39,7 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
             path.parent.mkdir(exist_ok=True)
             np.save(path, ranks)
             found = {metric: float(per_user(metric, ranks).mean()) for metric in METRICS}
-            run = FinalRun(
+            run = PromotionRun(
                 candidate=candidate, trial=11, control=None if place == 0 else candidate, method="rehearsal", config={},
                 seed=seed, phase="final", folder=path.parent, state=FINISHED, valid=found, test=found, seconds=75.0,
                 peak_bytes=1e9, parameters=5000, ranks=path,

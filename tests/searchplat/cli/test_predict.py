@@ -13,7 +13,7 @@ from typer.testing import Result
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TestPermit, TrialJob, WarmCache
 from searchplat.firewall import ISSUER
-from searchplat.promotion.record import FINAL, FINISHED, FinalRun, Promotion
+from searchplat.promotion.record import FINAL, FINISHED, Promotion, PromotionRun
 from searchplat.tracking.registry.pack import register
 from trials.baselines import Popularity, PopularityConfig
 
@@ -57,7 +57,7 @@ def test_ids_and_titles_mean_the_same_and_repeats_are_shown_on_demand(cli: Run, 
 def test_from_the_registry_by_alias_version_and_name(
     cli: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = FinalRun(
+    run = PromotionRun(
         candidate="popularity", trial=0, control=None, method="popularity", config={}, seed=1, phase=FINAL,
         folder=folder, state=FINISHED,
     )  # fmt: skip

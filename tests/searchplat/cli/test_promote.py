@@ -15,14 +15,14 @@ from searchplat.cli.app import app
 from searchplat.errors import InputError
 from searchplat.promotion.outcome import document
 from searchplat.promotion.promote import PromotionOutcome
-from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, STOPPED, FinalRun, Promotion, load_promotion
+from searchplat.promotion.record import FAILED, FINAL, FINISHED, RACE, STOPPED, Promotion, PromotionRun, load_promotion
 from searchplat.views.output import show
 
 runner = CliRunner()
 
 
-def run(candidate: str, seed: int, phase: str = FINAL, score: float = 0.5, state: str = FINISHED) -> FinalRun:
-    return FinalRun(
+def run(candidate: str, seed: int, phase: str = FINAL, score: float = 0.5, state: str = FINISHED) -> PromotionRun:
+    return PromotionRun(
         candidate=candidate,
         trial=1,
         control=None if candidate.startswith("trial") else candidate,

@@ -17,7 +17,7 @@ from typer.testing import Result
 
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
-from searchplat.promotion.record import FINISHED, RACE, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FINISHED, RACE, Promotion, PromotionRun, PromotionStore
 from searchplat.promotion.statistics import per_user
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import to_document
@@ -187,14 +187,14 @@ def promoted(half_done: tuple[SearchFolder, Ledger]) -> SearchFolder:
             np.save(path, ranks)
             found = {metric: float(per_user(metric, ranks).mean()) for metric in plan.metrics}
             more = {"tail/users": 70.0, "tail/mrr": 0.0123, "gini@10": 0.8765}
-            run = FinalRun(
+            run = PromotionRun(
                 candidate=candidate, trial=11 if place == 0 else place - 1, control=None if place == 0 else candidate,
                 method="rehearsal", config={}, seed=seed, phase="final", folder=path.parent, state=FINISHED,
                 valid=found, test={**found, **more}, seconds=75.0, ranks=path,
             )  # fmt: skip
             store.put(number, run)
             store.count_opening(number, run)
-    lost = FinalRun(
+    lost = PromotionRun(
         candidate="trial-10", trial=10, control=None, method="rehearsal", config={}, seed=1, phase=RACE,
         folder=folder.path / "race", state="stopped",
     )  # fmt: skip
@@ -222,7 +222,7 @@ def test_a_promotion_that_has_not_finished_says_so(cli: Run, half_done: tuple[Se
         search="first", number=0, data="toy", data_options={}, data_fingerprint="f", num_users=0, metrics=("mrr",),
         search_scores={}, lineage={}, test_openings=0, runs=(),
     )  # fmt: skip
-    run = FinalRun(
+    run = PromotionRun(
         candidate="trial-11", trial=11, control=None, method="rehearsal", config={}, seed=1, phase=RACE,
         folder=folder.path / "final", state="running",
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from searchplat.promotion.record import FINAL, FINISHED, FinalRun, Promotion
+from searchplat.promotion.record import FINAL, FINISHED, Promotion, PromotionRun
 from searchplat.promotion.statistics import per_user
 
 METRICS = ("mrr", "ndcg@10")
@@ -44,7 +44,7 @@ def promoted(tmp_path: Path) -> Make:
                 figures = {metric: float(per_user(metric, ranks).mean()) for metric in METRICS}
                 trial = candidate.startswith("trial-")
                 runs.append(
-                    FinalRun(
+                    PromotionRun(
                         candidate=candidate, trial=int(candidate[6:]) if trial else place,
                         control=None if trial else candidate,
                         method="popularity" if candidate == "popularity" else method, config={"x": 1}, seed=seed,

@@ -11,7 +11,7 @@ import pytest
 from searches import one_stage, rehearsal_spec
 
 from searchplat.contract import TestPermit
-from searchplat.engine.finals.messages import Assignment, Ended, Epoch, MayTest, Measured, Next
+from searchplat.engine.promotion_runs.messages import Assignment, Ended, Epoch, MayTest, Measured, Next
 from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger

@@ -14,8 +14,8 @@ from searchplat.promotion.record import (
     FINAL,
     FINISHED,
     RACE,
-    FinalRun,
     Promotion,
+    PromotionRun,
     PromotionStore,
     load_promotion,
     numbers,
@@ -29,8 +29,8 @@ PLANNED = Promotion(
 )  # fmt: skip
 
 
-def run(folder: Path, candidate: str = "trial-3", seed: int = 1, phase: str = FINAL, **changes: object) -> FinalRun:
-    base = FinalRun(
+def run(folder: Path, candidate: str = "trial-3", seed: int = 1, phase: str = FINAL, **changes: object) -> PromotionRun:
+    base = PromotionRun(
         candidate=candidate, trial=3, control=None, method="m", config={"x": 1}, seed=seed, phase=phase,
         folder=folder / "finals" / candidate,
     )  # fmt: skip

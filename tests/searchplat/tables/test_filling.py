@@ -9,7 +9,7 @@ from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion.candidates import Asked
-from searchplat.promotion.record import FINAL, FinalRun, Promotion, PromotionStore
+from searchplat.promotion.record import FINAL, Promotion, PromotionRun, PromotionStore
 from searchplat.spec import to_document
 from searchplat.tables.filling import fill, promoted, refuse_others, searched
 from searchplat.tables.plan import read_table
@@ -51,7 +51,8 @@ def promoted_by(folder: SearchFolder, metrics: tuple[str, ...], seeds: int) -> N
         store = PromotionStore(ledger, folder.path)
         number = store.create(promotion, {})
         runs = [
-            FinalRun("trial-0", 0, None, "sasrec", {}, seed, FINAL, folder.path / f"{seed}") for seed in range(seeds)
+            PromotionRun("trial-0", 0, None, "sasrec", {}, seed, FINAL, folder.path / f"{seed}")
+            for seed in range(seeds)
         ]
         store.put(number, *runs)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from searches import one_stage, rehearsal_spec
 
-from searchplat.engine.cluster.pool import Pool, Worker, name_of
+from searchplat.engine.cluster.pool import Pool, WorkerGroup, name_of
 from searchplat.engine.cluster.trial_process import Trial
 from searchplat.engine.places import Places
 from searchplat.engine.search import run_search
@@ -55,7 +55,7 @@ def test_a_process_whose_trial_ends_is_kept_for_the_next(pool: Pool, ended: list
 
 
 def test_beyond_what_may_be_kept_processes_end(pool: Pool, ended: list[float]) -> None:
-    workers: list[Worker] = [pool.take(order(1.0))[0] for _ in range(3)]
+    workers: list[WorkerGroup] = [pool.take(order(1.0))[0] for _ in range(3)]
     for worker in workers:
         pool.give_back(worker)
     pool.trim_idle(1)

@@ -10,7 +10,7 @@ from searches import one_stage, rehearsal_spec
 
 from searchplat.engine.planning import closing
 from searchplat.engine.planning.budgets import recorded
-from searchplat.engine.planning.plan import Ask, Plan, Turn
+from searchplat.engine.planning.plan import Plan, SuggestionDue, Turn
 from searchplat.engine.steering import changes
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord
@@ -42,7 +42,7 @@ def run(plan: Plan, most: int = 200) -> int:
         turn = plan.next()
         if turn is Turn.DONE:
             return len(plan.ledger.trials())
-        if isinstance(turn, Ask):
+        if isinstance(turn, SuggestionDue):
             plan.suggest(turn.stage)
         elif isinstance(turn, TrialRecord):
             finish(plan.ledger, turn)
@@ -91,7 +91,7 @@ def test_a_killed_driver_finds_the_same_end(tmp_path: Path) -> None:
             turn = plan.next()
             if turn is Turn.DONE:
                 break
-            if isinstance(turn, Ask):
+            if isinstance(turn, SuggestionDue):
                 plan.suggest(turn.stage)
             elif isinstance(turn, TrialRecord):
                 finish(ledger, turn)
@@ -145,7 +145,7 @@ def test_open_trials_end_and_the_next_stage_begins(tmp_path: Path) -> None:
         running = []
         while plan.closed(spec.stages[0]) is None:
             turn = plan.next()
-            if isinstance(turn, Ask):
+            if isinstance(turn, SuggestionDue):
                 assert turn.stage.name == "layout"
                 plan.suggest(turn.stage)
             else:
@@ -161,7 +161,7 @@ def test_open_trials_end_and_the_next_stage_begins(tmp_path: Path) -> None:
             ledger.report(trial.number, 1, {"valid/mrr": 0.1})
             ledger.end(trial.number, TrialState.FINISHED)
         turn = plan.next()
-        assert isinstance(turn, Ask)
+        assert isinstance(turn, SuggestionDue)
         assert turn.stage.name == "weights"
         plan.suggest(turn.stage)
         with pytest.raises(InputError, match="stage weights builds on it"):

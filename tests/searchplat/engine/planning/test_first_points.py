@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from searches import LAYOUT, X, one_stage, rehearsal_spec
 
-from searchplat.engine.planning.plan import RANK, Ask, Plan, Turn
+from searchplat.engine.planning.plan import RANK, Plan, SuggestionDue, Turn
 from searchplat.engine.resuming.fork import copy_trials
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger, TrialRecord
@@ -48,7 +48,7 @@ def run(plan: Plan, most: int = 200) -> list[TrialRecord]:
         if turn is Turn.DONE:
             break
         assert not isinstance(turn, Turn)
-        if isinstance(turn, Ask):
+        if isinstance(turn, SuggestionDue):
             plan.suggest(turn.stage)
         else:
             finish(plan.ledger, turn)

@@ -13,7 +13,7 @@ import pytest
 from searches import X, one_stage, rehearsal_spec
 
 from searchplat.engine.planning.past import at_start, gather, keep, past_of, with_past
-from searchplat.engine.planning.plan import Ask, Plan
+from searchplat.engine.planning.plan import Plan, SuggestionDue
 from searchplat.engine.resuming.opening import open_ledger
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
@@ -31,7 +31,7 @@ def play(ledger: Ledger, plan: Plan, metrics: Mapping[str, float] = {"valid/othe
     """Run whatever the plan holds; a trial's best epoch is its first."""
     while not plan.done:
         turn = plan.next()
-        if isinstance(turn, Ask):
+        if isinstance(turn, SuggestionDue):
             plan.suggest(turn.stage)
             continue
         trial = ledger.open_trials()[0]

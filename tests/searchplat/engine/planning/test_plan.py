@@ -10,7 +10,7 @@ import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
 from searchplat.engine.planning.epochs import most_epochs
-from searchplat.engine.planning.plan import Ask, Plan, Turn
+from searchplat.engine.planning.plan import Plan, SuggestionDue, Turn
 from searchplat.engine.planning.seeds import derive_seed, shared_seed
 from searchplat.errors import SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
@@ -38,7 +38,7 @@ def run(plan: Plan, most: int = 100, seconds: float = 0.0) -> list[TrialRecord]:
         if turn is Turn.DONE:
             return plan.ledger.trials()
         assert turn is not Turn.WAIT
-        if isinstance(turn, Ask):
+        if isinstance(turn, SuggestionDue):
             plan.suggest(turn.stage)
         elif isinstance(turn, TrialRecord):
             finish(plan.ledger, turn, seconds=seconds)
@@ -63,7 +63,7 @@ def test_what_could_be_at_work_are_open_trials_controls_and_stages_that_can_go_o
         plan = Plan(spec, ledger)
         seen = [plan.ready()]
         while (turn := plan.next()) is not Turn.DONE:
-            if isinstance(turn, Ask):
+            if isinstance(turn, SuggestionDue):
                 plan.suggest(turn.stage)
             else:
                 assert isinstance(turn, TrialRecord)
@@ -114,7 +114,7 @@ def test_the_second_stage_waits_for_open_trials_of_the_first(tmp_path: Path) -> 
     with open_ledger(tmp_path, spec) as ledger:
         plan = Plan(spec, ledger)
         turn = plan.next()
-        assert isinstance(turn, Ask)
+        assert isinstance(turn, SuggestionDue)
         trial = plan.suggest(turn.stage)
         assert trial is not None
         ledger.start(trial.number)
@@ -122,7 +122,7 @@ def test_the_second_stage_waits_for_open_trials_of_the_first(tmp_path: Path) -> 
         assert plan.ahead(8) is None  # what the next stage builds on is not known
         ledger.end(trial.number, TrialState.FAILED, "a bug")
         asked = plan.next()
-        assert isinstance(asked, Ask)
+        assert isinstance(asked, SuggestionDue)
         with pytest.raises(SearchFailedError, match="none of its trials ended with a value"):
             plan.suggest(asked.stage)
 
@@ -168,7 +168,7 @@ def test_the_plan_says_when_nothing_comes_after_the_open_trials(tmp_path: Path) 
         plan = Plan(spec, ledger)
         for last in (False, True):
             turn = plan.next()
-            assert isinstance(turn, Ask)
+            assert isinstance(turn, SuggestionDue)
             trial = plan.suggest(turn.stage)
             assert trial is not None
             ledger.start(trial.number)
@@ -183,7 +183,7 @@ def test_waiting_trials_come_first_after_an_interruption(tmp_path: Path) -> None
     with open_ledger(tmp_path, spec) as ledger:
         plan = Plan(spec, ledger)
         turn = plan.next()
-        assert isinstance(turn, Ask)
+        assert isinstance(turn, SuggestionDue)
         suggested = plan.suggest(turn.stage)
         again = Plan(spec, ledger).next()
     assert again == suggested
@@ -277,7 +277,7 @@ def test_stages_that_are_independent_go_on_side_by_side_by_priority(tmp_path: Pa
             plan, handed, stages = Plan(spec, ledger), [], []
             while len(stages) < 5:
                 turn = plan.next()
-                if isinstance(turn, Ask):
+                if isinstance(turn, SuggestionDue):
                     plan.suggest(turn.stage)
                 elif isinstance(turn, TrialRecord):
                     ledger.start(turn.number)
@@ -393,7 +393,7 @@ def test_every_so_often_one_of_the_best_configurations_is_trained_again(
             turn = Plan(spec, ledger).next()
             if turn is Turn.DONE:
                 break
-            trial = Plan(spec, ledger).suggest(turn.stage) if isinstance(turn, Ask) else turn
+            trial = Plan(spec, ledger).suggest(turn.stage) if isinstance(turn, SuggestionDue) else turn
             assert isinstance(trial, TrialRecord)
             finish(ledger, trial)
         trials = [trial for trial in ledger.trials() if trial.stage == "layout"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from searches import rehearsal_spec
 
-from searchplat.engine.planning.plan import Ask, Plan
+from searchplat.engine.planning.plan import Plan, SuggestionDue
 from searchplat.engine.planning.seeds import control_seed, derive_seed, shared_seed, trial_seed
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.searchers.contract import TrialState
@@ -57,7 +57,7 @@ def test_a_plan_records_the_shared_seed_also_of_trials_that_it_is_resumed_for(tm
     with Ledger.create(tmp_path / "ledger.sqlite", {}, spec.objectives) as ledger:
         for value in range(7):
             turn = Plan(spec, ledger).next()  # a new plan each time, as after an interruption
-            trial = Plan(spec, ledger).suggest(turn.stage) if isinstance(turn, Ask) else turn
+            trial = Plan(spec, ledger).suggest(turn.stage) if isinstance(turn, SuggestionDue) else turn
             assert isinstance(trial, TrialRecord)
             ledger.start(trial.number)
             ledger.report(trial.number, 1, {"valid/mrr": float(value)})

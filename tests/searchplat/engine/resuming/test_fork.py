@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from searches import rehearsal_spec
 
-from searchplat.engine.planning.plan import Ask, Plan
+from searchplat.engine.planning.plan import Plan, SuggestionDue
 from searchplat.engine.resuming.fork import copy_trials
 from searchplat.ledger import Ledger
 from searchplat.ledger.repeats import repeated
@@ -73,7 +73,7 @@ def test_only_trials_whose_seeds_are_as_they_would_be_now(
     ):
         for value in range(4):
             turn = Plan(before, old).next()
-            assert isinstance(turn, Ask)
+            assert isinstance(turn, SuggestionDue)
             trial = Plan(before, old).suggest(turn.stage)
             assert trial is not None
             old.start(trial.number)

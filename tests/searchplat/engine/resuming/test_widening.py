@@ -10,7 +10,7 @@ import pytest
 
 from searchplat.engine.planning import closing
 from searchplat.engine.planning.budgets import record_total
-from searchplat.engine.planning.plan import Ask, Plan
+from searchplat.engine.planning.plan import Plan, SuggestionDue
 from searchplat.engine.resuming.opening import open_ledger, refuse_change
 from searchplat.engine.resuming.widening import widen, widening
 from searchplat.errors import InputError
@@ -58,7 +58,7 @@ def play(ledger: Ledger, plan: Plan) -> None:
     """Run whatever the plan still holds."""
     while not plan.done:
         turn = plan.next()
-        if isinstance(turn, Ask):
+        if isinstance(turn, SuggestionDue):
             plan.suggest(turn.stage)
             continue
         number = plan.ledger.open_trials()[0].number

@@ -24,9 +24,9 @@ from searchplat.contract import DataRequest, FinalJob, TestPermit, TrialJob, War
 from searchplat.errors import InputError
 from searchplat.firewall import ISSUER
 from searchplat.ledger import Ledger
-from searchplat.promotion.record import FINAL, FINISHED, FinalRun, Promotion
+from searchplat.promotion.record import FINAL, FINISHED, Promotion, PromotionRun
 from searchplat.tracking.registry.pack import fetch_package, load_package, register, register_winner
-from searchplat.tracking.sending.finals import final_key
+from searchplat.tracking.sending.promotion_runs import final_key
 from searchplat.tracking.store.address import Address
 from searchplat.tracking.store.client import connect
 from trials.sasrec import SASRec, SASRecConfig
@@ -42,7 +42,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def winner(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> FinalRun:
+def winner(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> PromotionRun:
     """A final run of SASRec on the toy data, really trained."""
     folder = tmp_path_factory.mktemp("final")
     config = SASRecConfig(epochs=2, hidden_size=8, inner_size=8, num_layers=1, num_heads=1)
@@ -52,27 +52,27 @@ def winner(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> FinalRun:
         training.run_epoch()
         training.save()
     tested = training.test(TestPermit("s", 1, 1, ISSUER), ["mrr"])
-    return FinalRun(
+    return PromotionRun(
         candidate="trial-3", trial=3, control=None, method="sasrec", config=config.model_dump(mode="json"), seed=1,
         phase=FINAL, folder=folder, state=FINISHED, valid={"mrr": 0.1}, test=dict(tested.metrics), ranks=tested.ranks,
     )  # fmt: skip
 
 
 @pytest.fixture
-def promotion(name: str, winner: FinalRun) -> Promotion:
+def promotion(name: str, winner: PromotionRun) -> Promotion:
     return Promotion(
         search=name, number=1, data="toy", data_options={}, data_fingerprint="f", num_users=60, metrics=("mrr",),
         search_scores={}, lineage={}, test_openings=1, runs=(winner,),
     )  # fmt: skip
 
 
-def trained_top(winner: FinalRun) -> list[str]:
+def trained_top(winner: PromotionRun) -> list[str]:
     (answer,) = SASRec().load(winner.folder, AssetStore()).top([HISTORY], 10)
     return [one.item for one in answer]
 
 
 def test_a_winner_is_registered_once_with_tags_and_alias(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any
+    promotion: Promotion, winner: PromotionRun, store: str, mlflow: Any
 ) -> None:
     first = register(promotion, winner, search_id="id-1", tracking_uri=store)
     again = register(promotion, winner, search_id="id-1", tracking_uri=store)
@@ -86,7 +86,7 @@ def test_a_winner_is_registered_once_with_tags_and_alias(
 
 
 def test_the_files_go_to_the_winners_own_run_and_hold_no_pickle(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any, tmp_path: Path
+    promotion: Promotion, winner: PromotionRun, store: str, mlflow: Any, tmp_path: Path
 ) -> None:
     experiment = mlflow.create_experiment(promotion.search, artifact_location=(tmp_path / "artifacts").as_uri())
     run = mlflow.create_run(experiment)
@@ -100,7 +100,7 @@ def test_the_files_go_to_the_winners_own_run_and_hold_no_pickle(
 
 
 def test_what_a_killed_call_left_behind_is_completed(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any, monkeypatch: pytest.MonkeyPatch
+    promotion: Promotion, winner: PromotionRun, store: str, mlflow: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for step in ("create_model_version", "set_registered_model_alias", "set_model_version_tag"):
         with monkeypatch.context() as patch:
@@ -119,7 +119,7 @@ def killed(*_: object, **__: object) -> None:
 
 
 def test_a_newer_promotion_takes_the_alias_and_people_may_give_it_back(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any
+    promotion: Promotion, winner: PromotionRun, store: str, mlflow: Any
 ) -> None:
     second = replace(promotion, number=2)
     for one in (promotion, second):
@@ -131,7 +131,7 @@ def test_a_newer_promotion_takes_the_alias_and_people_may_give_it_back(
 
 
 def test_a_promotion_that_has_another_winner_when_it_is_gone_on_with_has_another_champion(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any
+    promotion: Promotion, winner: PromotionRun, store: str, mlflow: Any
 ) -> None:
     register(promotion, winner, search_id="id-1", tracking_uri=store)
     register(promotion, replace(winner, seed=2), search_id="id-1", tracking_uri=store)
@@ -139,18 +139,25 @@ def test_a_promotion_that_has_another_winner_when_it_is_gone_on_with_has_another
     assert (str(version.version), version.tags["searchplat.seed"]) == ("2", "2")
 
 
-def test_another_search_of_the_same_name_is_another_version(promotion: Promotion, winner: FinalRun, store: str) -> None:
+def test_another_search_of_the_same_name_is_another_version(
+    promotion: Promotion, winner: PromotionRun, store: str
+) -> None:
     versions = [register(promotion, winner, search_id=i, tracking_uri=store).version for i in ("id-1", "id-2")]
     assert versions == ["1", "2"]
 
 
-def test_a_method_that_cannot_be_served_is_refused(promotion: Promotion, winner: FinalRun, store: str) -> None:
+def test_a_method_that_cannot_be_served_is_refused(promotion: Promotion, winner: PromotionRun, store: str) -> None:
     with pytest.raises(InputError, match="method 'rehearsal' cannot be registered"):
         register(promotion, replace(winner, method="rehearsal"), search_id="id-1", tracking_uri=store)
 
 
 def test_a_promotions_winner_is_registered_with_the_run_that_the_ledger_knows(
-    promotion: Promotion, winner: FinalRun, store: str, mlflow: Any, ledger: Ledger, caplog: pytest.LogCaptureFixture
+    promotion: Promotion,
+    winner: PromotionRun,
+    store: str,
+    mlflow: Any,
+    ledger: Ledger,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     assert register_winner(ledger, promotion, store) is None
     assert "MLflow has not got the winner's run yet" in caplog.text
@@ -168,7 +175,7 @@ def test_a_promotions_winner_is_registered_with_the_run_that_the_ledger_knows(
     [({"method": "rehearsal"}, "has no `pack` and `load`"), ({"folder": Path("gone")}, "could not be registered")],
 )
 def test_what_hinders_registration_does_not_hinder_promotion(
-    promotion: Promotion, winner: FinalRun, store: str, ledger: Ledger, caplog: pytest.LogCaptureFixture,
+    promotion: Promotion, winner: PromotionRun, store: str, ledger: Ledger, caplog: pytest.LogCaptureFixture,
     change: dict[str, Any], message: str,
 ) -> None:  # fmt: skip
     changed = replace(winner, **change)
@@ -187,7 +194,7 @@ def test_what_hinders_registration_does_not_hinder_promotion(
     ],
 )
 def test_what_is_not_registered_is_said(
-    promotion: Promotion, winner: FinalRun, store: str, tmp_path: Path, uri: str, message: str
+    promotion: Promotion, winner: PromotionRun, store: str, tmp_path: Path, uri: str, message: str
 ) -> None:
     register(promotion, winner, search_id="id-1", tracking_uri=store)
     with pytest.raises(InputError, match=message):
@@ -195,7 +202,7 @@ def test_what_is_not_registered_is_said(
 
 
 def test_the_model_of_a_project_that_was_moved(
-    promotion: Promotion, winner: FinalRun, copy_store: Callable[[Path], str], tmp_path: Path
+    promotion: Promotion, winner: PromotionRun, copy_store: Callable[[Path], str], tmp_path: Path
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     register(promotion, winner, search_id="id-1", tracking_uri=copy_store(old))
@@ -228,7 +235,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(280)
 def test_mlflow_predicts_the_same_in_a_process_of_its_own(
-    promotion: Promotion, winner: FinalRun, store: str, tmp_path: Path
+    promotion: Promotion, winner: PromotionRun, store: str, tmp_path: Path
 ) -> None:
     register(promotion, winner, search_id="id-1", tracking_uri=store)
     (tmp_path / "in.json").write_text(json.dumps({"dataframe_records": [{"history": HISTORY}], "params": {"k": 10}}))
@@ -250,7 +257,7 @@ def test_mlflow_predicts_the_same_in_a_process_of_its_own(
 
 
 @pytest.mark.slow
-def test_mlflow_serves_it_from_a_process_of_its_own(promotion: Promotion, winner: FinalRun, store: str) -> None:
+def test_mlflow_serves_it_from_a_process_of_its_own(promotion: Promotion, winner: PromotionRun, store: str) -> None:
     register(promotion, winner, search_id="id-1", tracking_uri=store)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -299,7 +306,7 @@ def ask(url: str, body: bytes, server: subprocess.Popen[bytes], patience_s: floa
 
 
 def test_the_model_loads_as_a_pyfunc_with_its_parameters(
-    promotion: Promotion, winner: FinalRun, store: str, monkeypatch: pytest.MonkeyPatch
+    promotion: Promotion, winner: PromotionRun, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import mlflow
     import pandas as pd

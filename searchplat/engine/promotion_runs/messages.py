@@ -93,7 +93,7 @@ class Ended:
     fields: tuple[str, ...] = ()
 
 
-FinalMessage = Next | Epoch | MayTest | Measured | Ended
+PromotionMessage = Next | Epoch | MayTest | Measured | Ended
 
-Ask = Callable[[FinalMessage], Any]
+AskDriver = Callable[[PromotionMessage], Any]
 """Says something to the driver and returns its answer."""

@@ -1,4 +1,4 @@
-"""Final runs in MLflow: children of the search's parent run, each exactly once, whatever died when.
+"""A promotion's runs in MLflow: children of the search's parent run, each exactly once, whatever died when.
 
 A run is sent when it has ended, whole: parameters, metrics, lineage, ranks. Its identifier is noted in the ledger
 when MLflow has everything; until then it is found again by its tags, so that sending may be repeated.
@@ -26,7 +26,7 @@ from searchplat.tracking.store.address import Address, redact
 from searchplat.tracking.store.files import moved
 
 if TYPE_CHECKING:
-    from searchplat.promotion.record import FinalRun, Promotion
+    from searchplat.promotion.record import Promotion, PromotionRun
 
 CANDIDATE = "searchplat.candidate"
 PHASE = "searchplat.phase"
@@ -37,7 +37,7 @@ _CONNECT_S = 30.0
 _log = logging.getLogger(__name__)
 
 
-class FinalsSink:
+class PromotionSink:
     """Sends a promotion's ended runs. Never raises for MLflow's sake: what is not sent now is sent by a later call.
 
     Args:
@@ -85,12 +85,12 @@ class FinalsSink:
         """Number of ended runs of a promotion that MLflow has not got."""
         return len(self._unsent(promotion))
 
-    def _unsent(self, promotion: Promotion) -> list[FinalRun]:
+    def _unsent(self, promotion: Promotion) -> list[PromotionRun]:
         known = self._ledger.sink_runs(SINK) if is_of(self._ledger, self._where) else {}
         ended = [run for run in promotion.runs if run.state == "finished"]
         return [run for run in ended if final_key(promotion, run) not in known]
 
-    def _send(self, promotion: Promotion, waiting: list[FinalRun]) -> None:
+    def _send(self, promotion: Promotion, waiting: list[PromotionRun]) -> None:
         if not self._connected:
             self._connect()
             self._connected = True
@@ -110,7 +110,7 @@ class FinalsSink:
         if sink.last_error or SEARCH not in self._ledger.sink_runs(SINK):
             raise ConnectionError(sink.last_error or "the search's own run could not be made")
 
-    def _send_one(self, client: Any, parent: Any, promotion: Promotion, run: FinalRun, files: bool) -> None:
+    def _send_one(self, client: Any, parent: Any, promotion: Promotion, run: PromotionRun, files: bool) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
         tags = final_tags(promotion, run, parent.data.tags[keys.SEARCH_ID], parent.info.run_id)
@@ -143,7 +143,7 @@ class FinalsSink:
         self._ledger.set_sink_run(SINK, final_key(promotion, run), run_id)
 
 
-def final_tags(promotion: Promotion, run: FinalRun, search_id: str, parent: str) -> dict[str, str]:
+def final_tags(promotion: Promotion, run: PromotionRun, search_id: str, parent: str) -> dict[str, str]:
     """The tags of a final run: whose it is, and everything that it depends on.
 
     A run of a race is of the kind `race`; it has no test metrics.
@@ -169,7 +169,7 @@ def final_tags(promotion: Promotion, run: FinalRun, search_id: str, parent: str)
     return {name: keys.cut(redact(value)) for name, value in tags.items()}
 
 
-def final_metrics(run: FinalRun) -> dict[str, float]:
+def final_metrics(run: PromotionRun) -> dict[str, float]:
     """The metrics of a final run by MLflow's keys; what is not finite is left out."""
     rows = {
         **{_metric(name): value for name, value in run.valid.items()},
@@ -190,6 +190,6 @@ def _metric(name: str) -> str:
     return name if name == "parameters" or name.startswith(("time/", "memory/")) else f"valid/{name}"
 
 
-def final_key(promotion: Promotion, run: FinalRun) -> str:
+def final_key(promotion: Promotion, run: PromotionRun) -> str:
     """How the ledger notes a run's identifier, apart from trials' numbers."""
     return json.dumps([run.phase, promotion.number, run.candidate, run.seed])

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from searchplat.contract import ClosingTraining, FinalJob, FinalMethod, FinalTraining, WarmCache
 from searchplat.engine.checkpoints.sync import SyncedFolder
-from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, Key, MayTest, Measured
+from searchplat.engine.promotion_runs.messages import AskDriver, Assignment, Ended, Epoch, Key, MayTest, Measured
 from searchplat.engine.worker.messages import Message, Said
 from searchplat.engine.worker.trial_run import TrialRun, failure
 from searchplat.errors import PartnerLostError, out_of_memory
@@ -17,7 +17,7 @@ from searchplat.firewall import sealed
 from searchplat.methods import load_method
 
 
-def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Ask) -> None:
+def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: AskDriver) -> None:
     """Train as a trial of the search would, on another seed."""
     work = TrialRun(replace(assignment.order, gpu=device != "cpu"), warm)
     try:
@@ -26,7 +26,7 @@ def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: Ask) -> 
         work.close()
 
 
-def _race(assignment: Assignment, work: TrialRun, ask: Ask) -> None:
+def _race(assignment: Assignment, work: TrialRun, ask: AskDriver) -> None:
     while True:
         said = work.step()
         if said.kind is not Said.REPORT:
@@ -47,8 +47,8 @@ def final_run(
     device: str,
     rank: int,
     workers: int,
-    ask: Ask,
-    ask_once: Ask,
+    ask: AskDriver,
+    ask_once: AskDriver,
 ) -> None:
     """Train in full, in step with the other workers, without the test split; then ask for a permit, and test with it.
 
@@ -96,7 +96,7 @@ def _train_and_test(
     device: str,
     rank: int,
     workers: int,
-    ask_once: Ask,
+    ask_once: AskDriver,
 ) -> None:
     if synced is not None:
         synced.download()
@@ -110,7 +110,7 @@ def _train_and_test(
 
 
 def _follow(
-    training: FinalTraining, assignment: Assignment, synced: SyncedFolder | None, rank: int, ask_once: Ask
+    training: FinalTraining, assignment: Assignment, synced: SyncedFolder | None, rank: int, ask_once: AskDriver
 ) -> None:
     key = assignment.key
     with sealed():

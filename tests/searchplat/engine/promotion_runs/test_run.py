@@ -13,9 +13,17 @@ from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit, WarmCache
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.checkpoints.sync import fetch_results
-from searchplat.engine.finals.messages import Ask, Assignment, Ended, Epoch, FinalMessage, MayTest, Measured
-from searchplat.engine.finals.run import final_run, race_run
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.promotion_runs.messages import (
+    AskDriver,
+    Assignment,
+    Ended,
+    Epoch,
+    MayTest,
+    Measured,
+    PromotionMessage,
+)
+from searchplat.engine.promotion_runs.run import final_run, race_run
 from searchplat.engine.worker.messages import Said
 from searchplat.engine.worker.order import Order
 from searchplat.errors import TryAgainError
@@ -23,7 +31,7 @@ from searchplat.firewall import ISSUER, is_sealed
 from trials.data import prepare
 from trials.training.final import FinalLoop
 
-Messages = list[FinalMessage]
+Messages = list[PromotionMessage]
 SASREC = {"epochs": 3, "batch_size": 32, "hidden_size": 8, "inner_size": 16}
 
 
@@ -38,10 +46,10 @@ def assignment(folder: Path, method: str, final: bool, **values: Any) -> Assignm
     return Assignment(("final" if final else "race", "c", 3), order, final, "valid/mrr", True, 5, ("mrr",))
 
 
-def told(run: Callable[[Ask], None]) -> Messages:
+def told(run: Callable[[AskDriver], None]) -> Messages:
     messages: Messages = []
 
-    def ask(message: FinalMessage) -> Any:
+    def ask(message: PromotionMessage) -> Any:
         messages.append(message)
         return TestPermit("s", 1, 1, ISSUER) if isinstance(message, MayTest) else None
 

@@ -10,8 +10,8 @@ import pytest
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, TestPermit
-from searchplat.engine.finals.messages import Assignment, Epoch, FinalMessage, MayTest, Measured, Next
 from searchplat.engine.planning.configuration import full_config
+from searchplat.engine.promotion_runs.messages import Assignment, Epoch, MayTest, Measured, Next, PromotionMessage
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.order import Order
 from searchplat.errors import InputError
@@ -35,7 +35,7 @@ class Driver:
         self.epochs: list[dict[str, float]] = []
         self.tested: Measured | None = None
 
-    def answer(self, lane: int, message: FinalMessage) -> Any:
+    def answer(self, lane: int, message: PromotionMessage) -> Any:
         match message:
             case Next():
                 return self._runs.pop() if self._runs else "stop"
@@ -58,7 +58,7 @@ def test_two_workers_give_the_losses_of_one_with_the_same_global_batch(
     monkeypatch.setenv("SEARCHPLAT_CACHE", str(tmp_path / "cache"))
     prepare(DataRequest("toy"), AssetStore())
     from searchplat.engine.cluster.connect import connected
-    from searchplat.engine.finals.lanes import lanes, run_lanes
+    from searchplat.engine.promotion_runs.lanes import lanes, run_lanes
 
     drivers = []
     with connected(None, quiet_environment()):

@@ -1,4 +1,4 @@
-"""Final training on Ray Train: lanes of workers that fetch one run after another from the driver.
+"""Promotion on Ray Train: lanes of workers that fetch one run after another from the driver.
 
     driver: answer(lane, message)  <->  Desk (an actor)  <->  lane: TorchTrainer(train_loop) x workers
 
@@ -24,15 +24,15 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.cluster.host_check import HostRequirements
 from searchplat.engine.cluster.hosts import OwnRay
-from searchplat.engine.finals.messages import Ended, FinalMessage, Next
-from searchplat.engine.finals.run import final_run, race_run
+from searchplat.engine.promotion_runs.messages import Ended, Next, PromotionMessage
+from searchplat.engine.promotion_runs.run import final_run, race_run
 from searchplat.engine.worker.environment import enter_host
 from searchplat.engine.worker.messages import Said
 from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.methods import allow_imports
 from searchplat.spec.model import Resources
 
-Answer = Callable[[int, FinalMessage], Any]
+Answer = Callable[[int, PromotionMessage], Any]
 """What a lane's message is answered with."""
 
 _POLL_S = 0.5
@@ -134,7 +134,7 @@ class Desk:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._tickets = 0
 
-    async def ask(self, question: tuple[int, FinalMessage]) -> Any:
+    async def ask(self, question: tuple[int, PromotionMessage]) -> Any:
         """The driver's answer to a lane's message."""
         self._tickets += 1
         ticket = self._tickets
@@ -145,7 +145,7 @@ class Desk:
         finally:
             del self._answers[ticket]
 
-    async def take(self, timeout_s: float) -> tuple[int, tuple[int, FinalMessage]] | None:
+    async def take(self, timeout_s: float) -> tuple[int, tuple[int, PromotionMessage]] | None:
         """The next question and its ticket; None if there is none for a while."""
         try:
             return await asyncio.wait_for(self._questions.get(), timeout_s)
@@ -191,10 +191,10 @@ def train_loop(config: dict[str, Any]) -> None:
     device = str(get_device())
     warm = WarmCache()
 
-    def ask(message: FinalMessage) -> Any:
+    def ask(message: PromotionMessage) -> Any:
         return ray.get(config["desk"].ask.remote((config["lane"], message)))
 
-    def ask_once(message: FinalMessage) -> Any:
+    def ask_once(message: PromotionMessage) -> Any:
         """Rank 0 asks, all get the answer."""
         return shared(ask(message) if rank == 0 else None, rank, workers)
 

@@ -11,9 +11,9 @@ import pytest
 import ray
 from ray.exceptions import RayError
 
-from searchplat.engine.cluster import answer as module
-from searchplat.engine.cluster.answer import Answer, GroupLostError
+from searchplat.engine.cluster import reply as module
 from searchplat.engine.cluster.connect import connected
+from searchplat.engine.cluster.reply import GroupLostError, Reply
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.engine.worker.messages import Message, Said
 
@@ -46,10 +46,10 @@ def process(said: Any) -> Any:
     return ray.remote(num_cpus=0, max_retries=0)(say).remote()
 
 
-def heard(*said: Any, within_s: float = 100.0) -> Answer:
+def heard(*said: Any, within_s: float = 100.0) -> Reply:
     """An answer once it is known what to go by."""
     refs = [process(one) for one in said]
-    found, until = Answer(refs), time.monotonic() + within_s
+    found, until = Reply(refs), time.monotonic() + within_s
     while not found.hear({*ray.wait(refs, num_returns=len(refs), timeout=0)[0]}):
         assert time.monotonic() < until
         time.sleep(0.05)

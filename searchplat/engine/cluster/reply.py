@@ -28,11 +28,11 @@ class GroupLostError(RayError):  # type: ignore[misc]  # Ray is not typed
     """The processes of a trial have lost each other, and none has died."""
 
 
-class Answer:
-    """One question's answer.
+class Reply:
+    """The reply to one question: a greeting, an epoch.
 
     Args:
-        refs: Of the answers of all processes, by rank: JSON of a `Message`, or None.
+        refs: Of what each process answers, by rank: JSON of a `Message`, or None.
     """
 
     def __init__(self, refs: Sequence[ObjectRef]) -> None:

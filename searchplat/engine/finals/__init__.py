@@ -1,1 +1,0 @@
-"""The training of a promotion's candidates, on Ray Train."""

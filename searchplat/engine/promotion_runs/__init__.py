@@ -1,0 +1,1 @@
+"""The trainings of a promotion, race and finals, on Ray Train."""
