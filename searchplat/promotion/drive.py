@@ -122,7 +122,7 @@ class Drive:
         match message:
             case Epoch():
                 return self._epoch(run, message)
-            case MayTest():  # counted here; with the permit `finals.run` opens the split
+            case MayTest():  # counted here; with the permit `promotion_runs.run` opens the split
                 return open_test(self._store, self._folder.name, self._number, run)
             case Measured():
                 return self._tested(run, message)

@@ -86,6 +86,18 @@ def test_wrong_input_ends_the_promotion_and_leaves_its_runs_open(make: Make, sto
     assert "failed" not in {run.state for run in store.load(1).runs}
 
 
+def test_a_host_that_cannot_train_it_now_ends_the_promotion_and_leaves_its_runs_open(
+    make: Make, store: PromotionStore
+) -> None:
+    drive = make()
+    work = ask(drive)
+    with pytest.raises(TryAgainError, match="no package of that method here") as raised:
+        drive.answer(0, Ended(work.key, Said.NOT_NOW, "no package of that method here"))
+    assert raised.value.exit_code == 75
+    assert "failed" not in {run.state for run in store.load(1).runs}
+    assert isinstance(ask(make()), Assignment), "the same command takes it up again"
+
+
 def test_a_candidate_whose_values_do_not_fit_is_out_and_the_others_go_on(make: Make, store: PromotionStore) -> None:
     drive = make()
     work = ask(drive)

@@ -97,6 +97,17 @@ def test_a_search_is_promoted_once_and_mlflow_has_its_final_runs() -> None:
     assert len(children()) == 8
     assert said[-1] == "going on with promotion 1 of ended"
 
+    # The search goes on and finds something better, which can even not be promoted: the promotion has its candidates.
+    with Ledger.open(folder.ledger_path) as ledger:
+        better = ledger.suggest(
+            stage="search", control=None, method="not-there", values={"learning_rate": 0.02}, config={},
+            data_fraction=1.0, seed=1,
+        )  # fmt: skip
+        ledger.start(better.number)
+        ledger.report(better.number, 1, {"valid/mrr": 0.9})
+        ledger.end(better.number, TrialState.FINISHED)
+    assert run_promotion("ended", asked=Asked(race=1)).promotion == promotion
+
 
 @pytest.mark.by_hand
 @pytest.mark.slow
