@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from threading import RLock
 from typing import Any
 
@@ -19,6 +20,9 @@ from ray.autoscaler.tags import (
     TAG_RAY_USER_NODE_TYPE,
 )
 
+_APART_S = 5.0
+"""Of two nodes that start on one machine at the same moment, one may take the other's sockets for its own."""
+
 
 class LocalHosts(NodeProvider):  # type: ignore[misc]  # publishes no types
     """Started by `ray start` and known by the ids that Ray is told to give them. Their resources are processors."""
@@ -26,7 +30,7 @@ class LocalHosts(NodeProvider):  # type: ignore[misc]  # publishes no types
     def __init__(self, provider_config: dict[str, Any], cluster_name: str) -> None:
         super().__init__(provider_config, cluster_name)
         self._lock = RLock()  # the autoscaler has several threads
-        self._started = 0
+        self._started, self._next_at = 0, 0.0
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         head = provider_config["head_node_id"]
         self._tags = {head: _tags(head, NODE_KIND_HEAD, provider_config["head_node_type"])}
@@ -65,8 +69,11 @@ class LocalHosts(NodeProvider):  # type: ignore[misc]  # publishes no types
         kind = tags[TAG_RAY_USER_NODE_TYPE]
         node_id = f"{'f' * 51}{self._started:05}"
         ids = dict.fromkeys(("RAY_OVERRIDE_NODE_ID_FOR_TESTING", "RAY_CLOUD_INSTANCE_ID"), node_id)
+        wait_s = max(0.0, self._next_at - time.monotonic())
+        self._next_at = time.monotonic() + wait_s + _APART_S
         self._processes[node_id] = subprocess.Popen(
             [
+                "sh", "-c", f'sleep {wait_s:.1f}; exec "$0" "$@"',
                 sys.executable, "-m", "ray.scripts.scripts", "start", "--block", f"--address={address}",
                 f"--node-ip-address={address.rpartition(':')[0]}", f"--num-cpus={cpus:g}", "--disable-usage-stats",
                 "--object-store-memory=100000000", "--dashboard-agent-listen-port=0",
