@@ -92,11 +92,11 @@ def train(form: str, overrides: list[str], scale: str, target: float, seed: int,
     queries, targets_U = loop.data.valid_queries(), loop.data.valid_target_U
 
     def quality(users: int) -> float:
-        ranks_CU = rankings(
+        ranked = rankings(
             loop.model, queries.rows(0, users), targets_U[:users], [None],
             batch_size=config.eval_batch_size, rank_met=loop.data.rank_met,
         )  # fmt: skip
-        return float(metrics.summarise(ranks_CU[0], ["ndcg@10"])["ndcg@10"])
+        return float(metrics.summarise(ranked.ranks_CU[0], ["ndcg@10"])["ndcg@10"])
 
     def after_batch(phase: str, done: int, batches: int) -> None:
         nonlocal trained, mark, steps
