@@ -4,7 +4,7 @@ ledger -> candidates.choose -> preconditions -> record.PromotionStore.create
 Ray Train's workers, in lanes, ask Drive.answer:
     Next     -> stop who can no longer win (race.beaten), plan the final runs after the race -> the next run
     Epoch    -> record
-    MayTest  -> permit.open_test counts it -> finals.run opens the test split with the permit
+    MayTest  -> permit.open_test counts it -> promotion_runs.run opens the test split with the permit
     Measured -> record
 record.Promotion.winner -> MLflow's registry -> outcome
 """
