@@ -98,9 +98,11 @@ def read_rows(table: TablePlan, root: Path) -> Filling:
             f"were {names}; promote these again, or take them out"
         )
     entries = {entry.search: entry for entry in there}
+    winners = [final for final in section.rows if final.role == "winner"]
+    controls = {final.method: final for final in reversed(section.rows) if final.role != "winner"}  # each once
     rows = [
         _row(final, entries[final.search] if final.role == "winner" else None, found, section, table.metric, best, root)
-        for final in section.rows
+        for final in (*winners, *controls.values())
     ]
     rows.sort(key=lambda row: row.figures[table.metric].place if table.metric in row.figures else len(rows) + 1)
     return Filling(table, tuple(rows), missing, section.data, section.users, section.ranked)

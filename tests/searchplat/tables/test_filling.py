@@ -41,6 +41,24 @@ def test_another_budget_is_not_mixed_with_what_was_found_before(tmp_path: Path) 
             use()
 
 
+def test_systems_may_change_their_order_and_so_which_search_has_the_tables_controls(tmp_path: Path) -> None:
+    path = tmp_path / "first.yaml"
+    before, now = (f"scale: smoke\nminutes: 6\nsystems: [{names}]\n" for names in ("sasrec, markov", "markov, sasrec"))
+    path.write_text(before)
+    for entry in read_table(path).entries:
+        folder = SearchFolder(tmp_path, entry.search)
+        folder.path.mkdir()
+        with Ledger.create(folder.ledger_path, to_document(entry.spec), entry.spec.objectives) as ledger:
+            ledger.note("opened")
+    path.write_text(now)
+    with pytest.raises(InputError, match=r"controls.popularity"):  # a search that goes on must be what it was
+        refuse_others(read_table(path), tmp_path)
+    for name in ("sasrec", "markov"):
+        with Ledger.open(SearchFolder(tmp_path, f"first-{name}").ledger_path) as ledger:
+            ledger.note("closed", {"state": "done"})
+    refuse_others(read_table(path), tmp_path)
+
+
 def promoted_by(folder: SearchFolder, metrics: tuple[str, ...], seeds: int) -> None:
     """A promotion's record, as if it had been made so."""
     promotion = Promotion(
