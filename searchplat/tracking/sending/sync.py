@@ -77,12 +77,12 @@ def send_all(
     moved = None if error else _moved(Address.parse(tracking_uri), search)
     runs, models = 0, []
     if store is not None:
-        sink = PromotionSink(ledger, spec, search, tracking_uri)
+        promotions = PromotionSink(ledger, spec, search, tracking_uri)
         for number in numbers(ledger):
             if error:
-                runs += sink.unsent(store.load(number))
+                runs += promotions.unsent(store.load(number))
                 continue
-            runs += sink.send(lambda number=number: store.load(number), last=True)  # type: ignore[misc]
+            runs += promotions.send(lambda number=number: store.load(number), last=True)  # type: ignore[misc]
             if moved is None:
                 models.append(register_winner(ledger, store.load(number), tracking_uri))
         if runs and not error:
