@@ -279,6 +279,12 @@ def nas_graph(data: str) -> Problem:
     return Problem(f"nas-graph-{data}", table.space, table.of, 0.0, max(accuracies), float(np.mean(accuracies)))
 
 
+def _trained_table(name: str) -> Problem:
+    import hpo_tables  # which imports this module
+
+    return hpo_tables.trained(name)
+
+
 def _measured(name: str, seed: int) -> Problem:
     import measured  # which imports this module
 
@@ -303,6 +309,8 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "breast-cancer-30": lambda seed: _measured("breast-cancer-30", seed),
     "digits-64": lambda seed: _measured("digits-64", seed),
     "maxsat-60": lambda seed: _measured("maxsat-60", seed),
+    "nas-bench-201": lambda _: _trained_table("nas-bench-201"),
+    "fcnet-protein": lambda _: _trained_table("fcnet-protein"),
 }
 """Every problem of the benchmark by name, from a seed that draws its instance where it has several."""
 
@@ -312,7 +320,9 @@ def available() -> Sequence[str]:
 
     NAS-Bench-Graph's are only there by name: they are of other searches' trials.
     """
-    import measured  # which imports this module
+    import hpo_tables  # which import this module
+    import measured
 
     here = {"darec-table": _complete(_trained(TABLE)), "maxsat-60": measured.maxsat_path() is not None}
+    here |= dict.fromkeys(hpo_tables.TABLES, hpo_tables.installed())
     return [name for name in PROBLEMS if not name.startswith("nas-graph-") and here.get(name, True)]
