@@ -10,7 +10,7 @@ from searchplat.errors import InputError
 from searchplat.ledger import lineage
 from searchplat.methods import check_leave, load_method
 from searchplat.promotion.candidates import Candidate
-from searchplat.spec.document.typed import errors_of
+from searchplat.spec.document.typed import field_error, rule_of
 from searchplat.spec.model import VALID
 
 _THEN = " then "
@@ -66,9 +66,8 @@ def check_metrics(names: tuple[str, ...], candidates: list[Candidate]) -> None:
         if isinstance(method, ProgramMethod) or "metrics" not in method.Config.model_fields:
             continue
         for metric in names:
-            errors = errors_of(method.Config, {"metrics": [metric.removeprefix(SAMPLED)]})
-            if wrong := [error["msg"] for error in errors if error["loc"][:1] == ("metrics",)]:
-                raise InputError(f"promotion.test: {wrong[0].removeprefix('Value error, ')}; docs/measures.md has all")
+            if error := field_error(method.Config, "metrics", [metric.removeprefix(SAMPLED)]):
+                raise InputError(f"promotion.test: {rule_of(error)}; docs/measures.md has all")
             if metric.startswith(SAMPLED) and not of_targets(metric.removeprefix(SAMPLED)):
                 raise InputError(f"promotion.test: {metric} is of lists, which are of all items; leave out {SAMPLED}")
 

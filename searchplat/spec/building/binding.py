@@ -21,7 +21,16 @@ from searchplat.spec.building.points import check_whole, sample_with
 from searchplat.spec.building.searcher import grid_is_empty
 from searchplat.spec.building.stages import in_effect, stage_key
 from searchplat.spec.document.nodes import Node, Place
-from searchplat.spec.document.typed import about, add_error, check_names, check_values, errors_of, instantiate, rule_of
+from searchplat.spec.document.typed import (
+    about,
+    add_error,
+    check_names,
+    check_values,
+    errors_of,
+    field_error,
+    instantiate,
+    rule_of,
+)
 from searchplat.spec.errors import Problems, show, suggest
 from searchplat.spec.model import Control, StageSpec
 from searchplat.spec.space import Bool, Categorical, Constraint, Domain, Float, Int, Layout, NoPointError, Space
@@ -131,14 +140,12 @@ class Binding:
             if axis is None or name not in known:
                 continue
             for where, key, value in _probes(axis, nodes[name]):
-                for error in errors_of(self.config, {**self.fixed, name: value}):
-                    if error["loc"][:1] == (name,):
-                        remedy = about(self.config, name, value)
-                        value = where.plain() if isinstance(axis, (Float, Int)) else value  # as the file writes it
-                        if isinstance(axis, Float) and error["type"] in ("int_type", "int_from_float"):
-                            where, key, value, remedy = nodes[name].fields["type"], ".type", "float", "use type: int"
-                        add_error(self._problems, where, f"search.{name}{key}", error, value, remedy)
-                        break  # a union's branches repeat the same complaint
+                if error := field_error(self.config, name, value, self.fixed):
+                    remedy = about(self.config, name, value)
+                    value = where.plain() if isinstance(axis, (Float, Int)) else value  # as the file writes it
+                    if isinstance(axis, Float) and error["type"] in ("int_type", "int_from_float"):
+                        where, key, value, remedy = nodes[name].fields["type"], ".type", "float", "use type: int"
+                    add_error(self._problems, where, f"search.{name}{key}", error, value, remedy)
 
     def check_stage_values(self, nodes: Sequence[Node]) -> None:
         """Note wrong names and values under the stages' own `fixed`."""
@@ -333,23 +340,17 @@ class Binding:
             rule = f"method {self._name} has no field {name}"
             self._problems.add(node.key_place, key, rule, remedy=why)
             return
-        for error in errors_of(self.config, {**self.fixed, name: node.plain()}):
-            if error["loc"][:1] == (name,):
-                remedy = about(self.config, name)
-                add_error(self._problems, node, key, error, node.plain(), remedy)
-                return
+        if error := field_error(self.config, name, node.plain(), self.fixed):
+            add_error(self._problems, node, key, error, node.plain(), about(self.config, name))
 
     def check_tested(self, node: Node) -> None:
         """Note metrics of `promotion.test` that the method cannot measure, where it says what it can."""
         if self._program is not None or "metrics" not in self.config.model_fields:
             return
         for place, name in enumerate(node.plain()):
-            measured = [name.removeprefix(SAMPLED)]
-            for error in errors_of(self.config, {**self.fixed, "metrics": measured}):
-                if error["loc"][:1] == ("metrics",):
-                    remedy = "docs/measures.md has all"
-                    add_error(self._problems, node.at([place]), "promotion.test", error, name, remedy)
-                    break
+            if error := field_error(self.config, "metrics", [name.removeprefix(SAMPLED)], self.fixed):
+                remedy = "docs/measures.md has all"
+                add_error(self._problems, node.at([place]), "promotion.test", error, name, remedy)
 
     def canonical(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Whole numbers of real-valued fields as floats, so that 1 and 1.0 are the same search."""

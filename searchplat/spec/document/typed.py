@@ -41,6 +41,17 @@ def errors_of(model: type[BaseModel], values: Mapping[str, Any]) -> list[ErrorDe
     return []
 
 
+def field_error(
+    model: type[BaseModel], name: str, value: Any, others: Mapping[str, Any] | None = None
+) -> ErrorDetails | None:
+    """What the model has against this value of one field, whatever it has against `others`; None for nothing.
+
+    The first of its complaints, as a union's branches repeat the same one.
+    """
+    complaints = errors_of(model, {**(others or {}), name: value})
+    return next((error for error in complaints if error["loc"][:1] == (name,)), None)
+
+
 def instantiate(model: type[BaseModel], values: Mapping[str, Any]) -> BaseModel:
     """Make an instance of JSON values, strictly; raises as pydantic does."""
     return model.model_validate_json(json.dumps(values), strict=True)
