@@ -71,7 +71,7 @@ def overall(found: Curves) -> str:
     Clearly: by more than one standard error of the difference, seeds paired, to the best other searcher there.
     """
     problems = list(dict.fromkeys(problem for problem, _ in found))
-    names = [name for name in SEARCHERS if all((problem, name) in found for problem in problems)]
+    names = [name for name in (*SEARCHERS, *OUTSIDE) if all((problem, name) in found for problem in problems)]
     lines = ["| evaluations | " + " | ".join(names) + " | pr / best other |", "|---|" + "---|" * (len(names) + 1)]
     behind = []
     for evaluations in CHECKPOINTS:
@@ -124,8 +124,12 @@ def picture(found: Curves, path: Path) -> None:
     figure, panels = plt.subplots(
         rows, columns, figsize=(3.6 * columns, 2.8 * rows), squeeze=False, layout="constrained"
     )
-    names: Sequence[str] = [name for name in SEARCHERS if any(n == name for _, n in found)]
-    colours = dict(zip(SEARCHERS, ("#888888", "#e0a030", "#3080c0", "#40a060", "#c03040"), strict=True))
+    names: Sequence[str] = [name for name in (*SEARCHERS, *OUTSIDE) if any(n == name for _, n in found)]
+    own = dict(zip(SEARCHERS, ("#888888", "#e0a030", "#3080c0", "#40a060", "#c03040"), strict=True))
+    others = zip(
+        OUTSIDE, ("#8050b0", "#806040", "#d070c0", "#203060", "#609090", "#a0a000", "#50c0d0", "#000000"), strict=True
+    )
+    colours = own | dict(others)
     for panel, problem in zip(panels.flat, problems, strict=False):
         for name in names:
             runs = list(found.get((problem, name), {}).values())
