@@ -285,6 +285,12 @@ def _trained_table(name: str) -> Problem:
     return hpo_tables.trained(name)
 
 
+def _pest_control() -> Problem:
+    import pest_control  # which imports this module
+
+    return pest_control.pest_control()
+
+
 def _measured(name: str, seed: int) -> Problem:
     import measured  # which imports this module
 
@@ -309,6 +315,7 @@ PROBLEMS: dict[str, Callable[[int], Problem]] = {
     "breast-cancer-30": lambda seed: _measured("breast-cancer-30", seed),
     "digits-64": lambda seed: _measured("digits-64", seed),
     "maxsat-60": lambda seed: _measured("maxsat-60", seed),
+    "pest-control": lambda _: _pest_control(),
     "nas-bench-201": lambda _: _trained_table("nas-bench-201"),
     "fcnet-protein": lambda _: _trained_table("fcnet-protein"),
 }
