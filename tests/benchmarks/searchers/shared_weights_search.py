@@ -33,6 +33,7 @@ from smollm2_layouts import rows
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr.acquisition import Averaged, NoisyEI
 from searchplat.searchers.pr.models.prior_mean import PriorMean
+from searchplat.searchers.pr.models.surrogate import Model
 from searchplat.searchers.pr.proposal import families_of, models_of, one_thread, standardised
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.searchers.pr.sources import prior_means
@@ -75,27 +76,42 @@ class Table:
 
     def search(
         self, seed: int, trainings: int, cheap_L: np.ndarray[Any, Any] | None, past: list[PriorMean]
-    ) -> list[float]:
-        """Regret of the layout with the best value so far, after 1, 2, ... trainings."""
+    ) -> np.ndarray[Any, Any]:
+        """Regret `[trainings, 2]` after 1, 2, ... of the layout with the best value, and of that with the best mean of
+        the models, among those tried.
+        """
         rng = np.random.default_rng([seed, 1])
         own = int(rng.integers(self.seen_LS.shape[1]))
         first = list(rng.permutation(len(self.names)))
         first = first[:_DRAWN] if cheap_L is None else [int(cheap_L.argmax()), first[0]]
         tried: list[int] = []
+        regrets = []
         for number in range(trainings):
-            tried.append(int(first[number]) if number < len(first) else self._suggest(seed, tried, own, past))
-        best = [tried[int(self.seen_LS[tried[: n + 1], own].argmax())] for n in range(trainings)]
-        return [self.regret(layout) for layout in best]
+            models = self._models(tried, own, past) if number >= len(first) else []
+            tried.append(self._suggest(seed, tried, models) if models else int(first[number]))
+            best = tried[int(self.seen_LS[tried, own].argmax())]
+            believed = best
+            if number + 1 in LOOKS:
+                with one_thread(), torch.no_grad():
+                    at_ND = self.features_LD[tried]
+                    mean_N = sum(m.weight * m.mean(at_ND) for m in self._models(tried, own, past))
+                    believed = tried[int(torch.as_tensor(mean_N).argmax())]
+            regrets.append([self.regret(best), self.regret(believed)])
+        return np.array(regrets)
 
-    def _suggest(self, seed: int, tried: Sequence[int], own: int, past: list[PriorMean]) -> int:
+    def _models(self, tried: list[int], own: int, past: list[PriorMean]) -> list[Model]:
         encoding, options = self.codec.encoding, PROptions()
-        known_ND = self.features_LD[list(tried)]
         with one_thread(), torch.no_grad():
-            target_N = standardised(torch.from_numpy(self.seen_LS[list(tried), own]))
-            models, _ = models_of(encoding, known_ND, target_N, families_of(encoding, options), sources=past)
+            target_N = standardised(torch.from_numpy(self.seen_LS[tried, own]))
+            families = families_of(encoding, options)
+            return models_of(encoding, self.features_LD[tried], target_N, families, sources=past)[0]
+
+    def _suggest(self, seed: int, tried: list[int], models: list[Model]) -> int:
+        known_ND = self.features_LD[tried]
+        with one_thread(), torch.no_grad():
             parts = [NoisyEI(model, known_ND, known_ND[:0], seed * 1000 + len(tried)) for model in models]
             worth_L = Averaged(parts, [model.weight for model in models])(self.features_LD)
-        worth_L[list(tried)] = -torch.inf
+        worth_L[tried] = -torch.inf
         return int(worth_L.argmax())
 
 
@@ -122,7 +138,7 @@ def main() -> int:
         kinds[f"one of {len(cheap_SL)} seeds of shared weights"] = [*cheap_SL]
         kinds["their mean"] = [np.mean([one_L - one_L.mean() for one_L in cheap_SL], axis=0)]
     print(f"{len(table.names)} layouts with {SEEDS['smollm2']} seeds")
-    print("\n".join([f"| past | {' | '.join(map(str, LOOKS))} |", "|---" * (1 + len(LOOKS)) + "|"]))
+    print("\n".join([f"| past | chosen by | {' | '.join(map(str, LOOKS))} |", "|---" * (2 + len(LOOKS)) + "|"]))
     for kind, values in kinds.items():
         pasts = [[] if one_L is None else table.past(one_L) for one_L in values]
         found = np.array(
@@ -132,8 +148,9 @@ def main() -> int:
             ]
         )
         errors = found.std(0, ddof=1) / len(found) ** 0.5
-        cells = [f"{found[:, n - 1].mean():.3f} ± {errors[n - 1]:.3f}" for n in LOOKS]
-        print(f"| {kind} | {' | '.join(cells)} |", flush=True)
+        for place, chosen in enumerate(("value", "model")):
+            cells = [f"{found[:, n - 1, place].mean():.3f} ± {errors[n - 1, place]:.3f}" for n in LOOKS]
+            print(f"| {kind} | {chosen} | {' | '.join(cells)} |", flush=True)
     return 0
 
 
