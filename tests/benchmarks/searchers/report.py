@@ -139,14 +139,15 @@ def picture(found: Curves, path: Path) -> None:
             stacked = np.stack([c[:length] for c in runs])
             x = np.arange(RANDOM_POINTS, RANDOM_POINTS + length)
             mean, error = stacked.mean(0), stacked.std(0, ddof=min(1, len(runs) - 1)) / len(runs) ** 0.5
-            panel.plot(x, mean, label=f"{name} ({len(runs)})", color=colours[name], linewidth=1.4)
+            panel.plot(x, mean, label=name, color=colours[name], linewidth=1.4)
             panel.fill_between(x, mean - error, mean + error, color=colours[name], alpha=0.2, linewidth=0)
         panel.set_title(problem, fontsize=9)
         panel.tick_params(labelsize=7)
         panel.set_ylim(bottom=0)
-        panel.legend(fontsize=6, frameon=False)
     for panel in panels.flat[len(problems) :]:
         panel.set_visible(False)
+    lines = {line.get_label(): line for panel in panels.flat for line in panel.get_lines()}
+    figure.legend(lines.values(), lines.keys(), loc="outside upper center", ncols=len(lines), fontsize=9, frameon=False)
     figure.supxlabel("evaluations", fontsize=9)
     figure.supylabel("regret of the best observed point (1: mean random point)", fontsize=9)
     figure.savefig(path, dpi=90)
