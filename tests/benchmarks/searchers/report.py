@@ -158,6 +158,7 @@ def main() -> int:
     """Print the table; draw the picture if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, nargs="+", default=[RESULTS])
+    parser.add_argument("--problems", nargs="+", help="only these")
     parser.add_argument("--searchers", nargs="+", help="only these: a row is of the seeds that all of them have")
     parser.add_argument("--column", choices=["observed", "visited"], default="observed")
     parser.add_argument("--picture", type=Path)
@@ -165,7 +166,8 @@ def main() -> int:
     found: Curves = {}
     for path in arguments.results:
         for identity, runs in curves(path, arguments.column).items():
-            if arguments.searchers is None or identity[1] in arguments.searchers:
+            problem, searcher = identity
+            if problem in (arguments.problems or [problem]) and searcher in (arguments.searchers or [searcher]):
                 found.setdefault(identity, {}).update(runs)
     print(table(found))
     if all(any(name == searcher for _, name in found) for searcher in ("pr", "random")):

@@ -6,7 +6,8 @@ A search chooses among the layouts that `smollm2_layouts.csv` has with all seeds
 one of these trainings, of one seed for a whole search (`seeds: shared` of a space). PR's models and acquisition are the
 product's; as there are so few layouts the acquisition is computed for all of them. With a past, the values of
 `shared_weights.csv` after some epochs are the prior mean of PR's models, with a weight that is learned
-(`models.prior_mean`), and the layout that they find best is tried first. Without, the first four are drawn at random.
+(`models.prior_mean`); the layout that they find best is tried first, then one at random. Without, the first four are
+drawn at random.
 
 Regret: 0 for the layout with the best mean over seeds, 1 for the mean of all layouts.
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report import at, curves, overall, table
+from report import Curves, at, curves, overall, table
 from run import CHECKPOINTS, OUTSIDE_RESULTS, RESULTS
 from shared_weights import SHARED
 from shared_weights import table as taus
@@ -16,7 +16,7 @@ SEVEN = ("layers-36", "nk-36-3", "labs-30", "labs-30-noisy", "contamination-36-n
 CHOICES = ("nas-bench-201", "fcnet-protein", "pest-control")
 
 
-def _found(problems: tuple[str, ...], names: tuple[str, ...]) -> dict:  # type: ignore[type-arg]
+def _found(problems: tuple[str, ...], names: tuple[str, ...]) -> Curves:
     both = curves(RESULTS, "observed") | curves(OUTSIDE_RESULTS, "observed")
     return {key: runs for key, runs in both.items() if key[0] in problems and key[1] in names}
 
