@@ -94,6 +94,39 @@ def overall(found: Curves) -> str:
     return "\n".join([*lines, "", "clearly behind: " + ("; ".join(behind) or "nowhere")])
 
 
+def pairwise(found: Curves) -> str:
+    """PR beside each searcher of another project, on the problems and seeds that this one has at each checkpoint.
+
+    Such searchers take seconds to minutes for a point, so each has runs of its own number. A difference is PR's mean
+    regret less theirs, seeds paired, every problem counted alike; below 0 PR is ahead.
+    """
+    lines = [
+        "| searcher | evaluations | problems | runs | its regret | pr | pr less it | pr / it |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name in OUTSIDE:
+        for evaluations in CHECKPOINTS:
+            theirs, own, squares, runs = [], [], [], 0
+            for problem in dict.fromkeys(problem for problem, _ in found):
+                here = [at(found.get((problem, one), {}), evaluations) for one in (name, "pr")]
+                shared = sorted(set(here[0]) & set(here[1]))
+                if len(shared) < 2:
+                    continue
+                values, pr = (np.array([one[seed] for seed in shared]) for one in here)
+                theirs.append(float(values.mean()))
+                own.append(float(pr.mean()))
+                squares.append(float((pr - values).var(ddof=1)) / len(shared))
+                runs += len(shared)
+            if theirs:
+                mean, mine = float(np.mean(theirs)), float(np.mean(own))
+                error = sum(squares) ** 0.5 / len(squares)
+                lines.append(
+                    f"| {name} | {evaluations} | {len(theirs)} | {runs} | {mean:.3f} | {mine:.3f} "
+                    f"| {mine - mean:+.3f} ± {error:.3f} | {mine / mean:.2f} |"
+                )
+    return "\n".join(lines)
+
+
 def _cell(values: np.ndarray[Any, Any] | None) -> str:
     if values is None:
         return ""
@@ -160,6 +193,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, nargs="+", default=[RESULTS])
     parser.add_argument("--problems", nargs="+", help="only these")
     parser.add_argument("--searchers", nargs="+", help="only these: a row is of the seeds that all of them have")
+    parser.add_argument("--pairwise", action="store_true", help="PR beside each searcher of other projects, no more")
     parser.add_argument("--column", choices=["observed", "visited"], default="observed")
     parser.add_argument("--picture", type=Path)
     arguments = parser.parse_args()
@@ -169,6 +203,9 @@ def main() -> int:
             problem, searcher = identity
             if problem in (arguments.problems or [problem]) and searcher in (arguments.searchers or [searcher]):
                 found.setdefault(identity, {}).update(runs)
+    if arguments.pairwise:
+        print(pairwise(found))
+        return 0
     print(table(found))
     if all(any(name == searcher for _, name in found) for searcher in ("pr", "random")):
         print(f"\n{overall(found)}")
