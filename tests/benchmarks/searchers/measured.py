@@ -10,6 +10,7 @@ features alone, as in papers on wrappers (Kohavi and John 1997). The accuracy on
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,13 @@ PARTITIONS = 10
 """Ways to cut the data into folds. A searcher sees the accuracy under one of them, drawn at random for each
 evaluation; a point's worth is the mean over all."""
 
-STARTS = 1  # random ones, of the ascent to the best known points
+STARTS, KICKS = 20, 100  # of the ascent to the best known points: random ones, then the best with three bits flipped
 _ENOUGH = 60  # rows nearest to one, among which more than `NEIGHBOURS` are of other folds than its own
 
 FEATURES = {
     # Data, layers, roles, rows for training and validation, best known mean accuracy (by `main`).
-    "breast-cancer-30": ("breast_cancer", 10, 3, 380, 0.964737),
-    "digits-64": ("digits", 8, 8, 500, 0.973800),
+    "breast-cancer-30": ("breast_cancer", 10, 3, 380, 0.981053),
+    "digits-64": ("digits", 8, 8, 500, 0.976600),
 }
 MAXSAT_FOLDER = "OUTSIDE_MAXSAT"
 """The variable that names the folder of the instances: `test_funcs/MaxSAT/maxsat2018_data` of github.com/xingchenwan/
@@ -166,16 +167,29 @@ def maxsat(seed: int = 0, noise: float = 0.0) -> Problem:
 
 
 def main() -> None:
-    """Ascent over flips from all features and from random ones, for the best known values of `FEATURES`."""
-    for name, (data, layers, roles, rows, best) in FEATURES.items():
+    """The best known values of `FEATURES`, by iterated ascent over flips from all features and from random ones.
+
+    With names of `FEATURES` as arguments, only of these.
+    """
+    for name in sys.argv[1:] or FEATURES:
+        data, layers, roles, rows, best = FEATURES[name]
         selection, d = _selection(data, rows), layers * roles
         rng = np.random.default_rng(0)
-        found = [_ascended(selection, z_F, rng) for z_F in (np.ones(d), *rng.integers(0, 2, (STARTS, d)).astype(float))]
-        print(f"{name}: {max(found):.6f} of {[round(value, 4) for value in found]}, best known {best:.6f}", flush=True)
+        starts = (np.ones(d), *rng.integers(0, 2, (STARTS, d)).astype(float))
+        value, z_F = max((_ascended(selection, z_F, rng) for z_F in starts), key=lambda found: found[0])
+        for _ in range(KICKS):
+            kicked_F = z_F.copy()
+            bits = rng.choice(d, 3, replace=False)
+            kicked_F[bits] = 1 - kicked_F[bits]
+            value, z_F = max((value, z_F), _ascended(selection, kicked_F, rng), key=lambda found: found[0])
+        print(f"{name}: {value:.6f}, best known {best:.6f}", flush=True)
 
 
-def _ascended(selection: Selection, z_F: Bits, rng: np.random.Generator) -> float:
-    """The mean accuracy where no flip helps; each that helps is taken at once, as the steepest costs much more."""
+def _ascended(selection: Selection, z_F: Bits, rng: np.random.Generator) -> tuple[float, Bits]:
+    """The mean accuracy where no flip helps, and the features there.
+
+    Each flip that helps is taken at once, as the steepest costs much more.
+    """
     value, unhelpful = float(selection.validation(z_F).mean()), 0
     while True:
         for bit in rng.permutation(len(z_F)):
@@ -187,7 +201,7 @@ def _ascended(selection: Selection, z_F: Bits, rng: np.random.Generator) -> floa
             else:
                 unhelpful += 1
             if unhelpful == len(z_F):
-                return value
+                return value, z_F
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import known_hyperparameters
 import numpy as np
 import pytest
 from report import Curves, at, curves, overall, pairwise, table
@@ -14,7 +15,7 @@ from shared_weights import table as taus
 PAGE = Path(__file__).parents[1] / "RESULTS.md"
 SEVEN = ("layers-36", "nk-36-3", "labs-30", "labs-30-noisy", "contamination-36-noisy", "ackley-13", "darec-table")
 CHOICES = ("nas-bench-201", "fcnet-protein", "pest-control")
-MEASURED = ("nas-graph-cora", "maxsat-60", "digits-64")
+MEASURED = ("breast-cancer-30", "nas-graph-cora", "maxsat-60", "digits-64")
 OWN = ("random", "tpe", "gp", "botorch", "pr")
 
 
@@ -52,11 +53,13 @@ def test_pr_has_the_lowest_mean_over_the_choices_and_is_level_after_100() -> Non
 
 
 def test_pr_has_the_lowest_mean_over_what_others_measured() -> None:
-    assert all(0.74 < ratio < 0.88 for ratio in _ratios(MEASURED, OWN))
+    assert all(0.80 < ratio < 0.91 for ratio in _ratios(MEASURED, OWN))
 
 
-def test_over_all_thirteen_pr_is_ahead_by_7_to_15_percent() -> None:
-    assert [round(ratio, 2) for ratio in _ratios((*SEVEN, *CHOICES, *MEASURED), OWN)] == [0.85, 0.92, 0.93]
+def test_over_all_fourteen_pr_is_ahead_as_the_page_says() -> None:
+    after_30, after_60, after_100 = _ratios((*SEVEN, *CHOICES, *MEASURED), OWN)
+    said = f"PR's mean is {after_30:.2f}, {after_60:.2f} and {after_100:.2f} of the best other's after 30, 60 and 100."
+    assert said in PAGE.read_text()
 
 
 def test_pr_is_ahead_of_each_searcher_of_other_projects() -> None:
@@ -66,6 +69,14 @@ def test_pr_is_ahead_of_each_searcher_of_other_projects() -> None:
     rows = [line.split("|") for line in lines[2:]]
     assert {row[1].strip() for row in rows} == {*names} - {"pr"}
     assert all(float(row[-2]) < 1 for row in rows)
+
+
+def test_known_hyperparameters_find_no_better_points() -> None:
+    lines = known_hyperparameters.table(known_hyperparameters.RESULTS).splitlines()
+    assert not [line for line in lines if line not in PAGE.read_text()]
+    means = [line.split("|")[-2].split("±") for line in lines if line.startswith("| mean of 5")]
+    assert len(means) == len(known_hyperparameters.LOOKS)
+    assert all(abs(float(difference)) < float(error) for difference, error in means)
 
 
 def _ratios(problems: tuple[str, ...], names: tuple[str, ...]) -> list[float]:
