@@ -7,6 +7,7 @@ Next: `optuna_space` (the translation) and `points` (never the same point twice)
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
@@ -136,6 +137,12 @@ class _Mirror:
         self._attrs: dict[str, Any] = {}  # what the sampler noted down at that question
         self.known: set[Key] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A sampler may hold a lock, as NSGA-II's does, and is not needed again: each question has its own.
+        study = copy.copy(self._study)
+        study.sampler = RandomSampler()
+        return {**vars(self), "_study": study}
+
     def extends_to(self, history: History) -> bool:
         """Whether `history` only adds to what this study has: new trials at the end, ends of open trials."""
         if history.seq < self._seq or len(history.trials) < len(self._numbers):
@@ -214,10 +221,8 @@ class _Mirror:
                 state = OptunaState.COMPLETE if scored else OptunaState.FAIL
                 place = self._open.pop(number)
                 if scored and trial.excess and self._bounds:
-                    unasked = not self._excess
                     self._excess[place] = tuple(max(-_FAR, min(_FAR, value)) for value in trial.excess)
-                    if unasked:  # the sampler of the study notes it down as the trial ends
-                        self._study.sampler = self._sampler(number, 0)
+                    self._study.sampler = self._sampler(number, 0)  # notes it down as the trial ends
                 self._study.tell(place, self._values(trial) if scored else None, state=state)
                 self._seen[number] = trial
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.study import Study
@@ -39,13 +38,7 @@ class _TPE(_KnownSpace, TPESampler):
 
 
 class _GP(_KnownSpace, GPSampler):
-    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: Distributions) -> dict[str, Any]:
-        """A point of all axes."""
-        # Where nothing keeps the bounds on outcomes, all points but one may be worth 0. Optuna then divides 0 by 0,
-        # and goes on with that one.
-        with np.errstate(invalid="ignore"):
-            found: dict[str, Any] = super().sample_relative(study, trial, search_space)
-            return found
+    pass
 
 
 class _CMAES(_KnownSpace, CmaEsSampler):
