@@ -19,7 +19,7 @@ from searchplat.searchers.contract import History
 from searchplat.searchers.gain import known_of
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr.models.surrogate import FitError, fit
-from searchplat.searchers.pr.proposal import clipped, families_of, one_thread, standardised
+from searchplat.searchers.pr.proposal import clipped, family_of, one_thread, standardised
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.spec.space import Space
 
@@ -60,9 +60,9 @@ def estimates(space: Space, maximize: bool, history: History, given: Mapping[str
     location, scale = float(clipped(values_N).mean()), float(clipped(values_N).std(correction=0))
     with one_thread(), torch.no_grad():
         features_ND = codec.encoding.features(known.scored_NA)
-        families = families_of(codec.encoding, PROptions())
+        family = family_of(codec.encoding, PROptions())
         try:
-            models = fit(codec.encoding, features_ND, standardised(values_N), families)
+            models = fit(codec.encoding, features_ND, standardised(values_N), family)
         except FitError:
             return None
         mean_N, square_N = torch.zeros_like(values_N), torch.zeros_like(values_N)

@@ -33,7 +33,7 @@ from searchplat.searchers.pr.proposal import (
     Known,
     clipped,
     distinct,
-    families_of,
+    family_of,
     models_of,
     one_thread,
     standardised,
@@ -157,7 +157,7 @@ class _Belief:
     def __init__(self, encoding: Encoding, known: Known, target_N: Tensor, generator: torch.Generator) -> None:
         self._encoding, self._generator = encoding, generator
         features_ND = encoding.features(known.scored_NA)
-        fitted, _ = models_of(encoding, features_ND, target_N, families_of(encoding, PROptions()))
+        fitted, _ = models_of(encoding, features_ND, target_N, family_of(encoding, PROptions()))
         pending_QD = encoding.features(known.pending_QA)
         self._models = [model.believing(pending_QD) for model in fitted]
         self._factors = success(encoding, known, features_ND)

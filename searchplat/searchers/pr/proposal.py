@@ -199,14 +199,14 @@ def _by_model(
     features_ND = encoding.features(known.scored_NA)
     route = "pr"
     models_J: list[list[Model]] = []
-    families = families_of(encoding, options)
+    family = family_of(encoding, options)
     values_NJ = known.values_NJ
     if (excess_NB := known.excess_NB) is not None:
         values_NJ = torch.stack([bounds.behind(values_N, excess_NB) for values_N in values_NJ.T], dim=1)
     chosen = subset(values_NJ, known.known_at_N)  # one for all objectives: what is best is so by all of them
     for values_N, sources in zip(known.values_NJ.T, sources_J or repeat(()), strict=False):
         steady_N = clipped(values_N, chosen.settled)
-        models, fitted = models_of(encoding, features_ND, _unit(steady_N), families, chosen, steady_N, sources)
+        models, fitted = models_of(encoding, features_ND, _unit(steady_N), family, chosen, steady_N, sources)
         route = route if fitted else "prior"
         models_J.append(models)
     fit_done = time.perf_counter()
@@ -215,7 +215,7 @@ def _by_model(
     first_P = incumbents_P = distinct(known.scored_NA)
     mean_N = sum((models[0].mean(features_ND) for models in models_J), torch.zeros(len(features_ND)))
     if excess_NB is not None:
-        factors += bounds.factors(encoding, features_ND, excess_NB, families, known.known_at_N)
+        factors += bounds.factors(encoding, features_ND, excess_NB, family, known.known_at_N)
         mean_N = bounds.behind(mean_N, excess_NB)
         incumbents_P = first_P[bounds.feasible(excess_NB)[first_P]]
     acquisition: LogAcquisition = Averaged([_equal], [1.0], factors)
@@ -285,19 +285,20 @@ def _bounded(options: PROptions, number: int) -> bool:
     return options.trust_region == "always" or (options.trust_region == "alternate" and number % 2 == 0)
 
 
-def families_of(encoding: Encoding, options: PROptions) -> list[str]:
+def family_of(encoding: Encoding, options: PROptions) -> str:
+    """The kernel family in `FAMILIES`: that of the options, as far as the space has pairs and layers."""
     layered = sum(axis.layer is not None for axis in encoding.axes) > 1
     name = "full" if options.surrogate == "auto" else options.surrogate
     if name in ("layers", "full") and not layered:
         name = "pairs"
-    return ["general" if encoding.width < 2 else name]
+    return "general" if encoding.width < 2 else name
 
 
 def models_of(
     encoding: Encoding,
     features_ND: Tensor,
     target_N: Tensor,
-    families: Sequence[str],
+    family: str,
     chosen: Subset | None = None,
     steady_N: Tensor | None = None,
     sources: Sequence[PriorMean] = (),
@@ -305,7 +306,7 @@ def models_of(
     """Models as `surrogate.fit`'s, and whether they were fitted; without a fit, one with the priors' medians."""
     chosen = subset(target_N[:, None]) if chosen is None else chosen
     try:
-        return fit(encoding, features_ND, target_N, families, chosen, steady_N, sources), True
+        return fit(encoding, features_ND, target_N, family, chosen, steady_N, sources), True
     except FitError as error:
         _log.warning("pr: %s; using the priors' medians for this suggestion", error)
         return [unfitted(encoding, features_ND[chosen.known], target_N[chosen.known])], False
@@ -354,7 +355,7 @@ def success(encoding: Encoding, known: Known, features_ND: Tensor) -> list[LogAc
         at = torch.cat([known.known_at_N, known.failed_at_F])
     # Of many, first of all the failures: a search that keeps away from them has hardly any among its newest.
     chosen = subset(-labels[:, None], at)
-    models, _ = models_of(encoding, both, labels - mean, ["general"], chosen, labels)
+    models, _ = models_of(encoding, both, labels - mean, "general", chosen, labels)
     return [Success(models[0], mean)]
 
 

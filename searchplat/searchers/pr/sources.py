@@ -13,7 +13,7 @@ from torch import Tensor
 
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr.models.prior_mean import PriorMean
-from searchplat.searchers.pr.proposal import families_of, models_of, one_thread, standardised
+from searchplat.searchers.pr.proposal import family_of, models_of, one_thread, standardised
 from searchplat.searchers.transfer import SourceTask, varied
 from searchplat.spec.space import Space
 
@@ -51,8 +51,8 @@ def prior_means(
             if len(values_N.unique()) < _LEAST:
                 continue
             with one_thread(), torch.no_grad():
-                families = families_of(codec.encoding, options)
-                models, _ = models_of(codec.encoding, features_ND, standardised(values_N), families)
+                family = family_of(codec.encoding, options)
+                models, _ = models_of(codec.encoding, features_ND, standardised(values_N), family)
             # The likeliest alone: it is asked as often as the models of the search at hand, and it has more points.
             means.append(PriorMean(task.name, models[0], known_D))
     return found

@@ -15,7 +15,7 @@ import csv
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr import proposal
 from searchplat.searchers.pr.encoding import Encoding
 from searchplat.searchers.pr.models.surrogate import Model, fit
-from searchplat.searchers.pr.proposal import families_of
+from searchplat.searchers.pr.proposal import family_of
 from searchplat.searchers.pr.searcher import Codec
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -66,14 +66,14 @@ def known_fit(problem: Problem, seed: int) -> Callable[..., list[Model]]:
             child_A[flipped] = 1 - child_A[flipped]
         codes_NA, value_N = torch.cat([codes_NA, children]), torch.cat([value_N, values_of(children)])
     unit = float(value_N.std(correction=0))
-    families = families_of(encoding, PROptions())
-    known = fit(encoding, encoding.features(codes_NA), (value_N - value_N.mean()) / unit, families)
+    family = family_of(encoding, PROptions())
+    known = fit(encoding, encoding.features(codes_NA), (value_N - value_N.mean()) / unit, family)
 
     def fitted(
         encoding: Encoding,
         features_ND: Tensor,
         target_N: Tensor,
-        families: Sequence[str],
+        family: str,
         chosen: Any,
         steady_N: Tensor,
         sources: Any = (),

@@ -35,7 +35,7 @@ from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr.acquisition import Averaged, NoisyEI
 from searchplat.searchers.pr.models.prior_mean import PriorMean
 from searchplat.searchers.pr.models.surrogate import Model
-from searchplat.searchers.pr.proposal import families_of, models_of, one_thread, standardised
+from searchplat.searchers.pr.proposal import family_of, models_of, one_thread, standardised
 from searchplat.searchers.pr.searcher import Codec
 from searchplat.searchers.pr.sources import prior_means
 from searchplat.searchers.transfer import SourceTask, SourceTrial
@@ -104,8 +104,8 @@ class Table:
         encoding, options = self.codec.encoding, PROptions()
         with one_thread(), torch.no_grad():
             target_N = standardised(torch.from_numpy(self.seen_LS[tried, own]))
-            families = families_of(encoding, options)
-            return models_of(encoding, self.features_LD[tried], target_N, families, sources=past)[0]
+            family = family_of(encoding, options)
+            return models_of(encoding, self.features_LD[tried], target_N, family, sources=past)[0]
 
     def _suggest(self, seed: int, tried: list[int], models: list[Model]) -> int:
         known_ND = self.features_LD[tried]

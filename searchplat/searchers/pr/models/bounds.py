@@ -7,8 +7,6 @@ counts (Gelbart et al. 2014). Shapes: `N` scored points, `B` bounds. Next: `prop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -57,14 +55,14 @@ def factors(
     encoding: Encoding,
     features_ND: Tensor,
     excess_NB: Tensor,
-    families: Sequence[str],
+    family: str,
     known_at_N: Tensor | None = None,
 ) -> list[LogAcquisition]:
     """The factor of each bound that some point was measured for.
 
     Args:
         excess_NB: By how much each point exceeds each bound, infinite where it was not measured.
-        families: Of kernels, those of the objectives: what a point costs is made of its parts as its quality is.
+        family: Of kernels, that of the objectives: what a point costs is made of its parts as its quality is.
         known_at_N: See `subset.subset`.
     """
     found: list[LogAcquisition] = []
@@ -79,7 +77,7 @@ def factors(
         # Of many, first of all those near the limit: they say where it runs.
         chosen = subset(-own_N.abs()[:, None], None if known_at_N is None else known_at_N[measured_N])
         try:
-            models = fit(encoding, features, target_N, families, chosen, own_N)
+            models = fit(encoding, features, target_N, family, chosen, own_N)
         except FitError:
             models = [unfitted(encoding, features[chosen.known], target_N[chosen.known])]
         found.append(Keeps(models, float(-middle / unit)))

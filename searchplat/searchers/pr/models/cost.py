@@ -54,5 +54,5 @@ def per_second(
     target_N = (logs - logs.mean()) / deviation
     # Of many, first of all the cheap ones, which is where the factor draws the search.
     chosen = subset(-logs[:, None], None if known_at_N is None else known_at_N[known_N])
-    models = fit(encoding, features_ND[known_N], target_N, ["general"], chosen, logs)
+    models = fit(encoding, features_ND[known_N], target_N, "general", chosen, logs)
     return PerSecond(models[0], deviation)

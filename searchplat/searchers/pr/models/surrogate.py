@@ -46,14 +46,12 @@ class Model:
     """A fitted Gaussian process on the standardised objective.
 
     Args:
-        family: Its name in `FAMILIES`.
-        evidence: Log marginal likelihood plus log prior at the fit, comparable between families.
-        weight: Share in the average of all models.
+        evidence: Log marginal likelihood plus log prior at the fit.
+        weight: Share in the average of the two.
         sources: Prior means, of which those with a weight are kept.
         trust_S: Their weights.
     """
 
-    family: str
     kernel: Kernel
     hyper: Hyper
     features_ND: Tensor
@@ -113,47 +111,47 @@ def fit(
     encoding: Encoding,
     features_ND: Tensor,
     target_N: Tensor,
-    families: Sequence[str],
+    family: str,
     chosen: Subset | None = None,
     steady_N: Tensor | None = None,
     sources: Sequence[PriorMean] = (),
 ) -> list[Model]:
-    """Fit the families with both freedoms of the relevances, and weigh them; see `weighed`.
+    """Fit a kernel family with both freedoms of the relevances, and weigh the two; see `weighed`.
 
     Args:
         features_ND: Features of the observed points.
         target_N: Standardised objective, larger is better.
+        family: A name in `FAMILIES`.
         chosen: Which of many points are looked at; by default the best by `target_N`, the last rows and a spread.
         steady_N: The target in a unit that points to come leave as it is, so that one fit serves for several
             suggestions; by default `target_N`.
         sources: What other searches say of points.
 
     Raises:
-        FitError: If no family has a finite fit.
+        FitError: If neither has a finite fit.
     """
     chosen = subset(target_N[:, None]) if chosen is None else chosen
     known_KD, target_K = features_ND[chosen.known], target_N[chosen.known]
     models = []
     prior_NS = stacked(sources, features_ND)
-    for family in families:
-        for relevance_sd in (EVEN, FREE):
-            kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
-            if chosen.whole:
-                fitted = _fitted(kernel, features_ND, target_N, prior_NS)
-            else:
-                steady = target_N if steady_N is None else steady_N
-                fitted = _remembered(kernel, features_ND[chosen.fitted], steady[chosen.fitted], prior_NS[chosen.fitted])
-                fitted = None if fitted is None else _in_unit_of(target_N[chosen.fitted], fitted)
-            if fitted is None:
-                continue
-            residual_K = target_K - prior_NS[chosen.known] @ fitted[2]
-            model = _posterior(family, kernel, *fitted[:2], known_KD, residual_K)
-            if model is not None:
-                trusted = fitted[2] > _LEAST_TRUST
-                used = tuple(source for source, kept in zip(sources, trusted, strict=True) if kept)
-                models.append(replace(model, sources=used, trust_S=fitted[2][trusted]))
+    for relevance_sd in (EVEN, FREE):
+        kernel = Kernel(encoding, FAMILIES[family], relevance_sd)
+        if chosen.whole:
+            fitted = _fitted(kernel, features_ND, target_N, prior_NS)
+        else:
+            steady = target_N if steady_N is None else steady_N
+            fitted = _remembered(kernel, features_ND[chosen.fitted], steady[chosen.fitted], prior_NS[chosen.fitted])
+            fitted = None if fitted is None else _in_unit_of(target_N[chosen.fitted], fitted)
+        if fitted is None:
+            continue
+        residual_K = target_K - prior_NS[chosen.known] @ fitted[2]
+        model = _posterior(kernel, *fitted[:2], known_KD, residual_K)
+        if model is not None:
+            trusted = fitted[2] > _LEAST_TRUST
+            used = tuple(source for source, kept in zip(sources, trusted, strict=True) if kept)
+            models.append(replace(model, sources=used, trust_S=fitted[2][trusted]))
     if not models:
-        raise FitError("no kernel family had a finite marginal likelihood")
+        raise FitError(f"the kernel family {family} has no finite marginal likelihood")
     return weighed(models)
 
 
@@ -235,13 +233,11 @@ def _fitted(kernel: Kernel, x: Tensor, y: Tensor, prior_NS: Tensor) -> Fit | Non
     return kernel.unpack(raw[:own]), -float(result.fun), raw[own:]
 
 
-def _posterior(
-    family: str, kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor
-) -> Model | None:
+def _posterior(kernel: Kernel, hyper: Hyper, evidence: float, features_ND: Tensor, target_N: Tensor) -> Model | None:
     root, alpha, _ = _solve(kernel(hyper, features_ND, features_ND), hyper.noise, target_N)
     if root is None:
         return None
-    return Model(family, kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
+    return Model(kernel, hyper, features_ND, root, alpha, float(hyper.noise), evidence)
 
 
 def _solve(covariance_NN: Tensor, noise: Tensor, target_N: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
@@ -264,6 +260,6 @@ def unfitted(encoding: Encoding, features_ND: Tensor, target_N: Tensor) -> Model
     for _ in range(8):
         root, alpha, value = _solve(kernel(hyper, features_ND, features_ND), noise, target_N)
         if root is not None:
-            return Model("general", kernel, hyper, features_ND, root, alpha, float(noise), float(value))
+            return Model(kernel, hyper, features_ND, root, alpha, float(noise), float(value))
         noise = noise * 10
     raise FitError("the covariance of the observed points has no Cholesky factor even with large noise")

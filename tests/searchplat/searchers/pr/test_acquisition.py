@@ -30,7 +30,7 @@ def model(count: int = 40, family: str = "pairs", noise: float = 0.3) -> tuple[M
     f = points(count)
     y = f[:, 0] + f[:, 1] * f[:, 2] + 0.5 * f[:, 4]
     y = y + noise * torch.randn(count, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    return fit(ENCODING, f, (y - y.mean()) / y.std(), [family])[0], f
+    return fit(ENCODING, f, (y - y.mean()) / y.std(), family)[0], f
 
 
 @pytest.mark.parametrize("u", [3.0, 0.5, 0.0, -0.9, -1.0, -1.1, -5.0, -30.0, -300.0, -999.0, -1001.0, -5000.0])
@@ -127,7 +127,7 @@ def test_failures_lower_the_worth_of_points_like_them() -> None:
     f = points(30)
     failed = f[:, 0] > 0
     labels = torch.where(failed, -1.0, 1.0).double()
-    fitted = fit(ENCODING, f, labels - labels.mean(), ["general"])[0]
+    fitted = fit(ENCODING, f, labels - labels.mean(), "general")[0]
     success = Success(fitted, float(labels.mean()))
 
     asked = points(100, 5)

@@ -25,7 +25,7 @@ def hits(seeds: range, counts: tuple[CountRange, ...] = ()) -> int:
         mixing = torch.randn((D, D), generator=generator, dtype=torch.float64)
         y = ((features @ mixing) * features).sum(1) + 2 * features @ mixing[0]
         y = y + 0.3 * y.std() * torch.randn(30, generator=generator, dtype=torch.float64)
-        models = fit(encoding, features, (y - y.mean()) / y.std(), ["general", "pairs", "layers"])
+        models = fit(encoding, features, (y - y.mean()) / y.std(), "full")
         acquisition = Averaged([NoisyEI(m, features, features[:0], seed) for m in models], [m.weight for m in models])
         values = Values(encoding, acquisition, codes)
         best = maximise(values, codes[models[0].mean(features).topk(4).indices], Budget(), generator)

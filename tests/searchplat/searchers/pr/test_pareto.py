@@ -18,7 +18,7 @@ def test_the_closed_form_is_the_mean_improvement_of_draws(objectives: int) -> No
     models = []
     for j in range(objectives):
         y = f[:, j] + f[:, j + 1] * f[:, j + 2]
-        models.append(fit(ENCODING, f, (y - y.mean()) / y.std(), ["pairs"])[0])
+        models.append(fit(ENCODING, f, (y - y.mean()) / y.std(), "pairs")[0])
     acquisition = HypervolumeImprovement(models, f, f[:0])
     asked = ENCODING.features(ENCODING.random(4, torch.Generator().manual_seed(2)))[:2]
     got = acquisition(asked).exp()
@@ -39,7 +39,7 @@ def test_the_closed_form_is_the_mean_improvement_of_draws(objectives: int) -> No
 
 def test_pending_points_add_nothing_more() -> None:
     f = ENCODING.features(ENCODING.random(25, torch.Generator().manual_seed(0)))
-    models = [fit(ENCODING, f, (f[:, j] - f[:, j].mean()) / f[:, j].std(), ["general"])[0] for j in range(2)]
+    models = [fit(ENCODING, f, (f[:, j] - f[:, j].mean()) / f[:, j].std(), "general")[0] for j in range(2)]
     asked = ENCODING.features(ENCODING.random(40, torch.Generator().manual_seed(2)))
     free = HypervolumeImprovement(models, f, f[:0])(asked)
     best = int(free.argmax())

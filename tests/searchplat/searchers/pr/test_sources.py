@@ -45,7 +45,7 @@ def asked(seed: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def trust(task: SourceTask, count: int = 12) -> float:
     (means,) = prior_means(CODEC, SPACE, [task], UP, PROptions())
     features, target = asked(7, count)
-    models = fit(CODEC.encoding, features, target, ["full"], sources=means)
+    models = fit(CODEC.encoding, features, target, "full", sources=means)
     return sum(model.weight * float(model.trust_S.sum()) for model in models)
 
 
@@ -67,7 +67,7 @@ def test_a_model_with_a_past_knows_points_that_were_never_tried_here() -> None:
     elsewhere, truth = asked(8, 200)
     errors = []
     for sources in ([], means):
-        model = fit(CODEC.encoding, features, target, ["full"], sources=sources)[0]
+        model = fit(CODEC.encoding, features, target, "full", sources=sources)[0]
         errors.append(float(torch.corrcoef(torch.stack([model.posterior(elsewhere)[0], truth]))[0, 1]))
         mean, variance = model.posterior(elsewhere[:5])
         joint_mean, covariance = model.joint(elsewhere[:5])
