@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from searchplat.ledger import Ledger, TrialRecord
 
 SPACE = """
@@ -86,7 +88,13 @@ def wait_until(true: Callable[[], bool], what: str, process: subprocess.Popen[An
     """Wait for a condition while `process` lives."""
     deadline = time.monotonic() + within_s
     while not true():
-        assert process is None or process.poll() is None, f"the process ended before {what}"
+        if process is not None and process.poll() is not None:
+            said: object
+            try:
+                said = process.communicate(timeout=10)
+            except subprocess.TimeoutExpired as error:  # a child of it holds its output open
+                said = error.output, error.stderr
+            pytest.fail(f"the process ended with {process.returncode} before {what}, and said {said}")
         assert time.monotonic() < deadline, f"{what} did not come"
         time.sleep(0.02)
 
