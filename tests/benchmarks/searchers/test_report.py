@@ -53,7 +53,7 @@ def test_pr_has_the_lowest_mean_over_the_choices_and_is_level_after_100() -> Non
 
 
 def test_pr_has_the_lowest_mean_over_what_others_measured() -> None:
-    assert all(0.80 < ratio < 0.91 for ratio in _ratios(MEASURED, OWN))
+    assert all(0.76 < ratio < 0.87 for ratio in _ratios(MEASURED, OWN))
 
 
 def test_over_all_fourteen_pr_is_ahead_as_the_page_says() -> None:
