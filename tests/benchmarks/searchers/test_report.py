@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import final_choice
 import known_hyperparameters
 import numpy as np
 import pytest
@@ -81,6 +82,15 @@ def test_known_hyperparameters_find_no_better_points() -> None:
     means = [line.split("|")[-2].split("±") for line in lines if line.startswith("| mean of 5")]
     assert len(means) == len(known_hyperparameters.LOOKS)
     assert all(abs(float(difference)) < float(error) for difference, error in means)
+
+
+def test_the_model_chooses_better_after_a_search_with_pr() -> None:
+    lines = [line for line in final_choice.table(final_choice.RESULTS).splitlines() if line.startswith("| all | ")]
+    assert not [line for line in lines if line not in PAGE.read_text()]
+    saved = {line.split("|")[2].strip(): line.rsplit("saved ", 1)[1].split(" ± ") for line in lines}
+    assert {"pr", "tpe", "random"} == set(saved)
+    after_100, error = saved["pr"]
+    assert float(after_100) > 1.5 * float(error.rstrip(" |)"))
 
 
 def _ratios(problems: tuple[str, ...], names: tuple[str, ...]) -> list[float]:
