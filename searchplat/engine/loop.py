@@ -169,6 +169,8 @@ class Loop:
                 break
             self._begin(trial)
             slots = self._slots()  # another stage's trials may take more or less
+        if not slots:  # no machine is there; the last may have left with nothing more to do for it
+            turn = Turn.DONE if self._plan.done else None
         self._room = max(0, slots - len(self._running))
         if not self._room:
             self._suggestions.begin_ahead(slots)

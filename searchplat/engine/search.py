@@ -21,6 +21,7 @@ from searchplat.assets import AssetStore
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import load_ray
+from searchplat.engine.cluster.room import check_room
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.places import HERE, Places
@@ -85,10 +86,9 @@ def run_search(
         monitor: Who watches.
 
     Raises:
-        InputError: If the search exists with another space (the text shows the difference), or a trial needs
-            something that cannot be had: nothing was started. Or if trials find that what they were given is wrong in
-            a way that none of the searched values decides, or that none of their values fits: what has ended is kept,
-            and the same command goes on once it is right.
+        InputError: If the search exists with another space (the text shows the difference), or a trial needs what
+            cannot be had, or more than this machine has: nothing was started. Or if trials find that what they were
+            given is wrong whatever their values, or that none of these fits: what has ended is kept.
         TryAgainError: If another process runs the same search, or no space is left on a disk.
     """
     monitor = monitor or Silent()
@@ -105,6 +105,8 @@ def run_search(
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
             refuse_change(folder, spec, wider=widen_it)
+        else:
+            check_room(spec.resources, address)
         change = widening(folder, spec) if widen_it else None
         kept = of_search(folder, places.storage)
         known = {} if folder.exists() and change is None else at_start(spec, SearchFolder(root, name), monitor.event)
@@ -118,7 +120,8 @@ def run_search(
         if trials is not None:
             extend(spec, ledger, trials)
         plan = Plan.of(spec, ledger)
-        if not plan.done:  # a search that is only looked at again gets no figures from this code
+        if not plan.done:  # a search that is only looked at again needs no room, and gets no figures from this code
+            check_room(spec.resources, address)
             lineage.record(ledger, lineage.now(spec, AssetStore()))
         run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, uri, resumed)
@@ -207,7 +210,7 @@ class _Run:
     def _search(self, address: str | None, tracking_uri: str, resumed: bool, sink: SearchSink) -> None:
         # Ray loads here, after everything that can be wrong with the input was found.
         load_ray(address)
-        from searchplat.engine.cluster.connect import at_once, connected
+        from searchplat.engine.cluster.connect import at_once, check_counted, connected
         from searchplat.engine.cluster.growth import Wish
         from searchplat.engine.cluster.hosts import hosts_of
 
@@ -229,6 +232,8 @@ class _Run:
             self._ledger.set_meta("dashboard", dashboard or "")
             if self._shutdown.asked:
                 return
+            if not self._plan.done:
+                check_counted(resources, address)
             self._clean_storage()
             allocations = Allocations(
                 self._spec, self._ledger, self._plan, self._folder.scratch, self._shutdown, self._monitor.prepare,

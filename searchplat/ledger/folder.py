@@ -16,6 +16,7 @@ from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger import Ledger
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_LOCK = "lock"
 
 
 def runs_root() -> Path:
@@ -73,7 +74,7 @@ class SearchFolder:
     def running(self) -> bool:
         """Whether a driver holds the search now. Writes nothing, for who may only read."""
         try:
-            descriptor = os.open(self.path / "lock", os.O_RDONLY)
+            descriptor = os.open(self.path / _LOCK, os.O_RDONLY)
         except OSError:  # nobody ever held it
             return False
         try:
@@ -93,7 +94,7 @@ class SearchFolder:
             InputError: If the folder cannot be written.
         """
         paths.writable_folder(self.path, "--runs")
-        lock = FileLock(self.path / "lock")
+        lock = FileLock(self.path / _LOCK)
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
@@ -106,4 +107,8 @@ class SearchFolder:
                 (self.requests / "driver").unlink()
             yield
         finally:
+            with suppress(OSError):
+                if os.listdir(self.path) == [_LOCK]:  # refused before there was anything to keep
+                    (self.path / _LOCK).unlink()
+                    self.path.rmdir()
             lock.release()

@@ -24,6 +24,7 @@ from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import load_ray
+from searchplat.engine.cluster.room import check_room
 from searchplat.engine.places import HERE, Places
 from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.resuming.opening import is_study
@@ -62,6 +63,8 @@ from searchplat.spec import from_document
 from searchplat.spec.model import SearchSpec
 from searchplat.tracking.registry.pack import Registered, register_winner
 from searchplat.tracking.sending.promotion_runs import PromotionSink
+
+_ELSEWHERE = "promote where there is as much as in the search: on a larger machine, or on a cluster with --address"
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ def run_promotion(
         say: Told one line for every step.
 
     Raises:
-        InputError: If there is no such search, a method cannot be promoted, the search was promoted otherwise, or its
-            lineage has changed. Nothing was started.
+        InputError: If there is no such search, a method cannot be promoted, the search was promoted otherwise, its
+            lineage has changed, or a training has no room on this machine. Nothing was started.
         SearchFailedError: If no candidate of the search could be trained.
         TryAgainError: If another process runs or promotes the search, the storage fails, or a disk is full.
     """
@@ -145,6 +148,7 @@ def run_promotion(
         if open_ := sum(not trial.state.final for trial in ledger.trials()):
             say(f"{search} has not ended: {open_} of its trials are open and cannot be chosen")
         if number is None:
+            check_room(spec.resources, address, remedy=_ELSEWHERE)
             number = _create(store, search, spec, candidates, sizes, now)
             _announce(store, search, number, say)
         else:
@@ -234,7 +238,7 @@ class _Promoting:
         os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         load_ray(address)
         from searchplat.engine.checkpoints.storage_check import check_from_worker
-        from searchplat.engine.cluster.connect import connected
+        from searchplat.engine.cluster.connect import check_counted, connected
         from searchplat.engine.cluster.growth import Wish
         from searchplat.engine.cluster.hosts import hosts_of
         from searchplat.engine.promotion_runs.lanes import lanes, run_lanes
@@ -251,6 +255,7 @@ class _Promoting:
         ):
             if self._shutdown.asked:
                 return
+            check_counted(resources, address, _ELSEWHERE)
             if self._storage is not None:
                 check_from_worker(self._storage)
             lanes(resources, 1, workers, scratch)  # refuses before the race what will not fit after it

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchplat.engine.cluster.room import lack, this_machine
 from searchplat.ledger.folder import SearchFolder, runs_root
 from searchplat.methods import imports_allowed, load_method
 from searchplat.spec.building.constraints import kept, named_outside
@@ -83,6 +84,7 @@ def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
         rows = [(c.name, c.trials, f"{c.data_fraction:.0%}", control_text(c)) for c in spec.controls]
         parts += [table(("control", ">trials", ">users", "what"), rows), ""]
     parts.append(table(("", ""), [(cell(label, "dim"), content) for label, content in _facts(spec, estimate)]))
+    parts += [line(("warning  ", "bold"), text.visible(one)) for one in _warnings(spec)]
     parts += ["", line("valid; nothing was started. To start it:"), command(_start(spec))]
     return Group(*parts)
 
@@ -94,7 +96,14 @@ def document(spec: SearchSpec, estimate: Cost) -> dict[str, Any]:
     full = to_document(spec)
     del full["text"]
     size = {"size": spec.space.size(), "feasible": feasible_share(spec)}
-    return {"valid": True, "digest": digest(spec), **size, "cost": asdict(estimate), "space": full}
+    about = {**size, "cost": asdict(estimate), "warnings": _warnings(spec), "space": full}
+    return {"valid": True, "digest": digest(spec), **about}
+
+
+def _warnings(spec: SearchSpec) -> list[str]:
+    """What is no error, as the space may be meant for another machine."""
+    found = lack(spec.resources, this_machine())
+    return [] if found is None else [f"{found.key}: {found.rule}; to search here {found.remedy}"]
 
 
 def feasible_share(spec: SearchSpec) -> float:

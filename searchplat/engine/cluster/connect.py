@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import ray
@@ -15,6 +16,7 @@ import ray
 from searchplat.engine.cluster import auth, ray_folder
 from searchplat.engine.cluster.code_upload import EXCLUDED
 from searchplat.engine.cluster.ray_folder import RayFolder
+from searchplat.engine.cluster.room import check_room, workers_on
 from searchplat.engine.shutdown.shutdown import Shutdown
 from searchplat.engine.shutdown.supervisor import RAY_ENDED
 from searchplat.environment import reduced
@@ -252,20 +254,17 @@ def gpu_share(resources: Resources) -> float:
 
 
 def fitting(resources: Resources) -> int:
-    """Trials that fit on the cluster's machines as they are now, whatever `concurrent` says.
+    """Trials that fit on the cluster's machines as they are now, whatever `concurrent` says; 0 if none has room."""
+    known = replace(resources, gpu=gpu_share(resources))
+    return sum(workers_on(machine, known) for machine in _total.hosts()) // resources.workers
 
-    At least 1, except of trials of several workers, which start together or not at all.
+
+def check_counted(resources: Resources, address: str | None, remedy: str | None = None) -> None:
+    """As `check_room`, once Ray has counted what this machine has.
+
+    Raises:
+        InputError: If there is no room.
     """
-    if resources.workers > 1:
-        return sum(_workers_on(host, resources) for host in _total.hosts()) // resources.workers
-    total = _total.now()
-    by_cpu = total.get("CPU", 0) / resources.cpu if resources.cpu else float("inf")
-    share = gpu_share(resources)
-    by_gpu = total.get("GPU", 0) / share if share else float("inf")
-    return max(1, int(min(by_cpu, by_gpu) + 1e-9))
-
-
-def _workers_on(host: Mapping[str, float], resources: Resources) -> int:
-    """Workers of trials for which a machine has room."""
-    takes = {"CPU": resources.cpu, "GPU": gpu_share(resources)}
-    return int(min(host.get(name, 0.0) / amount for name, amount in takes.items() if amount) + 1e-9)
+    known = replace(resources, gpu=gpu_share(resources))
+    for machine in _total.hosts():
+        check_room(known, address, machine, remedy)

@@ -87,7 +87,7 @@ class Wish:
         each = "each of" if workers == 1 else f"each of {workers} workers of"
         return (
             f"waiting for the cluster to grow: room for {trials} trial{'' if trials == 1 else 's'} wanted, "
-            f"{each} {self._resources.cpu:g} CPU{gpus}; `ray status` says what comes"
+            f"{each} {self._resources.cpu:g} CPU{gpus}, for which no machine that is there is large enough"
         )
 
 

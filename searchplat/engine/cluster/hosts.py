@@ -36,6 +36,10 @@ from searchplat.ledger.folder import SearchFolder
 from searchplat.spec.model import Resources, SearchSpec
 
 _LOOK_EVERY_S = 0.5
+_SAY_EVERY_S = 60.0
+"""Seconds after which is said again that trials wait for a host."""
+_SHOWN = 8
+"""Hosts that are named there."""
 _EACH_HOSTS_OWN = ("SEARCHPLAT_CACHE", "SEARCHPLAT_DATA_DIR", "SEARCHPLAT_OFFLINE", "SEARCHPLAT_ROUTES", "HF_HOME")
 _OFFLINE = "HF_HUB_OFFLINE"
 
@@ -66,18 +70,8 @@ class OwnRay:
         """From now on it is known what a trial takes that begins now."""
 
     def slots(self, resources: Resources) -> int:
-        """Trials of these resources that may run at once now.
-
-        Raises:
-            InputError: If the workers of a single one do not fit.
-        """
-        if not fitting(resources):
-            raise InputError(
-                f"resources.workers: the {resources.workers} workers of a trial, each of {resources.cpu:g} CPU and "
-                f"{gpu_share(resources):g} GPU, must fit on this machine, which has less; ask for fewer, or connect to "
-                "a cluster with --address"
-            )
-        return slots(resources)
+        """Trials of these resources that may run at once now: one at least, as was seen to when Ray started."""
+        return max(1, slots(resources))
 
     def tell_news(self) -> None:
         """Say who has come and gone since the last call."""
@@ -107,6 +101,8 @@ class Cluster(OwnRay):
         self._share: FairShare | None = None
         self._news: list[str] = []
         self._teller: Say | None = None
+        self._room = True
+        self._say_at = 0.0
 
     def code(self) -> AbstractContextManager[list[str]]:
         """What to send of our code."""
@@ -120,7 +116,7 @@ class Cluster(OwnRay):
 
         Args:
             say: Told what is slow before it can begin.
-            tell: Told by `tell_news` who comes and goes.
+            tell: Told what is waited for where no host has room for a trial, and by `tell_news` who comes and goes.
             wish: What the cluster is to grow for: where no host has room for a trial, the first one is waited for.
 
         Raises:
@@ -145,8 +141,7 @@ class Cluster(OwnRay):
             watch.start()
             with FairShare(lambda: self._usable(left), Counter if wish is None else wish.now) as share:
                 if wish is not None and wish.waiting:
-                    say(wish.words())
-                    self._wait(wish)
+                    self._wait(wish, tell)
                 # What a trial takes is decided now: hosts of another kind may still come.
                 self._resources = replace(resources, gpu=gpu_share(resources))
                 stewards = list(self._stewards.values())
@@ -181,9 +176,13 @@ class Cluster(OwnRay):
         return at_most if self._share is None else min(at_most, self._share.slots(fitting(resources)))
 
     def tell_news(self) -> None:
-        """Say who has come and gone since the last call."""
-        while self._news and self._teller is not None:
+        """Say who has come and gone since the last call, and every minute that no host has room for a trial."""
+        if self._teller is None:
+            return
+        while self._news:
             self._teller(self._news.pop(0))
+        if self._wish is not None and not self._room and self._wish.trials():
+            self._say_waiting(self._wish, self._teller)
 
     def _usable(self, left: Ready) -> float:
         """The part of the cluster that the search could use: none until its hosts are prepared."""
@@ -192,11 +191,19 @@ class Cluster(OwnRay):
         at_once = min(left(), self._resources.concurrent or math.inf)
         return min(1.0, at_once / max(1, fitting(self._resources)))
 
-    def _wait(self, wish: Wish) -> None:
+    def _wait(self, wish: Wish, tell: Say) -> None:
         """Until a host with room for a trial has come, or the search is to end."""
         while not (self._stewards and all_counted() and fitting(self._resources)) and not wish.stopping():
+            self._say_waiting(wish, tell)
             time.sleep(_LOOK_EVERY_S)
         wish.waiting = False
+
+    def _say_waiting(self, wish: Wish, tell: Say) -> None:
+        """Say what is waited for, unless that was said a moment ago."""
+        if time.monotonic() < self._say_at:
+            return
+        self._say_at = time.monotonic() + _SAY_EVERY_S
+        tell(f"{wish.words()} ({hosts_line()}); `ray status` says what comes, and what is stopped now goes on later")
 
     def _check(self, stewards: list[tuple[str, Any]]) -> None:
         asked = {}
@@ -238,8 +245,20 @@ class Cluster(OwnRay):
                 steward.unfit.remote()  # what can be known at once
                 self._stewards[node] = (name, steward)
                 self._news.append(f"host {name} has joined")
+        self._room = fitting(self._resources) > 0
         for node in [node for node in self._stewards if node not in there]:
             self._news.append(f"host {self._stewards.pop(node)[0]} has left")
+
+
+def hosts_line() -> str:
+    """The hosts that are there, and what they have."""
+    there = [
+        f"{node['NodeManagerHostname']}: {has.get('CPU', 0):g} CPU, {has.get('GPU', 0):g} GPU"
+        for node in ray.nodes()
+        if node["Alive"] and (has := node["Resources"])
+    ]
+    more = f"; and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+    return "; ".join(there[:_SHOWN]) + more
 
 
 def hosts_of(address: str | None, spec: SearchSpec, folder: SearchFolder | None, needs: tuple[Need, ...]) -> OwnRay:

@@ -80,7 +80,7 @@ def lanes(resources: Resources, runs: int, workers: int, scratch: Path, hosts: O
     """
     from searchplat.engine.cluster.connect import gpu_share, slots
 
-    fit = slots(resources)
+    fit = max(1, slots(resources))  # a machine that has left may come back
     if workers > fit:
         raise InputError(
             f"--workers: {workers} workers of {resources.cpu:g} CPU each must fit on the cluster, which has room "

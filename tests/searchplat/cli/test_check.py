@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,6 +51,22 @@ def test_constraints_are_shown_with_the_share_of_the_space_that_they_leave(cli: 
     assert "constraint x < 0.75 constraint epochs > 1 feasible about 7" in shown
     assert 0.7 < document["feasible"] < 0.8
     assert document["space"]["constraints"] == ["x < 0.75", "epochs > 1"]
+
+
+def test_a_trial_that_is_too_large_for_this_machine_is_a_warning_here_and_refused_by_a_search(
+    cli: Run, space: Path
+) -> None:
+    large = ("--set", f"resources.cpu={(os.cpu_count() or 1) + 1}")
+    checked = cli("check", str(space), *large)
+    assert checked.exit_code == 0
+    assert "warning  resources.cpu: a trial takes" in checked.stdout
+    [warning] = json.loads(cli("check", str(space), *large, "--json").stdout)["warnings"]
+    assert "--address" in warning
+
+    refused = cli("search", str(space), *large)
+    assert refused.exit_code == 2
+    assert "so it would wait for ever" in refused.stderr
+    assert not list(Path("runs").iterdir())
 
 
 def test_what_is_measured_is_said(cli: Run, space: Path) -> None:

@@ -167,7 +167,7 @@ def test_room_is_wanted_for_all_workers_of_a_trial() -> None:
     several = wish(7, Resources(cpu=1, gpu=0, workers=3))
     assert several.now() == {CPU: 21}
     assert several.trials() == 7
-    assert "room for 7 trials wanted, each of 3 workers of 1 CPU;" in several.words()
+    assert "room for 7 trials wanted, each of 3 workers of 1 CPU," in several.words()
     assert wish(10**6, Resources(cpu=1, gpu=0, workers=3)).now().total() == 999
 
 
