@@ -177,8 +177,8 @@ def _import(name: str) -> Method:
         found = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever a module may raise while it is read
         raise InputError(
-            f"method {name!r} cannot be imported ({type(error).__name__}: {error}); its folder must be that of the "
-            "space file or on PYTHONPATH, or its package installed"
+            f"method {name!r} cannot be imported ({type(error).__name__}: {error}); its folder must be on PYTHONPATH "
+            "or that of the space file, if one is read, or its package installed"
         ) from error
     if inspect.isfunction(found):
         from searchplat.programs.function import FunctionMethod  # which needs this module

@@ -70,7 +70,7 @@ AllowImport = Annotated[
     typer.Option(
         "--allow-import",
         callback=_allow_import,
-        help="Let a method be named module:attribute, or be a command: what the space file names is run.",
+        help="Let a method be named module:attribute, or be a command: what the space file or the model names is run.",
     ),
 ]
 InsecureCluster = Annotated[

@@ -164,6 +164,7 @@ def screen(outcome: PromotionOutcome) -> Any:
     from rich.console import Group
 
     from searchplat import protocol
+    from searchplat.methods import ALLOW_IMPORT, is_reference
     from searchplat.promotion.outcome import rows
     from searchplat.report.promoted import result_line
     from searchplat.views import text
@@ -216,7 +217,8 @@ def screen(outcome: PromotionOutcome) -> Any:
         parts.append(
             line(("model   ", "dim"), f"{outcome.registered.uri}, registered in MLflow; see its alias champion")
         )
-        next_.append(["searchplat", "predict", champion, "--history", "TITLE OR ID"])
+        leave = [ALLOW_IMPORT] if winner is not None and is_reference(winner.method) else []
+        next_.append(["searchplat", "predict", champion, "--history", "TITLE OR ID", *leave])
     parts += ["", line(("next", "bold")), *(command(text.shell_words(words)) for words in next_)]
     return Group(*parts)
 

@@ -22,6 +22,7 @@ class FinalJob:
         patience: Epochs without a new best after which training ends, >= 1.
         rank: This process's number among those that train the model together, from 0.
         workers: How many there are; with more than one, the default group of `torch.distributed` connects them.
+        code: The `module:attribute` by which the method is found again; None for an installed one, found by its name.
     """
 
     trial: TrialJob
@@ -30,6 +31,7 @@ class FinalJob:
     patience: int = 5
     rank: int = 0
     workers: int = 1
+    code: str | None = None
 
 
 SAMPLED = "sampled/"
@@ -103,7 +105,7 @@ class FinalTraining(Training, Protocol):
         """Measure the best epoch's weights on the test split, and leave them in the job's folder.
 
         Afterwards the folder holds `model.safetensors` (trained parameters and persistent buffers), `model.json`
-        (method, config, data, seed, best epoch) and the ranks.
+        (method, its `code` if there is one, config, data, seed, best epoch) and the ranks.
         """
         ...
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.worker.environment import quiet_environment
 from searchplat.lists.making import Batch, Wanted, one_batch, open_listing
+from searchplat.methods import allow_imports
 
 _BLOCKS = 1000
 """Parts that the work is cut into at most; each is done by one process, whole."""
@@ -31,6 +32,8 @@ class _Worker:
     def __init__(self, wanted: Wanted, rows_U: NDArray[np.int64]) -> None:
         from searchplat.assets import AssetStore
 
+        if wanted.allow_import:
+            allow_imports()
         self._wanted, self._rows_U = wanted, rows_U
         self._listing = open_listing(wanted, AssetStore())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from searchplat.contract import AssetSource, Listing, ListingMethod
 from searchplat.errors import InputError
 from searchplat.lists.chosen import rows_of
 from searchplat.lists.files import check_place, writing
-from searchplat.methods import load_method
+from searchplat.methods import imports_allowed, load_method
 
 LARGE = 200_000
 """From this many users on, lists are made by as many processes as there are cores, unless somebody says how many."""
@@ -40,12 +40,14 @@ class Wanted:
         method: Its method's name.
         top: Items of a list, >= 1.
         repeats: Whether to list items of the history as well; None for what the data set's `rank_met` says.
+        allow_import: Whether the method may be named `module:attribute`; by default as in this process.
     """
 
     folder: Path
     method: str
     top: int
     repeats: bool | None = None
+    allow_import: bool = field(default_factory=imports_allowed)
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,7 @@ class FinalLoop(Loop):
         trial = self._job.trial
         about = {
             "method": self._method,
+            **({"code": self._job.code} if self._job.code is not None else {}),
             "config": self.config.model_dump(mode="json"),
             "data": {
                 "name": trial.data.name, "options": dict(trial.data.options), "fraction": trial.data.fraction,

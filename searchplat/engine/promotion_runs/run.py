@@ -14,7 +14,7 @@ from searchplat.engine.worker.messages import Message, Said
 from searchplat.engine.worker.trial_run import TrialRun, failure
 from searchplat.errors import PartnerLostError, out_of_memory
 from searchplat.firewall import sealed
-from searchplat.methods import load_method
+from searchplat.methods import is_reference, load_method
 
 
 def race_run(assignment: Assignment, warm: WarmCache, device: str, ask: AskDriver) -> None:
@@ -141,7 +141,8 @@ def _follow(
 
 
 def _start(assignment: Assignment, warm: WarmCache, device: str, rank: int, workers: int) -> FinalTraining:
-    method = load_method(assignment.order.method)
+    name = assignment.order.method
+    method = load_method(name)
     assert isinstance(method, FinalMethod)  # the driver has seen to it
     return method.start_final(
         FinalJob(
@@ -151,6 +152,7 @@ def _start(assignment: Assignment, warm: WarmCache, device: str, rank: int, work
             patience=assignment.patience,
             rank=rank,
             workers=workers,
+            code=name if is_reference(name) else None,
         )
     )
 

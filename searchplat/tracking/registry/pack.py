@@ -171,7 +171,8 @@ def load_package(folder: Path, assets: AssetSource) -> Served:
     """Make the model of a package or of a final training's folder ready to answer.
 
     Raises:
-        InputError: If it holds no model, or the method is not installed or cannot be served.
+        InputError: If it holds no model, or the method is not installed or cannot be served, or is named by its code,
+            which may not be imported.
     """
     name = method_of(folder)
     method = load_method(name)
@@ -181,15 +182,16 @@ def load_package(folder: Path, assets: AssetSource) -> Served:
 
 
 def method_of(folder: Path) -> str:
-    """The method of a package or of a final training's folder.
+    """The method of a package or of a final training's folder, by the name that `load_method` takes.
 
     Raises:
         InputError: If it holds no model.
     """
     about = folder / "model.json"
     try:
-        return str(json.loads(about.read_text(encoding="utf-8"))["method"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        told = json.loads(about.read_text(encoding="utf-8"))
+        return str(told.get("code", told["method"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(f"{folder}: holds no trained model: {about.name} cannot be read ({error})") from error
 
 

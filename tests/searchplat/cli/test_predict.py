@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from typer.testing import Result
 
 from searchplat.assets import AssetStore
 from searchplat.contract import DataRequest, FinalJob, TestPermit, TrialJob, WarmCache
+from searchplat.engine.promotion_runs.messages import Assignment, MayTest, PromotionMessage
+from searchplat.engine.promotion_runs.run import final_run
+from searchplat.engine.worker.order import Order
 from searchplat.firewall import ISSUER
+from searchplat.methods import imports
 from searchplat.promotion.record import FINAL, FINISHED, Promotion, PromotionRun
 from searchplat.tracking.registry.pack import register
 from trials.baselines import Popularity, PopularityConfig
@@ -76,6 +81,53 @@ def test_from_the_registry_by_alias_version_and_name(
     assert refused.exit_code == 2
     assert "'models:/slow@champion' is not registered" in refused.output
     assert "registered are: quick" in refused.output
+
+
+OWN = """
+from pathlib import Path
+from trials.baselines import Popularity
+
+Path(__file__).with_name("ran").touch()
+
+class Own(Popularity):
+    name = "popularity"  # also that of an installed method, for which it must not be taken
+"""
+
+
+def test_a_model_of_code_is_asked_with_leave_alone(
+    cli: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_method.py").write_text(OWN)
+    model, ran = tmp_path / "model", tmp_path / "ran"
+
+    def permit(message: PromotionMessage) -> TestPermit | None:
+        return TestPermit("s", 1, 1, ISSUER) if isinstance(message, MayTest) else None
+
+    with monkeypatch.context() as patch, imports():
+        patch.syspath_prepend(str(tmp_path))
+        order = Order(1, "own_method:Own", PopularityConfig().model_dump(), "toy", {}, 1.0, 0, 1, str(model))
+        work = Assignment(("final", "c", 1), order, True, "valid/mrr", True, 5, ("mrr",))
+        final_run(work, WarmCache(), "cpu", 0, 1, permit, permit)
+    assert ran.exists()
+    ran.unlink()
+    sys.modules.pop("own_method")
+    lists = ("--all", "--out", str(tmp_path / "lists.csv"))
+    for words in (("--history", "toy-1"), lists):
+        refused = cli("predict", str(model), *words)
+        assert refused.exit_code == 2, refused.output
+        assert "method 'own_method:Own' is not an installed one but names code to run" in refused.output
+        assert "give --allow-import" in refused.output
+    absent = cli("predict", str(model), "--history", "toy-1", "--allow-import")
+    assert absent.exit_code == 2, absent.output
+    assert "its folder must be on PYTHONPATH" in absent.output
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cli("predict", str(model), "--history", "toy-1").exit_code == 2
+    assert not ran.exists()
+    done = cli("predict", str(model), "--history", "toy-1", "--allow-import")
+    assert done.exit_code == 0, done.output
+    assert ran.exists()
+    assert done.output == cli("predict", str(folder), "--history", "toy-1").output
+    assert cli("predict", str(model), *lists, "--allow-import").exit_code == 0
 
 
 def test_what_is_wrong_is_said_in_a_sentence(cli: Run, folder: Path, tmp_path: Path) -> None:
