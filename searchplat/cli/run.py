@@ -26,7 +26,7 @@ def run(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", metavar="N", min=0, help="Of the training. [default: the first trial's]"),
+        typer.Option("--seed", metavar="N", min=0, max=2**32 - 1, help="Of the training. [default: the first trial's]"),
     ] = None,
     folder: Annotated[
         Path | None,

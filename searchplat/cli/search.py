@@ -18,7 +18,10 @@ def search(
     trials: Annotated[
         int | None,
         typer.Option(
-            "--trials", metavar="N", min=1, help="Trials of all stages together; more than before extends a search."
+            "--trials",
+            metavar="N",
+            min=1,
+            help="Trials of all stages together, in place of the file's; more than before extends a search.",
         ),
     ] = None,
     scale: options.Scale = None,

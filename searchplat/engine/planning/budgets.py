@@ -68,4 +68,7 @@ def _shared_out(spec: SearchSpec, total: int | None) -> dict[str, int]:
         if sum(found.values()) >= total:
             break
         found[name] += 1
+    while sum(found.values()) > max(total, len(found)):  # one at least was more than some stages' shares
+        over = max((name for name in found if found[name] > 1), key=lambda name: found[name] - shares[name])
+        found[over] -= 1
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest
+from searchplat.contract import DataRequest, ProgramMethod
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import trial_seed
 from searchplat.engine.prepare import data_warnings
@@ -55,6 +55,11 @@ def run_one(
     stage = spec.stages[-1]
     method = load_method(spec.method)
     config = full_config(spec.method, {**spec.fixed, **stage.fixed, **values})
+    if isinstance(method, ProgramMethod):  # it has no defaults of its own
+        lacking = [axis.name for axis in spec.space.domains if not axis.when and axis.name not in config]
+        if lacking:
+            given = " ".join(f"--set {name}=..." for name in lacking)
+            raise InputError(f"{', '.join(lacking)}: searched, and method {spec.method} has no default; add {given}")
     request = DataRequest(spec.data.name, spec.data.options, stage.data_fraction, spec.seed)
     method.prepare(method.Config(**config), request, AssetStore())
     for warning in data_warnings(spec.data, AssetStore()):

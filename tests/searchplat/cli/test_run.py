@@ -83,3 +83,24 @@ def test_a_folder_of_another_training_is_refused(cli: Run, tmp_path: Path) -> No
     assert result.exit_code == 2
     assert "the checkpoint's seed must be this trial's" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_function_is_told_all_that_is_searched_or_the_command_says_what_it_lacks(
+    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "summing.py").write_text("def train(config, report):\n    report({'sum': config['x'] + config['y']})\n")
+    space = tmp_path / "summing.yaml"
+    space.write_text(
+        "method: summing:train\ndata: {name: none}\nobjective: {metric: valid/sum, direction: maximize}\n"
+        "search: {x: {type: int, low: 0, high: 9}, y: {type: int, low: 0, high: 9}}\n"
+        "searcher: {name: random}\ntrials: 2\n"
+    )
+    lacking = cli("run", str(space), "--allow-import", "--set", "x=5")
+    assert lacking.exit_code == 2
+    assert "y: searched, and method summing:train has no default; add --set y=..." in lacking.stderr
+    assert cli("run", str(space), "--allow-import", "--set", "x=5", "--set", "y=2").exit_code == 0
+
+
+def test_a_seed_that_numpy_does_not_take_is_refused(cli: Run, space: Path) -> None:
+    assert cli("run", str(space), "--seed", str(2**32)).exit_code == 2

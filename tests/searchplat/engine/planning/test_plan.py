@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from searches import LAYOUT, one_stage, rehearsal_spec
 
+from searchplat.engine.planning.budgets import budgets
 from searchplat.engine.planning.epochs import most_epochs
 from searchplat.engine.planning.plan import Plan, SuggestionDue, Turn
 from searchplat.engine.planning.seeds import derive_seed, shared_seed
@@ -218,6 +219,13 @@ def test_a_total_is_shared_out_in_proportion_and_more_goes_to_the_last_stage(
     spec = rehearsal_spec(layout_trials=3, x_trials=6)
     with open_ledger(tmp_path, spec) as ledger:
         assert tuple(Plan(spec, ledger, total).budgets.values()) == expected
+
+
+def test_a_total_that_gives_small_stages_more_than_their_share_is_kept_nevertheless() -> None:
+    spec = rehearsal_spec(layout_trials=1, x_trials=1)
+    numbers = {"a": 1, "b": 1, "c": 1, "d": 27}
+    spec = replace(spec, stages=tuple(replace(spec.stages[0], name=n, trials=t) for n, t in numbers.items()))
+    assert [tuple(budgets(spec, total).values()) for total in (4, 5, 29)] == [(1, 1, 1, 1), (1, 1, 1, 2), (1, 1, 1, 26)]
 
 
 def test_a_finished_search_is_extended_in_its_last_stage_only(tmp_path: Path) -> None:
