@@ -103,6 +103,9 @@ class Method(Protocol):
 
     One whose trainings several processes can share, by `TrialJob.rank` and `workers`, with the results of a single
     process has an attribute `takes_workers`, true; a space with `resources.workers` above 1 is refused for any other.
+
+    One that knows before a training which metrics `valid/...` its epochs report has a method `reported(config)`, which
+    names them all; a space with another one as its objective is refused before anything is trained.
     """
 
     name: str

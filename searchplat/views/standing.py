@@ -34,6 +34,7 @@ class Standing:
         wall_seconds: Time that drivers worked on it.
         last: The newest event.
         share: What trials take of a machine, where that was measured.
+        failure: What its newest run failed for; None if it did not, or another run has begun since.
         requests: Those that no driver has taken yet; of one that cannot be read the id.
     """
 
@@ -42,6 +43,7 @@ class Standing:
     wall_seconds: float
     last: Event | None
     share: str | None = None
+    failure: str | None = None
     requests: Sequence[Request | str] = ()
 
     @property
@@ -51,9 +53,11 @@ class Standing:
 
     @property
     def words(self) -> str:
-        """In a word: running, done, or what there is to do."""
+        """In a word: running, done, failed, or what there is to do."""
         if self.running:
             return "paused by hand" if self.paused else "running"
+        if self.failure is not None:
+            return "failed"
         return "done" if self.snapshot.done else "paused"
 
     @property
@@ -68,6 +72,7 @@ class Standing:
             "name": snapshot.name,
             "state": "paused" if self.paused else self.words,
             "running": self.running,
+            "failure": None if self.running else self.failure,
             "folder": str(snapshot.folder),
             "method": snapshot.spec.method,
             "data": snapshot.spec.data.name,
@@ -140,9 +145,11 @@ def standing_of(folder: SearchFolder, ledger: Ledger, running: bool) -> Standing
         running: Whether a driver is at work.
     """
     snapshot = take(folder.name, folder.path, ledger)
-    newest = ledger.events(ledger.seq - 1, 1)
+    newest, run = ledger.events(ledger.seq - 1, 1), ledger.newest("opened", "closed")
+    failed = run is not None and run.kind == "closed" and run.payload.get("state") == "failed"
     return Standing(
         snapshot, running, wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
+        str(run.payload.get("message", "")) if run is not None and failed else None,
         pending(RequestFolder(folder.requests)),
     )  # fmt: skip
 
@@ -214,6 +221,7 @@ def one_screen(one: Standing) -> RenderableType:
     parts: list[RenderableType] = [
         line((snapshot.name, "bold"), f"  {one.words}  {spec.method} on {spec.data.shown}{scale}"),
         line(("driver  ", "dim"), f"{driver}; last event {_ago(one.last)}"),
+        *([] if one.running or not one.failure else [line(("failed  ", "dim"), (_short(one.failure), "red"))]),
         *steered,
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         *ended_early(snapshot),
@@ -231,6 +239,12 @@ def one_screen(one: Standing) -> RenderableType:
     if not one.running:
         parts += ["", line(("next", "bold")), *map(command, next_commands(snapshot))]
     return Group(*parts)
+
+
+def _short(failure: str) -> str:
+    """The first line of a failure, with the last one of its traceback if it has one."""
+    first, *more = failure.strip().splitlines() or [""]
+    return f"{first} {more[-1].strip()}" if more else first
 
 
 def _ago(event: Event | None) -> str:

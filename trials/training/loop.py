@@ -23,7 +23,7 @@ from trials.training import checkpoints
 from trials.training.accumulation import MOST_PARTS, backward
 from trials.training.measures.evaluation import Progress, Ranked, rankings, shared_rankings
 from trials.training.measures.lists import ListMeasures
-from trials.training.measures.measuring import figures, longest, without_figures
+from trials.training.measures.measuring import figures, longest
 from trials.training.memory import peak_bytes, release
 from trials.training.ranks import Ranks
 from trials.training.recommender import Recommender
@@ -159,8 +159,7 @@ class Loop:
             self.model.after_validation(self._epoch, ranks if ranks.ndim == 1 else ranks[:, 0], scores)
             diagnostics = self.model.diagnostics()
         else:
-            missing = without_figures(self.config.metrics, self.negatives_UM is not None)
-            scores, diagnostics = dict.fromkeys(missing, math.nan), {}
+            scores, diagnostics = dict.fromkeys(self.config.measured(), math.nan), {}
         evaluated = time.perf_counter()
         self._epoch += 1
         self._metrics = {

@@ -85,6 +85,10 @@ class RecommenderMethod(ABC):
 
         return open_listing(self, folder, assets)
 
+    def reported(self, config: Any) -> list[str]:
+        """The validation metrics of an epoch; see `searchplat.contract.Method`."""
+        return [f"valid/{name}" for name in config.measured()]
+
     def layout_layers(self, config: Any) -> int | None:
         """Number of layers that a layout covers under `config`; None where a method has no layout."""
         return None

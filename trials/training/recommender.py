@@ -85,5 +85,5 @@ class Recommender(nn.Module):
         """
 
     def diagnostics(self) -> dict[str, float]:
-        """Further metrics to report after an epoch, e.g. a gate's load per layer."""
+        """Further metrics to report after an epoch, e.g. a gate's load per layer; `valid/...` are the loop's."""
         return {}

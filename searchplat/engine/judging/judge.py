@@ -111,12 +111,7 @@ class Judge:
         return failed >= _NEVER_WORKED and not any(trial.epoch for trial in trials)
 
     def _report(self, number: int, message: Message) -> bool:
-        if missing := [o.metric for o in self._ledger.objectives if o.metric not in message.metrics]:
-            reported = ", ".join(sorted(message.metrics))
-            self._end(number, TrialState.FAILED, f"objective {missing[0]} is not reported; reported are: {reported}")
-            self._on_bug(self._ledger.trial(number))
-            return False
-        if not self._bounds_reported(number, message):
+        if not self._objectives_reported(number, message) or not self._bounds_reported(number, message):
             return False
         fresh = self._ledger.report(number, message.epoch, message.metrics)
         # A report that the ledger had already was judged then.
@@ -124,6 +119,26 @@ class Judge:
         if end := _end_after(message.metrics, message.epoch >= message.epochs, stopped):
             self._end(number, *end)
         return end is None
+
+    def _objectives_reported(self, number: int, message: Message) -> bool:
+        """Whether the objectives are reported. A name that no trial, or no control so named, knows is wrong input."""
+        missing = next((o.metric for o in self._ledger.objectives if o.metric not in message.metrics), None)
+        if missing is None:
+            return True
+        known, control = suggest(missing, message.metrics, "reported are"), self._ledger.trial(number).control
+        if control is None and any(trial.epoch for trial in self._ledger.trials() if trial.control is None):
+            # Others did report it.
+            self._end(number, TrialState.FAILED, f"objective {missing} is not reported; {known}")
+            self._on_bug(self._ledger.trial(number))
+        else:
+            who = f"trial {number}" if control is None else f"control {control!r} (trial {number})"
+            self._shutdown.at_once(
+                InputError(
+                    f"objective: every trial must report the metric {missing!r}, and {who} does not; {known}. Correct "
+                    "the space, and start it under another --name"
+                )
+            )
+        return False
 
     def _bounds_reported(self, number: int, message: Message) -> bool:
         """Whether bounds are on metrics that trials report. A name that none of them knows is an error of the input."""

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-from searchplat import methods, protocol
+from searchplat import protocol
 from searchplat.contract import SAMPLED, Method, ProgramMethod
 from searchplat.errors import AssetError, InputError
-from searchplat.programs.no_data import NONE
 from searchplat.spec.building.constraints import check_stage, named_outside
+from searchplat.spec.building.method import unreported
 from searchplat.spec.building.points import check_whole, sample_with
 from searchplat.spec.building.searcher import grid_is_empty
 from searchplat.spec.building.stages import in_effect, stage_key
-from searchplat.spec.document.nodes import Node, Place
+from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.typed import (
     about,
     add_error,
@@ -39,34 +39,6 @@ _SAMPLES = 16
 """Points tried of each stage: enough to meet a rule between fields that a fair share of the space breaks."""
 
 
-def find_method(name: str, where: Node | Place, key: str, problems: Problems) -> Method | None:
-    """Return the installed method; None, with the problem noted, if there is none of this name."""
-    names = methods.method_names()
-    if name not in names and not methods.is_reference(name):
-        problems.add(where, key, "this method is not installed", value=name, remedy=suggest(name, names, "known are"))
-        return None
-    try:
-        method = methods.load_method(name)
-        methods.check_leave(name, method)
-        return method
-    except InputError as error:
-        named = methods.is_reference(name) or methods.ALLOW_IMPORT in str(error)
-        remedy = "" if named else "mend the package that offers it"
-        problems.add(where, key, str(error).rstrip("."), remedy=remedy)
-        return None
-
-
-def check_own_data(method: Method, name: str, root: Node, where: Node, key: str, problems: Problems) -> None:
-    """Note if a program, which brings its own data, is given ours, or any other method is given none."""
-    data = root.at(["data", "name"]).content
-    if isinstance(method, ProgramMethod) and data != NONE:
-        rule, remedy = f"method {name} brings its own data", f"write data: {{name: {NONE}}}"
-        problems.add(where, key, rule, got=f"data {show(data)}", remedy=remedy)
-    elif data == NONE and not isinstance(method, ProgramMethod):
-        rule = f"method {name} needs a data set; {NONE} is for programs that bring their own"
-        problems.add(where, key, rule, remedy="name a data set, see: searchplat data")
-
-
 class Binding:
     """One document's method, and what it says about the document.
 
@@ -77,6 +49,7 @@ class Binding:
         searched: Names of the axes.
         problems: Takes what is wrong.
         strict: Whether missing weights are a problem; at scales that nobody asked for they are not.
+        objectives: Metrics that every trial must report.
         from_space: Values that a program's method has of the space file where the document gives none.
     """
 
@@ -89,11 +62,13 @@ class Binding:
         problems: Problems,
         *,
         strict: bool,
+        objectives: Sequence[str] = (),
         from_space: Mapping[str, Any] | None = None,
     ) -> None:
         self.config: type[BaseModel] = method.Config
         self.owner = f"a field of method {name}"
         self._method, self._name, self._root, self._problems, self._strict = method, name, root, problems, strict
+        self.objectives = objectives
         self._program = method if isinstance(method, ProgramMethod) else None
         self._used = _used(self._program, root)
         entries = root.fields["fixed"].fields if "fixed" in root.fields else {}
@@ -212,6 +187,25 @@ class Binding:
                 return True
         return False
 
+    def _unreported(self, values: Mapping[str, Any], control: tuple[Node, str] | None) -> bool:
+        """Note an objective that a training under these values does not report, as far as the method says; if any.
+
+        Args:
+            control: The place and key of the control that has the values; None for points of the search.
+        """
+        found = unreported(self._method, instantiate(self.config, values), self.objectives)
+        if found is None:
+            return False
+        index, remedy = found
+        if "metrics" in self.config.model_fields:
+            remedy += f"; metrics, under {'fixed' if control is None else 'its values'}, may name others"
+        if control is None:
+            node = self._root.fields["objective"]
+            control = (node.items or [node])[index].fields["metric"], "objective"
+        rule = f"method {self._name} does not report the objective"
+        self._problems.add(*control, rule, value=self.objectives[index], remedy=remedy)
+        return True
+
     def _names(self, entries: Mapping[str, Node], key: str) -> dict[str, Node]:
         """Note every name that the method does not take; return the other entries."""
         if self._program is None:
@@ -262,7 +256,7 @@ class Binding:
                     remedy = "narrow the space, or add a constraint"
                     add_error(self._problems, where, key, error, values or None, remedy, prefix)
                 return
-            if self._missing({**given, **values}, where, key):
+            if self._missing({**given, **values}, where, key) or self._unreported({**given, **values}, None):
                 return
             for axis in space.domains:
                 if isinstance(axis, Layout) and axis.name in values:
@@ -316,7 +310,9 @@ class Binding:
             prefix = f"{field}: " if field else ""
             add_error(self._problems, node, key, error, None, "change its values", prefix)
             return
-        self._missing({**base, **drawn, **control.values}, node, key)
+        values = {**base, **drawn, **control.values}
+        if not self._missing(values, node, key):
+            self._unreported(values, (where, f"{key}.values" if entries else key))
 
     def _broken_by(
         self, control: Control, base: Mapping[str, Any], outside: Mapping[str, Any], space: Space

@@ -15,9 +15,10 @@ from searchplat import methods, protocol
 from searchplat.contract import FILE, ProgramMethod
 from searchplat.errors import InputError
 from searchplat.spec.building.axes import build_axes, read_defaults
-from searchplat.spec.building.binding import Binding, check_own_data, find_method
+from searchplat.spec.building.binding import Binding
 from searchplat.spec.building.constraints import check_defaults, read_constraints
 from searchplat.spec.building.controls import build_controls, check_controls, control_key
+from searchplat.spec.building.method import check_own_data, find_method
 from searchplat.spec.building.notify import build_notify
 from searchplat.spec.building.points import canonical, check_points
 from searchplat.spec.building.searcher import check_searchers
@@ -159,10 +160,12 @@ def _bind(
         return None
     check_own_data(method, read["method"], root, root.fields["method"], "method", problems)
     more: Mapping[str, Any] = {}
+    objectives = [fields["metric"] for fields in read["objective"] or () if whole(fields)]
     if isinstance(method, ProgramMethod):
-        objectives = [fields["metric"] for fields in read["objective"] or () if whole(fields)]
         more = method.from_space(Path(os.path.abspath(source)).parent, objectives)
-    return Binding(method, read["method"], root, searched, problems, strict=strict, from_space=more)
+    return Binding(
+        method, read["method"], root, searched, problems, strict=strict, objectives=objectives, from_space=more
+    )
 
 
 def _check_data(root: Node, read: Mapping[str, Any], problems: Problems) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from searchplat.contract import ProgramMethod
-from searchplat.spec.building.binding import Binding, check_own_data, find_method
+from searchplat.spec.building.binding import Binding
+from searchplat.spec.building.method import check_own_data, find_method
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.shapes import BROKEN, whole
 from searchplat.spec.errors import Problems, suggest
@@ -129,7 +130,10 @@ def check_controls(
                     remedy = "leave method out, and write values: {command: [...]}"
                     problems.add(place, f"{key}.method", rule, remedy=remedy)
                     continue
-                own = Binding(method, control.method, Node({}, place.place, place.place), (), problems, strict=False)
+                own = Binding(
+                    method, control.method, Node({}, place.place, place.place), (), problems, strict=False,
+                    objectives=binding.objectives,
+                )  # fmt: skip
                 own.check_control(control, {}, Space(()), node, key)
 
 

@@ -83,6 +83,23 @@ def test_status_says_that_a_driver_is_at_work(cli: Run, half_done: tuple[SearchF
         assert "a driver is at work now" in cli("status", "first").stdout
 
 
+def test_status_says_what_the_newest_run_failed_for(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    folder, ledger = half_done
+    ledger.note("opened", {"pid": 1, "resumed": True})
+    ledger.note("closed", {"state": "failed", "message": "trial 3 raised, which is a bug:\nTraceback:\nKeyError: 'x'"})
+    said = json.loads(cli("status", "first", "--json").stdout)
+    assert (said["state"], said["failure"].splitlines()[-1]) == ("failed", "KeyError: 'x'")
+    shown = cli("status", "first").stdout
+    assert "first  failed  " in shown
+    assert "trial 3 raised, which is a bug: KeyError: 'x'" in " ".join(shown.split())
+    with folder.held():
+        at_work = json.loads(cli("status", "first", "--json").stdout)
+        assert (at_work["state"], at_work["failure"]) == ("running", None)
+    ledger.note("opened", {"pid": 1, "resumed": True})
+    again = json.loads(cli("status", "first", "--json").stdout)
+    assert (again["state"], again["failure"]) == ("paused", None)
+
+
 def test_searches_elsewhere_are_named_in_the_commands_to_copy(
     cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

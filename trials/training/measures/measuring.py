@@ -41,11 +41,6 @@ def figures(
     return found | lists.summarise(ranked.lists_UK, queries, [name for name in names if _of_lists(name)])
 
 
-def without_figures(names: Sequence[str], sampled: bool) -> list[str]:
-    """The names of all figures that `figures` would have given, for a training that has come to nothing."""
-    return [*names, *(f"{SAMPLED}{name}" for name in names if sampled and of_targets(name))]
-
-
 def of_every_group(names: Sequence[str]) -> list[str]:
     """The measures of all targets among the names, over each group, with its number of users."""
     plain = [name for name in names if of_targets(name)]

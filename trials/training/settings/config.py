@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from searchplat.contract.measures import check
+from searchplat.contract import SAMPLED
+from searchplat.contract.measures import check, of_targets
 from trials.training.settings.ranges import BatchSize, Epochs, Rate
 
 Schedule = Annotated[
@@ -55,6 +56,11 @@ class LoopConfig(BaseModel):
         "uniform", description="how they are drawn: uniform, or popularity (by training interactions)"
     )
     sampled_seed: int = Field(0, ge=0, lt=2**32, description="seeds their drawing, in [0, 2^32 - 1]")
+
+    def measured(self) -> list[str]:
+        """Names of all that is measured on validation; there are no figures of a group in which nobody is."""
+        sampled = [f"{SAMPLED}{name}" for name in self.metrics if self.sampled_negatives and of_targets(name)]
+        return [*self.metrics, *sampled]
 
     @field_validator("metrics")
     @classmethod

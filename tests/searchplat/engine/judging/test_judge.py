@@ -199,15 +199,30 @@ def test_values_that_do_not_fit_make_their_trial_infeasible_and_the_search_goes_
         assert goes_on(judge, suggest(ledger).number, 1, 0.5)
 
 
-def test_an_objective_that_the_method_does_not_report_stops_the_search_and_names_what_is(
+def test_an_objective_that_no_trial_reports_is_wrong_input_and_ends_the_search_and_not_the_trial(
     tmp_path: Path, spec: SearchSpec
 ) -> None:
-    bugs: list[TrialRecord] = []
-    wrong = replace(spec, objectives=(replace(spec.objectives[0], metric="valid/ndcg@5"),))
+    wrong = replace(spec, objectives=(replace(spec.objectives[0], metric="valid/mrrr"),))
     with create(tmp_path / "ledger.sqlite", wrong) as ledger:
-        judge = judge_of(wrong, ledger, bugs)
-        assert not goes_on(judge, suggest(ledger).number, 1, 0.5)
-    assert bugs[0].cause == "objective valid/ndcg@5 is not reported; reported are: valid/mrr"
+        bugs: list[TrialRecord] = []
+        shutdown = Shutdown()
+        assert not goes_on(judge_of(wrong, ledger, bugs, shutdown=shutdown), suggest(ledger).number, 1, 0.5)
+        assert isinstance(shutdown.error, InputError)
+        assert "the metric 'valid/mrrr', and trial 0 does not; did you mean valid/mrr?" in str(shutdown.error)
+        assert (bugs, ledger.trial(0).state, ledger.trial(0).epoch) == ([], TrialState.RUNNING, 0)
+
+
+def test_an_objective_that_other_trials_reported_is_a_bug_of_the_one_that_does_not(
+    tmp_path: Path, spec: SearchSpec
+) -> None:
+    with create(tmp_path / "ledger.sqlite", spec) as ledger:
+        bugs: list[TrialRecord] = []
+        judge = judge_of(spec, ledger, bugs)
+        assert goes_on(judge, suggest(ledger).number, 1, 0.5)
+        other = suggest(ledger).number
+        assert not judge.goes_on(other, Message(Said.REPORT, 1, EPOCHS, {"valid/rmse": 0.5}))
+        assert ledger.trial(other).state is TrialState.FAILED
+    assert bugs[0].cause == "objective valid/mrr is not reported; did you mean valid/rmse? Reported are: valid/rmse"
 
 
 def test_a_program_that_fails_ends_its_trial_and_one_that_never_worked_the_search(

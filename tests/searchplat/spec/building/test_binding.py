@@ -100,3 +100,56 @@ def test_a_validator_may_raise_our_own_errors(probe: type, monkeypatch: pytest.M
 
     monkeypatch.setattr(probe, "Config", Picky)
     assert "fixed: rate: must be small; lower it" in refusal(HEAD + "fixed: {rate: 0.7}\n")
+
+
+SASREC = """\
+method: sasrec
+data: {name: toy}
+objective: {metric: METRIC, direction: maximize}
+fixed: {FIXED}
+search: {learning_rate: {type: float, low: 0.001, high: 0.1}}
+searcher: {name: random}
+trials: 2
+"""
+
+
+def sasrec(metric: str, fixed: str = "epochs: 1", more: str = "") -> str:
+    return SASREC.replace("METRIC", metric).replace("FIXED", fixed) + more
+
+
+@pytest.mark.parametrize(
+    ("metric", "fixed", "near"),
+    [
+        ("valid/mrrr", "epochs: 1", "did you mean valid/mrr? Reported are: valid/mrr, valid/ndcg@10, valid/recall@10"),
+        ("valid/recall@1000000", "epochs: 1", "did you mean valid/recall@10?"),
+        ("valid/sampled/mrr", "epochs: 1", "Reported are: valid/mrr, "),
+        ("valid/mrr", "metrics: [ndcg@10]", "reported are: valid/ndcg@10; metrics, under fixed, may name others"),
+    ],
+)
+def test_an_objective_that_a_method_is_known_not_to_report_is_refused(metric: str, fixed: str, near: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        load_text(sasrec(metric, fixed))
+    assert f"objective: method sasrec does not report the objective, got '{metric}'; " in str(caught.value)
+    assert near in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("metric", "fixed"),
+    [
+        ("valid/recall@20", "metrics: [recall@20, cold/mrr]"),
+        ("valid/cold/mrr", "metrics: [recall@20, cold/mrr]"),
+        ("valid/sampled/mrr", "sampled_negatives: 5"),
+    ],
+)
+def test_an_objective_that_is_measured_is_taken(metric: str, fixed: str) -> None:
+    assert load_text(sasrec(metric, fixed)).objectives[0].metric == metric
+
+
+def test_a_control_reports_the_objective_too() -> None:
+    fixed, control = "metrics: [recall@20]", "controls: [{name: counted, method: popularityVALUES}]\n"
+    with pytest.raises(SpecError) as caught:
+        load_text(sasrec("valid/recall@20", fixed, control.replace("VALUES", "")))
+    said = "controls.counted: method popularity does not report the objective, got 'valid/recall@20'; did you mean "
+    assert said in str(caught.value)
+    assert "metrics, under its values, may name others" in str(caught.value)
+    load_text(sasrec("valid/recall@20", fixed, control.replace("VALUES", ", values: {metrics: [recall@20]}")))
