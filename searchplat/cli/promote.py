@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,6 +92,7 @@ def promote(
       searchplat promote darec-paper --address auto --workers 4 --notify SLACK_WEBHOOK_URL
     """
     from searchplat.engine.places import Places
+    from searchplat.ledger.folder import runs_root
     from searchplat.notify.receivers import receivers
     from searchplat.promotion.candidates import Asked
     from searchplat.promotion.outcome import document
@@ -122,7 +124,7 @@ def promote(
         if json_:
             print_json(document(outcome))
         elif not quiet:
-            show("", screen(outcome))
+            show("", screen(outcome, runs or runs_root()))
         if outcome.state != "done":
             print(visible_lines(outcome.message), file=sys.stderr)
     raise typer.Exit(outcome.exit_code)
@@ -159,8 +161,12 @@ def _telling(search: str, to: Sequence[Receiver]) -> Iterator[Callable[[Promotio
         raise
 
 
-def screen(outcome: PromotionOutcome) -> Any:
-    """A line for each candidate, who won, how often the test split was opened, what to type next."""
+def screen(outcome: PromotionOutcome, root: Path) -> Any:
+    """A line for each candidate, who won, how often the test split was opened, what to type next.
+
+    Args:
+        root: The folder of all searches.
+    """
     from rich.console import Group
 
     from searchplat import protocol
@@ -169,6 +175,7 @@ def screen(outcome: PromotionOutcome) -> Any:
     from searchplat.report.promoted import result_line
     from searchplat.views import text
     from searchplat.views.output import command, line, table
+    from searchplat.views.summary import runs_words
 
     promotion = outcome.promotion
     winner = promotion.winner() if outcome.state == "done" else None
@@ -211,7 +218,7 @@ def screen(outcome: PromotionOutcome) -> Any:
                 f"has not got {text.plural(outcome.unsent_runs, 'run')}; the same command sends them",
             )
         )
-    next_ = [["searchplat", "compare", promotion.search]]
+    next_ = [["searchplat", "compare", promotion.search, *runs_words(root)]]
     if outcome.registered is not None:
         champion = f"models:/{outcome.registered.name}@champion"
         parts.append(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from searchplat.engine.cluster.auth import check_cluster
+from searchplat.ledger import Ledger
 from searchplat.ledger.folder import runs_root
-from searchplat.tracking.store.address import chosen_uri
+from searchplat.tracking.store.address import chosen_uri, redact
+
+_META = "places"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,20 @@ class Places:
         """
         return check_cluster(self.address, self.insecure_cluster)
 
+    def record(self, ledger: Ledger) -> None:
+        """Keep the options of a command that goes on with a search there. Its storage a search remembers itself."""
+        words = ["--address", self.address] if self.address is not None else []
+        words += ["--insecure-cluster"] if self.insecure_cluster else []
+        if self.tracking_uri is not None and redact(self.tracking_uri) == self.tracking_uri:  # else it is a secret
+            words += ["--tracking-uri", self.tracking_uri]
+        ledger.set_meta(_META, json.dumps(words))
+
 
 HERE = Places()
 """This machine, and what the environment says."""
+
+
+def recorded(ledger: Ledger) -> list[str]:
+    """The options that `Places.record` kept."""
+    words: list[str] = json.loads(ledger.meta(_META) or "[]")
+    return words

@@ -123,6 +123,7 @@ def run_search(
         if not plan.done:  # a search that is only looked at again needs no room, and gets no figures from this code
             check_room(spec.resources, address)
             lineage.record(ledger, lineage.now(spec, AssetStore()))
+        places.record(ledger)
         run = _Run(spec, folder, ledger, plan, monitor, kept)
         return run.to_its_end(address, uri, resumed)
 
@@ -392,9 +393,7 @@ def _room() -> Iterator[None]:
     """Within it, an error of a full disk becomes a `TryAgainError`."""
     try:
         yield
-    except TryAgainError:
-        raise
     except Exception as error:
-        if not disk_full(error):
+        if isinstance(error, TryAgainError) or not disk_full(error):
             raise
         raise TryAgainError(f"{error}; free some space and run the same command again") from error

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from searchplat import protocol
+from searchplat.engine.places import recorded
 from searchplat.engine.planning import closing
 from searchplat.engine.planning.closing import Estimate
 from searchplat.engine.planning.plan import Plan
@@ -72,6 +73,7 @@ class Snapshot:
         steered: What came of the newest request of this run, a sentence; empty if there was none.
         study: Whether somebody's own loop runs the trials: no command goes on with it.
         widened: The events by which its space was widened.
+        places: Options of the command line that its newest driver was given: the cluster, MLflow.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Snapshot:
     steered: str = ""
     study: bool = False
     widened: Sequence[Event] = ()
+    places: Sequence[str] = ()
 
     @cached_property
     def best(self) -> TrialRecord | None:
@@ -193,7 +196,7 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
         stages.append(replace(progress, estimate=estimate, enough=enough))
     return Snapshot(
         name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger),
-        widenings(ledger),
+        widenings(ledger), recorded(ledger),
     )  # fmt: skip
 
 

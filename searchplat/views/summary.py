@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchplat.engine.planning.past import past_words
 from searchplat.ledger import TrialRecord
 from searchplat.ledger.folder import runs_root
 from searchplat.ledger.outcomes import NONE_KEPT, broken_words
+from searchplat.methods import ALLOW_IMPORT, asks_for_leave
 from searchplat.views import TOP, text
 from searchplat.views.layout_picture import layout_grid
 from searchplat.views.live_picture import ended_early, measured, searched_values
@@ -41,7 +43,7 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
     parts += ended_early(snapshot)
     parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
     parts.append(line(("folder  ", "dim"), str(snapshot.folder)))
-    sync = text.shell_words(["searchplat", "sync", snapshot.name])
+    sync = text.shell_words(["searchplat", "sync", snapshot.name, *runs_words(snapshot.folder.parent)])
     unsent = f" ({text.plural(unsent_rows, 'row')} unsent; later: {sync})" if unsent_rows else ""
     parts.append(line(("MLflow  ", "dim"), f"{tracking_uri}{unsent}"))
     parts += ["", line(("next", "bold"))]
@@ -138,13 +140,19 @@ def runs_words(root: Path) -> list[str]:
 
 
 def search_words(snapshot: Snapshot) -> list[str]:
-    """The command that goes on with the search."""
+    """The command that goes on with the search, with all that it was given and needs again."""
     spec = snapshot.spec
     words = ["searchplat", "search", space_word(spec), "--name", snapshot.name]
     words += ["--scale", spec.scale] if spec.scale else []
     for override in spec.overrides:
         words += ["--set", override]
-    return words
+    if not any("past" in said for said in (spec.text, *spec.overrides)):  # else the space says so itself
+        for one in past_words(spec):
+            words += ["--past", one]
+    named = [spec.method, *(control.method for control in spec.controls if control.method)]
+    words += [ALLOW_IMPORT] if any(map(asks_for_leave, named)) else []
+    words += ["--allow-command"] if any(one.of_space and one.command for one in spec.notify) else []
+    return [*words, *snapshot.places]
 
 
 def _values(snapshot: Snapshot, trial: TrialRecord) -> str:

@@ -70,6 +70,12 @@ def with_past(spec: SearchSpec, words: Sequence[str]) -> SearchSpec:
     return replace(spec, stages=tuple(stages))
 
 
+def past_words(spec: SearchSpec) -> list[str]:
+    """What its stages learn from, as `with_past` takes it."""
+    found = [source for stage in spec.stages for source in _past_of(stage.searcher)]
+    return list(dict.fromkeys(one.search if one.stage is None else f"{one.search}/{one.stage}" for one in found))
+
+
 def gather(spec: SearchSpec, root: Path, before: Ledger | None = None) -> Past:
     """Read what the stages of a search are to learn from.
 

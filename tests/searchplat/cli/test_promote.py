@@ -63,7 +63,7 @@ PROMOTION = Promotion(
 
 
 def shown(outcome: PromotionOutcome, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
-    show(command.screen(outcome))
+    show(command.screen(outcome, Path("/elsewhere")))
     return [line.split() for line in capsys.readouterr().out.splitlines()]
 
 
@@ -111,7 +111,7 @@ def test_the_table_has_search_race_final_and_test(capsys: pytest.CaptureFixture[
     assert rows["default"][-3:] == ["some", "runs", "failed"]
     assert " ".join(rows["winner"]).startswith("trial-4, chosen on validation; weights in")
     assert " ".join(rows["test"]) == "opened 3 times for this search, once for each final training"
-    assert ["searchplat", "compare", "s"] in lines
+    assert ["searchplat", "compare", "s", "--runs", "/elsewhere"] in lines
 
 
 def test_a_second_promotion_and_unsent_runs_are_shown(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from searchplat.engine.places import Places
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
+from searchplat.spec.model import NotifySpec, SearcherSpec
 from searchplat.views.output import show
 from searchplat.views.snapshot import take
-from searchplat.views.summary import summary
+from searchplat.views.summary import search_words, summary
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +61,27 @@ def test_the_summary_fits_one_screen_and_sets_the_best_beside_the_controls(scree
         "searchplat search ",
     ):
         assert expected in screen
+
+
+def test_the_command_that_goes_on_has_all_that_the_search_was_given_and_needs_again(
+    half_done: tuple[SearchFolder, Ledger],
+) -> None:
+    folder, ledger = half_done
+    Places(address="10.0.0.1:6379", insecure_cluster=True, tracking_uri="http://mlflow:5000").record(ledger)
+    snapshot = take("first", folder.path, ledger)
+    spec, before = snapshot.spec, search_words(snapshot)
+    places = ["--address", "10.0.0.1:6379", "--insecure-cluster", "--tracking-uri", "http://mlflow:5000"]
+    assert before[-5:] == places
+    learns = replace(spec.stages[0], searcher=SearcherSpec("pr", {"past": ["other", {"search": "old", "stage": "x"}]}))
+    told = NotifySpec(command=("mail", "me"), of_space=True)
+    more = replace(spec, method="module:Method", stages=(learns, *spec.stages[1:]), notify=(told,))
+    added = ["--past", "other", "--past", "old/x", "--allow-import", "--allow-command"]
+    assert search_words(replace(snapshot, spec=more)) == [*before[:-5], *added, *places]
+    in_file = replace(more, text=f"{more.text}searcher: {{name: pr, past: [other]}}\n")
+    assert "--past" not in search_words(replace(snapshot, spec=in_file))
+
+    Places(tracking_uri="http://ann:secret@mlflow:5000").record(ledger)
+    assert search_words(take("first", folder.path, ledger)) == before[:-5]
 
 
 def test_a_control_that_was_not_beaten_is_called_so(
