@@ -84,6 +84,11 @@ class RayEndedError(TryAgainError):
     """Ray has ended under the command, or could not start."""
 
 
+_BARRED = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG
+)  # fmt: skip
+
+
 def disk_full(error: BaseException) -> bool:
     """Whether an error, or one that it came from, says that a disk has no space left or a quota is used up."""
     met: BaseException | None = error
@@ -94,6 +99,16 @@ def disk_full(error: BaseException) -> bool:
         seen.add(id(met))
         met = met.__cause__ or met.__context__
     return False
+
+
+def barred(error: BaseException) -> str | None:
+    """What to do where the system does not let this user use a file as what it should be; None for any other error."""
+    if not isinstance(error, OSError) or error.filename is None or error.errno not in _BARRED:
+        return None
+    return (
+        f"{error.filename}: {error.strerror}; see that it, and what is above it, is a file or folder as it should be "
+        "that this user may read and write, or choose another place"
+    )
 
 
 def out_of_memory(error: BaseException) -> bool:

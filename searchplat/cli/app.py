@@ -35,7 +35,7 @@ from searchplat.cli import (
     trials,
     ui,
 )
-from searchplat.errors import SearchplatError, TryAgainError, disk_full
+from searchplat.errors import InputError, SearchplatError, TryAgainError, barred, disk_full
 from searchplat.redaction import redact
 from searchplat.signals import Interrupted, exit_code, raising
 from searchplat.views import text
@@ -62,6 +62,9 @@ class Guarded(TyperGroup):
             if disk_full(error):
                 _complain(f"error: {error}; free some space and run the same command again", ctx)
                 raise typer.Exit(TryAgainError.exit_code) from error
+            if remedy := barred(error):
+                _complain(f"error: {remedy}", ctx)
+                raise typer.Exit(InputError.exit_code) from error
             _complain(f"error: {type(error).__name__}: {error}", ctx)
             if not ctx.params.get("traceback"):
                 again = text.shell_words(["searchplat", "--traceback", *sys.argv[1:]])

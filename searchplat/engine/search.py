@@ -17,6 +17,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from searchplat import paths
 from searchplat.assets import AssetStore
 from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_search
 from searchplat.engine.checkpoints.storage import Storage
@@ -108,6 +109,8 @@ def run_search(
         else:
             check_room(spec.resources, address)
         change = widening(folder, spec) if widen_it else None
+        if folder.checkpoints.exists():
+            paths.writable_folder(folder.checkpoints, f"search {folder.name!r}")
         kept = of_search(folder, places.storage)
         known = {} if folder.exists() and change is None else at_start(spec, SearchFolder(root, name), monitor.event)
         prepare(spec, monitor)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from searchplat.errors import TryAgainError
+from searchplat.errors import InputError, TryAgainError
 
 SCHEMA_VERSION = 1
 
@@ -55,7 +55,7 @@ class Transaction:
         if self._within:
             return
         try:
-            with room(self._path):
+            with on_disk(self._path):
                 self._connection.execute("BEGIN IMMEDIATE")
         except BaseException:
             self._lock.release()
@@ -67,14 +67,14 @@ class Transaction:
                 return
             if error is None:
                 try:
-                    with room(self._path):
+                    with on_disk(self._path):
                         self._connection.execute("COMMIT")
                 except BaseException:
                     self._undo()
                     raise
             else:
                 self._undo()
-                with room(self._path):
+                with on_disk(self._path):
                     raise error
         finally:
             self._lock.release()
@@ -85,27 +85,56 @@ class Transaction:
 
 
 @contextmanager
-def room(path: Path) -> Iterator[None]:
-    """Within it, what SQLite says of a full disk becomes an error of the moment."""
+def on_disk(path: Path) -> Iterator[None]:
+    """Within it, what SQLite says of the ledger's file or disk becomes an error that says what to do.
+
+    Raises:
+        TryAgainError: If the disk is full, or another program holds the file for long.
+        InputError: If the file may not be opened or written, or is no whole ledger.
+    """
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
         # On a full disk SQLite fails to grow a file (FULL) or the memory that it shares with readers (IOERR).
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise
-        raise TryAgainError(
-            f"{path}: the ledger cannot be written ({error}); free some space and run the same command again"
-        ) from error
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise TryAgainError(
+                f"{path}: the ledger cannot be written ({error}); free some space and run the same command again"
+            ) from error
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise TryAgainError(
+                f"{path}: another program holds the ledger ({error}); wait for it, then run the same command again"
+            ) from error
+        if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+            raise InputError(
+                f"{path}: the ledger cannot be opened ({error}); see that this user may read and write it and the "
+                "files beside it, and that its disk is not read-only"
+            ) from error
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise no_ledger(path, error) from error
+        raise
+
+
+def no_ledger(path: Path, why: object) -> InputError:
+    """The error of a file that is none, or not whole."""
+    return InputError(
+        f"{path}: is not a ledger ({why}); put a whole copy of it back, or move it away and choose another name for "
+        "the search"
+    )
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the file for writing; it is made if it is not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with room(path):
+    with on_disk(path):
         # Autocommit mode: transactions are begun and ended by Transaction alone.
         connection = sqlite3.connect(path, check_same_thread=False, timeout=20, isolation_level=None)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
     return connection
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from searchplat import paths
-from searchplat.errors import InputError, TryAgainError
+from searchplat.errors import InputError, TryAgainError, disk_full
 from searchplat.ledger import Ledger
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -39,10 +39,10 @@ class SearchFolder:
     """
 
     def __init__(self, root: Path, name: str) -> None:
-        if not NAME_RULE.fullmatch(name):
+        if not isinstance(name, str) or not NAME_RULE.fullmatch(name):
             raise InputError(
                 f"search name {name!r}: must match {NAME_RULE.pattern} (small letters, digits, '.', '_', '-'); "
-                "choose one with --name"
+                "choose another"
             )
         self.name = name
         self.path = paths.resolve(root, "--runs") / name
@@ -54,7 +54,8 @@ class SearchFolder:
 
     def exists(self) -> bool:
         """Whether the search was started before."""
-        return self.ledger_path.exists()
+        # A link whose disk is not there is no reason to begin anew in its place.
+        return self.ledger_path.exists() or self.ledger_path.is_symlink()
 
     def read(self) -> Ledger:
         """The search's ledger, for reading.
@@ -93,13 +94,20 @@ class SearchFolder:
             TryAgainError: If another driver holds it.
             InputError: If the folder cannot be written.
         """
-        paths.writable_folder(self.path, "--runs")
+        paths.writable_folder(self.path, f"search {self.name!r}")
         lock = FileLock(self.path / _LOCK)
         try:
             lock.acquire(blocking=False)
         except Timeout as error:
             raise TryAgainError(
                 f"search {self.name!r} is being run by another process; wait for it, or choose another --name"
+            ) from error
+        except (OSError, NotImplementedError) as error:  # the latter where the disk knows no locks
+            if disk_full(error):
+                raise
+            raise InputError(
+                f"search {self.name!r}: {self.path / 'lock'} cannot be locked ({error}); remove it if no search runs "
+                "there, or choose another folder"
             ) from error
         try:
             # A driver that was killed could not say that it takes no more requests (`engine.steering`).

@@ -23,7 +23,7 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError
 from searchplat.ledger import records
-from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, room, to_text
+from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, no_ledger, on_disk, to_text
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import Event, Report, TrialRecord
@@ -72,7 +72,7 @@ class Ledger:
         if path.exists():
             raise InputError(f"{path} exists; open it instead, or choose another name for the search")
         connection = connect(path)
-        with room(path), connection:
+        with on_disk(path), connection:
             connection.executescript("BEGIN;" + SCHEMA)
             meta = {
                 "schema": str(SCHEMA_VERSION),
@@ -90,29 +90,28 @@ class Ledger:
         Args:
             alone: Whether nobody else writes trials. False for who stands beside the driver and keeps a cursor.
         """
-        if not path.exists():
-            raise InputError(f"{path}: there is no such ledger")
+        _check_file(path)
         return cls._opened(path, connect(path), alone)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Open an existing ledger for reading, while its driver may be writing."""
-        if not path.exists():
-            raise InputError(f"{path}: there is no such ledger")
+        _check_file(path)
         uri = f"{path.absolute().as_uri()}?mode=ro"
         if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
             uri += "&immutable=1"  # else SQLite makes files beside it, also to read
-        connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=20)
+        with on_disk(path):
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False, timeout=20)
         return cls._opened(path, connection, alone=False)
 
     @classmethod
     def _opened(cls, path: Path, connection: sqlite3.Connection, alone: bool) -> Ledger:
         try:
-            with room(path):
+            with on_disk(path):
                 return cls(path, connection, alone)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.DatabaseError as error:  # it has other tables, or none
             connection.close()
-            raise InputError(f"{path}: is not a ledger ({error})") from error
+            raise no_ledger(path, error) from error
         except SearchplatError:
             connection.close()
             raise
@@ -247,7 +246,7 @@ class Ledger:
 
     def select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """All rows of a query on the tables of other parts."""
-        with self._lock:
+        with self._lock, on_disk(self.path):
             return list(self._connection.execute(query, values).fetchall())
 
     @property
@@ -397,4 +396,11 @@ class Ledger:
         """All trials in the order of their numbers, or one."""
         which, values = ("", ()) if number is None else (" WHERE number = ?", (number,))
         query = f"SELECT {records.trial_columns(self.bounds)} FROM trials{which} ORDER BY number"
-        yield from (records.trial_of(row, self.bounds) for row in self._connection.execute(query, values).fetchall())
+        yield from (records.trial_of(row, self.bounds) for row in self.select(query, *values))
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise InputError(f"{path}: there is no such ledger")
+    if not path.is_file():
+        raise no_ledger(path, "it is a folder" if path.is_dir() else "it is no file")

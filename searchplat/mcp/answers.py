@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from mcp.server.mcpserver.exceptions import ToolError
 
-from searchplat.errors import InputError, SearchplatError, disk_full
+from searchplat.errors import InputError, SearchplatError, barred, disk_full
 from searchplat.methods import ALLOW_IMPORT
 from searchplat.redaction import redact
 from searchplat.views.output import plain
@@ -42,6 +42,8 @@ def answered(tool: Callable[_P, Answer]) -> Callable[_P, Answer]:
         except Exception as error:
             if disk_full(error):
                 raise ToolError(said(f"{error}; free some space and try again")) from None
+            if remedy := barred(error):
+                raise ToolError(said(remedy)) from None
             raise ToolError(said(f"{type(error).__name__}: {error}. This is a bug of searchplat.")) from None
         return dict(answer)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import pickle
+from pathlib import Path
 
 import pytest
 
-from searchplat.errors import DataError, InputError, disk_full
+from searchplat.errors import DataError, InputError, barred, disk_full
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -42,3 +43,13 @@ def test_an_input_error_keeps_its_fields_on_its_way_between_processes() -> None:
     error = pickle.loads(pickle.dumps(DataError("x: too much; lower it", fields=("x", "y"))))
     assert (str(error), error.fields, error.exit_code) == ("x: too much; lower it", ("x", "y"), 2)
     assert InputError("a sentence").fields == ()
+
+
+def test_a_path_that_may_not_be_used_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(IsADirectoryError) as met:
+        (tmp_path / "runs").write_text("x")
+    assert str(barred(met.value)).startswith(f"{tmp_path / 'runs'}: Is a directory; see that it")
+    assert barred(OSError(errno.EROFS, "read-only")) is None  # of no path
+    assert barred(FileNotFoundError(errno.ENOENT, "gone", "x")) is None  # somebody's file, or a bug's
+    assert barred(ValueError("x")) is None

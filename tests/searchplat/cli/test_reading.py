@@ -35,6 +35,41 @@ def test_status_lists_searches_and_survives_a_broken_one(cli: Run, tmp_path: Pat
     assert {one["name"] for one in listed} == {"first", "broken"}
 
 
+@pytest.mark.parametrize("words", ["status first", "best first", "export first --to csv --out t.csv", "sync first"])
+def test_a_folder_in_place_of_a_ledger_is_wrong_input(
+    cli: Run, half_done: tuple[SearchFolder, Ledger], words: str
+) -> None:
+    folder, ledger = half_done
+    ledger.close()
+    folder.ledger_path.unlink()
+    folder.ledger_path.mkdir()
+    refused = cli(*words.split())
+    assert refused.exit_code == 2
+    assert f"{folder.ledger_path}: is not a ledger (it is a folder); put a whole copy of it back" in refused.stderr
+
+
+def test_a_link_to_a_ledger_that_is_away_is_not_replaced(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    folder, ledger = half_done
+    ledger.close()
+    folder.ledger_path.unlink()
+    folder.ledger_path.symlink_to("/nowhere/ledger.sqlite")
+    refused = cli("search", "markov", "--name", "first")
+    assert refused.exit_code == 2
+    assert "there is no such ledger" in refused.stderr
+    assert folder.ledger_path.is_symlink()
+
+
+def test_files_in_place_of_folders_are_wrong_input(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    folder, _ = half_done
+    (folder.path / "lock").unlink(missing_ok=True)
+    (folder.path / "lock").mkdir()
+    refused = cli("sync", "first")
+    assert refused.exit_code == 2
+    assert "lock cannot be locked ([Errno 21] Is a directory" in refused.stderr
+    (folder.path.parent.parent / "file").write_text("x")
+    assert "cannot be made (Not a directory); choose another" in cli("search", "markov", "--runs", "file").stderr
+
+
 def test_status_of_one_search(cli: Run) -> None:
     result = cli("status", "first")
     for expected in ("no driver is at work now", "12 finished", "best    valid/mrr 0.3500", "beaten by +16.7 %"):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -95,7 +95,7 @@ def test_a_reader_sees_the_writers_commits(ledger: Ledger) -> None:
         assert reader.trials() == []
         suggest(ledger)
         assert len(reader.trials()) == 1
-        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        with pytest.raises(InputError, match="readonly"):
             suggest(reader)
 
 
@@ -140,6 +140,54 @@ def test_read_refuses_a_file_that_is_no_ledger(tmp_path: Path) -> None:
     path.write_bytes(b"not a database at all" * 100)
     with pytest.raises(InputError, match="is not a ledger"):
         Ledger.read(path)
+
+
+@pytest.mark.parametrize("how", ["read", "open"])
+@pytest.mark.parametrize("damage", ["folder", "empty", "cut", "head"])
+def test_what_is_no_whole_ledger_is_said_with_a_remedy(ledger: Ledger, damage: str, how: str) -> None:
+    suggest(ledger)
+    ledger.close()
+    path = ledger.path
+    whole = path.read_bytes()
+    path.unlink()
+    if damage == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(whole[: {"empty": 0, "cut": len(whole) // 2, "head": 60}[damage]])
+    with pytest.raises(InputError, match=r"ledger\.sqlite: is not a ledger \(.*\); put a whole copy of it back"):
+        getattr(Ledger, how)(path)
+
+
+def test_pages_that_were_overwritten_are_met_when_they_are_read(ledger: Ledger) -> None:
+    trial = suggest(ledger)
+    for epoch in range(1, 2000):
+        ledger.report(trial.number, epoch, {"valid/mrr": 0.1})
+    ledger.close()
+    content = bytearray(ledger.path.read_bytes())
+    content[len(content) // 2 :] = b"\xff" * (len(content) - len(content) // 2)
+    ledger.path.write_bytes(content)
+    with pytest.raises(InputError, match="is not a ledger"), Ledger.read(ledger.path) as damaged:
+        damaged.reports()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, who may not read the file")
+def test_a_ledger_of_somebody_else_is_not_opened(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.close()
+    ledger.path.chmod(0)
+    with as_nobody(tmp_path), pytest.raises(InputError, match=r"cannot be opened .* see that this user may read"):
+        Ledger.read(ledger.path)
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Within it, this process has a user's rights; all folders above `folder` can be walked through by it."""
+    for above in [folder, *folder.parents[:3]]:
+        above.chmod(above.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 WRITER = """
