@@ -30,9 +30,11 @@ def resolve(text: str | Path, what: str) -> Path:
         what: Where the text was read, for errors: `--runs`.
 
     Raises:
-        InputError: If it is empty or an address, nobody has a home of that name, or the working folder is gone.
+        InputError: If it is none, empty or an address, nobody has a home of that name, or the working folder is gone.
     """
-    given = os.fspath(text)
+    given = os.fspath(text) if isinstance(text, (str, os.PathLike)) else text
+    if not isinstance(given, str):
+        raise InputError(f"{what}: must be a path, got {given!r}")
     if not given.strip():
         raise InputError(f"{what}: must name a file or folder, got {given!r}; write its path")
     if is_address(given):

@@ -7,11 +7,12 @@ import os
 import signal
 import time
 from contextlib import nullcontext, suppress
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from searchplat import methods
+from searchplat.arguments import several, texts, whole
 from searchplat.engine.places import Places
-from searchplat.errors import InputError
 from searchplat.ledger.folder import SearchFolder
 from searchplat.promotion import formats
 from searchplat.promotion.candidates import Asked
@@ -112,11 +113,12 @@ def promoted(
     from searchplat.api.running import refuse_connected
 
     for name, least in (("top", 1), ("seeds", 1), ("epochs", 1), ("race", 0)):
-        value = getattr(asked, name)
-        if value is not None and value < least:
-            raise InputError(f"{name}: must be {least} or more, got {value}")
-    if workers < 1:
-        raise InputError(f"workers: must be 1 or more, got {workers}")
+        if (value := getattr(asked, name)) is not None:
+            whole(name, value, least)
+    if asked.trials is not None:
+        several("trials", asked.trials, Integral, "[0, 3]")
+    workers = whole("workers", workers, 1)
+    texts(address=places.address, tracking_uri=places.tracking_uri, storage=places.storage)
     refuse_connected(places.address)
 
     def say(line: str) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from searchplat import methods, paths
 from searchplat.api.search import Search
 from searchplat.api.settings import set_items
+from searchplat.arguments import several, texts, whole
 from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.monitor import SearchOutcome, Several
 from searchplat.engine.places import HERE, Places
@@ -89,13 +90,17 @@ def search(
         TryAgainError: If another process runs the same search, Ray ended, or no space is left on a disk.
     """
     root = runs_root() if runs is None else paths.resolve(runs, "runs")
+    texts(name=name, scale=scale, tracking_uri=tracking_uri, storage=storage, address=address, fork=fork)
+    notify = (notify,) if isinstance(notify, str) else notify
+    several("notify", notify, str, "['SLACK_WEBHOOK_URL']")
+    trials = None if trials is None else whole("trials", trials, 1)
     with methods.imports() if allow_import else nullcontext():
         spec = _spec(space, scale, set_items(overrides), name, root)
         try:
             outcome = watched(
                 spec, sys.stdout, quiet=quiet, name=name, trials=trials, fork=fork, widen_it=widen,
                 places=Places(address, insecure_cluster, tracking_uri, storage, root),
-                notify=tuple(map(notify_option, [notify] if isinstance(notify, str) else notify)),
+                notify=tuple(map(notify_option, notify)),
                 allow_command=allow_command,
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchplat import paths
+from searchplat import arguments, paths
 from searchplat.api.page import Page
 from searchplat.api.trial import Trial, trial_in
 from searchplat.errors import InputError
@@ -74,8 +74,7 @@ class Search:
             SearchFailedError: If none has a value.
             InputError: If there is no such objective or stage, or nothing that a model could be made of.
         """
-        if n < 1:
-            raise InputError(f"n: must be 1 or more, got {n}")
+        n = arguments.whole("n", n, 1)
         if model:
             if by is not None:
                 raise InputError("model: ranks by its own estimate; give it without by")
@@ -164,6 +163,7 @@ class Search:
         from searchplat.api.promoted import Comparison
         from searchplat.promotion.compared import compared
 
+        arguments.several("against", against, str, "['sasrec']")
         root = self.folder.parent
         for other in others:
             if isinstance(other, Search) and other.folder.parent != root:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from searchplat.arguments import several
 from searchplat.errors import InputError
 from searchplat.views.text import setting
 
@@ -26,6 +27,5 @@ def set_items(overrides: Mapping[str, Any] | Sequence[str]) -> tuple[str, ...]:
             return tuple(setting(str(key), value) for key, value in overrides.items())
         except (TypeError, ValueError) as error:
             raise InputError(f"overrides: must be plain values ({error})") from error
-    if isinstance(overrides, str) or not all(isinstance(one, str) for one in overrides):
-        raise InputError(f"overrides: must be a mapping, or texts 'key=value', got {overrides!r}")
+    several("overrides", overrides, str, "['epochs=1'], or a mapping")
     return tuple(overrides)

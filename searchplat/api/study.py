@@ -22,6 +22,7 @@ from typing import Any
 from searchplat import paths
 from searchplat.api.settings import set_items
 from searchplat.api.trial import Trial, trial_of
+from searchplat.arguments import texts
 from searchplat.engine.planning.past import Past, gather, keep
 from searchplat.engine.planning.plan import Plan
 from searchplat.engine.resuming.opening import mark_study, open_ledger, refuse_change
@@ -87,6 +88,7 @@ class Study:
         overrides: Mapping[str, Any] | Sequence[str] = (),
     ) -> None:
         self._lock = threading.RLock()
+        texts(scale=scale)
         with ExitStack() as stack:
             path = _path(folder, stack)
             where = SearchFolder(path.parent, path.name)
@@ -153,6 +155,7 @@ class Study:
         number = trial.number if isinstance(trial, Trial) else trial
         if isinstance(number, bool) or not isinstance(number, int):
             raise InputError(f"trial: must be a trial or its number, got {trial!r}")
+        texts(cause=cause)
         metrics = None if told is None else self._metrics(told)
         with self._lock:
             self._check_open()

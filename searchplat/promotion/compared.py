@@ -36,8 +36,12 @@ def compared(
     Raises:
         InputError: If there is no such search, one was not promoted, or a value is not allowed.
     """
-    if not 0 < alpha < 1:
-        raise InputError(f"--alpha: must lie in (0, 1), got {alpha:g}; 0.05 is usual")
+    try:
+        inside = 0 < alpha < 1
+    except TypeError:  # it is no number
+        inside = False
+    if not inside:
+        raise InputError(f"--alpha: must lie in (0, 1), got {alpha!r}; 0.05 is usual")
     if test not in TESTS:
         raise InputError(f"--test: must be one of {', '.join(TESTS)}, got {test!r}; correct the name")
     promotions = []

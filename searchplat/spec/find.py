@@ -24,6 +24,10 @@ def find_space(argument: Path | str) -> Path:
         InputError: If there is neither, and the text lists the shipped ones; or if it may not be read from where it
             is, see `paths.keep_within`.
     """
+    if not isinstance(argument, str | Path):
+        raise InputError(
+            f"space: must be a space file's path, the name of a shipped one, or a dictionary, got {argument!r}"
+        )
     # Named as it was given, so that errors are short; only a home folder is written out.
     path = Path(os.path.expanduser(argument))
     try:

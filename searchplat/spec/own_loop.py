@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from searchplat.arguments import several
 from searchplat.errors import InputError
 from searchplat.searchers import check_options
 from searchplat.spec.building.axes import build_axes
@@ -89,7 +90,7 @@ def study_spec(
         raise InputError(f"seed: must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
     spec = _read(space, name, scale, overrides)
     last = spec.stages[-1]
-    given = {"name": searcher} if isinstance(searcher, str) else dict(searcher)
+    given = {"name": searcher} if isinstance(searcher, str) else dict(searcher) if isinstance(searcher, Mapping) else {}
     if not isinstance(given.get("name"), str):
         raise InputError(f"searcher: must be a name, or a mapping with one under 'name', got {searcher!r}")
     found = SearcherSpec(given.pop("name"), given)
@@ -202,8 +203,7 @@ def _objectives(given: Mapping[str, str]) -> tuple[Objective, ...]:
 
 
 def _bounds(texts: Sequence[str]) -> tuple[Bound, ...]:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise InputError(f"outcomes: must be a list of bounds such as ['size <= 1e6'], got {texts!r}")
+    several("outcomes", texts, str, "['size <= 1e6']")
     if len(texts) > MOST_OUTCOMES:
         raise InputError(f"outcomes: must be at most {MOST_OUTCOMES}, got {len(texts)}; remove some")
     found: list[Bound] = []

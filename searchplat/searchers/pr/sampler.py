@@ -17,6 +17,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from searchplat.arguments import whole
+from searchplat.errors import InputError
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.points import seed_of
 from searchplat.searchers.pr.optuna_study.study_space import Params, StudySpace
@@ -51,10 +53,13 @@ class PRSampler(BaseSampler):
     are served one after the other.
 
     Args:
-        seed: Equal seeds and trials give equal points, in any process; None draws a seed.
+        seed: A whole number, 0 or more. Equal seeds and trials give equal points, in any process; None draws a seed.
         layer_of: For a yes-or-no parameter that is a bit of a layout, the number of its layer, else None. Pairs of bits
             within a layer, and of neighbouring layers, then have kernel parts of their own.
         options: See `PROptions`; its defaults if None.
+
+    Raises:
+        InputError: If one of them is none of these.
     """
 
     def __init__(
@@ -64,7 +69,11 @@ class PRSampler(BaseSampler):
         layer_of: Callable[[str], int | None] = _no_layer,
         options: PROptions | None = None,
     ) -> None:
-        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        if not callable(layer_of):
+            raise InputError(f"layer_of: must be a function from a parameter's name to its layer, got {layer_of!r}")
+        if not isinstance(options, PROptions | None):
+            raise InputError(f"options: must be a PROptions, got {options!r}")
+        self._seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else whole("seed", seed, 0)
         self._layer_of = layer_of
         self._options = options or PROptions()
 

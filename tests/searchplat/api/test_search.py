@@ -110,6 +110,18 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
     ("call", "message"),
     [
         (lambda s: s.best(0), "n: must be 1 or more"),
+        (lambda s: s.best("a"), "n: must be a whole number, got 'a'"),
+        (lambda s: sp.Search(3), "search name 3: must match"),  # type: ignore[arg-type]
+        (lambda s: sp.Search("first", runs=3), "runs: must be a path, got 3"),  # type: ignore[arg-type]
+        (lambda s: s.compare(against="x"), "against: must be a list such as ['sasrec'], got 'x'"),
+        (lambda s: s.compare(alpha="x"), "--alpha: must lie in (0, 1), got 'x'"),
+        (lambda s: s.promote(top="a"), "top: must be a whole number, got 'a'"),
+        (lambda s: s.promote(trials=3), "trials: must be a list such as [0, 3], got 3"),
+        (lambda s: s.promote(storage=3), "storage: must be a text, got 3"),
+        (lambda s: sp.search(3), "space: must be a space file's path"),  # type: ignore[arg-type]
+        (lambda s: sp.search("space.yaml", trials="3"), "trials: must be a whole number, got '3'"),  # type: ignore[arg-type]
+        (lambda s: sp.search("space.yaml", fork=3), "fork: must be a text, got 3"),  # type: ignore[arg-type]
+        (lambda s: sp.search("space.yaml", notify=3), "notify: must be a list such as"),  # type: ignore[arg-type]
         (lambda s: s.best(by="ndcg"), "must be an objective of the search"),
         (lambda s: s.best(stage="x"), "must be one of layout, weights"),
         (lambda s: s.compare(), "promote"),
@@ -119,7 +131,10 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
         (lambda s: sp.search({"method": "rehearsal"}), "needs one"),
         (lambda s: sp.search({"method": "rehearsal"}, name="x"), "the space: must have the key data"),
         (lambda s: sp.search("space.yaml", overrides={"x": print}), "overrides: must be plain values"),
-        (lambda s: sp.search("space.yaml", overrides="epochs=1"), "overrides: must be a mapping"),
+        (
+            lambda s: sp.search("space.yaml", overrides="epochs=1"),
+            "overrides: must be a list such as ['epochs=1'], or a mapping",
+        ),
         (lambda s: sp.search("space.yaml", trials=1, quiet=True), "--trials: at least one"),
     ],
 )

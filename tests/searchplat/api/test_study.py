@@ -222,6 +222,11 @@ def test_what_is_told_wrong_leaves_the_trial_as_it_was(value: Any, message: str)
         (X, {"seed": -1}, "seed: must be a whole number"),
         (X, {"scale": "quick"}, "has no scales"),
         ("no-such-space", {}, "there is no such file"),
+        (3, {}, "space: must be a space file's path, the name of a shipped one, or a dictionary, got 3"),
+        (X, {"searcher": 3}, "searcher: must be a name, or a mapping with one under 'name', got 3"),
+        (X, {"outcomes": 3}, "outcomes: must be a list such as ['size <= 1e6'], got 3"),
+        (X, {"scale": ["quick"]}, "scale: must be a text, got ['quick']"),
+        (X, {"overrides": 3}, "overrides: must be a list such as ['epochs=1'], or a mapping, got 3"),
         (Space((Float("x", 0, 1, when=(Condition("kind", ("a",)),)),)), {}, "x depends on kind"),
     ],
 )
@@ -230,6 +235,15 @@ def test_a_wrong_space_starts_nothing(tmp_path: Path, space: Any, more: dict[str
         sp.Study(space, folder=tmp_path / "mine", **more)
     assert message in str(caught.value)
     assert not (tmp_path / "mine").exists()
+
+
+def test_a_folder_that_cannot_be_used_is_named_in_words_of_python() -> None:
+    with pytest.raises(InputError, match=r"search 'x': /proc/x cannot be made .*; choose another folder"):
+        sp.Study(X, folder="/proc/x")
+    with pytest.raises(InputError, match="folder: must be a path, got 3"):
+        sp.Study(X, folder=3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"search name 'Not A Name': must match .*; choose another$"):
+        sp.Study(X, folder="Not A Name")
 
 
 def test_a_study_is_the_same_study_or_none(tmp_path: Path) -> None:

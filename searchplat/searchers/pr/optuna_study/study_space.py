@@ -13,6 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from searchplat.arguments import whole
 from searchplat.searchers.pr.encoding import Axis, Encoding, Kind
 from searchplat.searchers.pr.optuna_study.conditions import conditions
 from searchplat.spec.scale import at_share, share_of
@@ -41,7 +42,7 @@ class StudySpace:
         had = Counter(name for t, w in zip(trials, whole, strict=True) if w for name in t.params)
         names = sorted((name for name, d in space.items() if not d.single()), key=lambda name: (-had[name], name))
         self._space = {name: space[name] for name in names}
-        self._axes = [_axis(name, d, layer_of(name)) for name, d in self._space.items()]
+        self._axes = [_axis(name, d, _layer(name, layer_of)) for name, d in self._space.items()]
         self._codes = [_coder(d, axis) for axis, d in zip(self._axes, self._space.values(), strict=True)]
         when = conditions(self._axes, self._raw([t.params for t in trials]), torch.tensor(whole, dtype=torch.bool))
         self.encoding = Encoding([replace(axis, when=w) for axis, w in zip(self._axes, when, strict=True)])
@@ -102,6 +103,11 @@ def _axis(name: str, distribution: BaseDistribution, layer: int | None) -> Axis:
     if isinstance(distribution, CategoricalDistribution):
         return Axis(name, Kind.CATEGORICAL, len(distribution.choices))
     return Axis(name, Kind.ORDINAL, int(count)) if count <= _MOST_LEVELS else Axis(name, Kind.REAL, 0)
+
+
+def _layer(name: str, layer_of: Callable[[str], int | None]) -> int | None:
+    layer = layer_of(name)
+    return None if layer is None else whole(f"layer_of({name!r})", layer, 0)
 
 
 def _levels(distribution: BaseDistribution) -> float:

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import joblib
 import numpy as np
@@ -11,6 +12,7 @@ import optuna
 import pytest
 import torch
 
+from searchplat.errors import InputError
 from searchplat.searchers import PRSampler
 from searchplat.searchers.options import PROptions
 from searchplat.searchers.pr.optuna_study.study_space import StudySpace
@@ -197,6 +199,28 @@ def test_layers_of_bits_can_be_named() -> None:
     s.optimize(lambda t: float(sum(t.suggest_int(f"layer{i}.{r}", 0, 1) for i in range(4) for r in "ab")), n_trials=12)
 
     assert "between" in s.trials[-1].system_attrs["pr:info"]["kernels"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seed": -1}, "seed: must be 0 or more, got -1"),
+        ({"seed": "a"}, "seed: must be a whole number, got 'a'"),
+        ({"seed": 1.5}, "seed: must be a whole number, got 1.5"),
+        ({"layer_of": 3}, "layer_of: must be a function from a parameter's name to its layer, got 3"),
+        ({"options": {"beta": 1.0}}, "options: must be a PROptions, got {'beta': 1.0}"),
+    ],
+)
+def test_what_a_sampler_cannot_be_made_of_is_named(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        PRSampler(**given)
+    assert str(caught.value) == message
+
+
+def test_a_layer_is_a_whole_number() -> None:
+    s = optuna.create_study(sampler=PRSampler(seed=0, options=QUICK, layer_of=lambda name: -1))
+    with pytest.raises(InputError, match=r"layer_of\('bit'\): must be 0 or more, got -1"):
+        s.optimize(lambda trial: float(trial.suggest_categorical("bit", [False, True])), n_trials=2)
 
 
 def test_equal_points_in_another_process() -> None:
