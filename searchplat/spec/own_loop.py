@@ -59,6 +59,16 @@ _STUDY = Fields(
 )
 
 
+def check_seed(seed: int) -> None:
+    """See that every generator of random numbers takes a seed.
+
+    Raises:
+        InputError: If it is no whole number from 0 to 2**32 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise InputError(f"seed: must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
+
+
 def study_spec(
     space: Path | str | Mapping[str, Any] | Space,
     *,
@@ -86,8 +96,7 @@ def study_spec(
     Raises:
         InputError: If any of it breaks a rule.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
-        raise InputError(f"seed: must be a whole number from 0 to {2**32 - 1}, got {seed!r}")
+    check_seed(seed)
     spec = _read(space, name, scale, overrides)
     last = spec.stages[-1]
     given = {"name": searcher} if isinstance(searcher, str) else dict(searcher) if isinstance(searcher, Mapping) else {}

@@ -25,6 +25,7 @@ from searchplat.errors import InputError, SearchFailedError
 from searchplat.firewall import seal, sealed
 from searchplat.methods import allow_imports, imports_allowed, load_method
 from searchplat.spec import SearchSpec
+from searchplat.spec.own_loop import check_seed
 from searchplat.tune.parameters import spec_of, values_of
 
 _TRAINING, _EPOCH = "training", "epoch.txt"
@@ -48,13 +49,15 @@ def trainable(
     Args:
         space: A space file, the bare name of a shipped one (`darec`), or what `searchplat.spec.load` returned.
         scale: As of `searchplat search`; None with a `SearchSpec`, which has its own.
-        seed: Of all trainings, so that trials differ by their values alone and schedulers may hand checkpoints from one
-            to another; by default that of `searchplat run`.
+        seed: Of all trainings, 0 to 2**32 - 1, so that trials differ by their values alone and schedulers may hand
+            checkpoints from one to another; by default that of `searchplat run`.
 
     Raises:
-        InputError: If there is no such space, something in it breaks a rule, its trials are to have several workers, or
-            data or weights cannot be had.
+        InputError: If there is no such space, something in it or the seed breaks a rule, its trials are to have several
+            workers, or data or weights cannot be had.
     """
+    if seed is not None:
+        check_seed(seed)
     spec = spec_of(space, scale)
     if spec.resources.workers > 1:
         raise InputError(

@@ -37,6 +37,16 @@ def test_a_share_of_the_users_outside_its_range_is_refused(cli: Run, space: Path
     assert "--users: must lie in (0, 1]" in result.stderr
 
 
+def test_a_seed_that_no_generator_takes_is_refused(cli: Run, space: Path) -> None:
+    assert cli("run", str(space), "--seed", str(2**32 - 1)).exit_code == 0
+    for seed in (-1, 2**32, 99999999999999999999):
+        result = cli("run", str(space), "--seed", str(seed))
+        assert result.exit_code == 2
+        assert "--seed" in result.stderr
+        assert ("greater" if seed < 0 else "4294967295") in result.stderr
+        assert "epoch" not in result.stderr
+
+
 def test_a_wrong_value_is_refused_before_training(cli: Run, space: Path) -> None:
     result = cli("run", str(space), "--set", "x=33")
     assert result.exit_code == 2

@@ -164,6 +164,11 @@ def test_a_trial_takes_the_resources_of_its_space() -> None:
     assert kind.__name__ == "rehearsal"
 
 
+def test_a_seed_that_no_generator_takes_is_refused() -> None:
+    with pytest.raises(InputError, match="seed: must be a whole number from 0 to 4294967295, got 4294967296"):
+        trainable(rehearsal_spec(), seed=2**32)
+
+
 def test_tune_can_pickle_all_that_it_keeps_of_a_run() -> None:
     pickle.loads(pickle.dumps(optuna_space("mixrec", "smoke")))
     search = OptunaSearch(optuna_space("mixrec", "smoke"), "valid/mrr", "max", sampler=PRSampler(layer_of=layer_of))
