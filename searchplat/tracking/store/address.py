@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,6 +16,11 @@ from searchplat.redaction import redact as redact  # part of this module's inter
 
 DEFAULT_TRACKING_URI = "sqlite:///mlflow.db"
 VARIABLE = "MLFLOW_TRACKING_URI"
+
+_SCHEMES = frozenset({"databricks", "databricks-uc", "http", "https", "mssql", "mysql", "postgresql", "sqlite", "uc"})
+"""Those of MLflow's own stores."""
+_PLUGINS = "mlflow.tracking_store"
+"""MLflow's entry points of stores: packages offer further ones under the scheme's name."""
 
 _PASSWORD = re.compile(r"://[^\s/?#\"':@]*:(?P<password>[^\s/?#\"']*)@")
 
@@ -50,7 +56,8 @@ class Address:
         """Read a tracking URI; a relative SQLite file is taken from the working directory, now and for ever.
 
         Raises:
-            InputError: If it is a plain folder, which MLflow no longer writes, or no URI at all.
+            InputError: If it is a plain folder, which MLflow no longer writes, no URI at all, or MLflow has no such
+                store.
         """
         if found := _PASSWORD.search(text):
             # Libraries take addresses apart, and an error may name the password alone.
@@ -69,6 +76,13 @@ class Address:
             raise InputError(
                 f"tracking URI {redact(text)!r}: must name a database or a server, for MLflow no longer writes plain "
                 f"folders; use {DEFAULT_TRACKING_URI} or http://HOST:PORT"
+            )
+        kind = scheme.lower().partition("+")[0]  # a database's driver stands behind the plus
+        if kind not in _SCHEMES and scheme not in {plugin.name for plugin in entry_points(group=_PLUGINS)}:
+            raise InputError(
+                f"tracking URI {redact(text)!r}: MLflow has no store for {scheme}://, only for "
+                f"{', '.join(sorted(_SCHEMES))} and what its plugins add; correct it, install the plugin, or use "
+                f"{DEFAULT_TRACKING_URI}"
             )
         return cls(text)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
+from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
 
 from searchplat.errors import InputError
 from searchplat.tracking.store.address import DEFAULT_TRACKING_URI, Address, redact
@@ -35,6 +37,40 @@ def test_servers_are_remote(uri: str) -> None:
 def test_a_folder_or_a_database_in_memory_is_refused_with_a_remedy(uri: str) -> None:
     with pytest.raises(InputError, match=r"tracking URI .*sqlite:///mlflow\.db"):
         Address.parse(uri)
+
+
+def test_a_store_that_mlflow_does_not_have_is_refused() -> None:
+    with pytest.raises(InputError, match=r"tracking URI 'foo://\*\*\*@bar': MLflow has no store for foo://"):
+        Address.parse("foo://ann:pa55@bar")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql+psycopg2://db/mlflow",
+        "mysql://db/mlflow",
+        "mssql+pyodbc://db/mlflow",
+        "https://h",
+        "databricks-uc:x",
+    ],
+)
+def test_mlflow_itself_has_the_stores_that_are_let_through(uri: str) -> None:
+    Address.parse(uri)
+    try:
+        MlflowClient(tracking_uri=uri, registry_uri=uri)
+    except UnsupportedModelRegistryStoreURIException:
+        pytest.fail(f"MLflow has no store for {uri}")
+    except Exception:  # nobody answers there, or the driver is not installed
+        pass
+
+
+def test_a_plugins_store_is_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = tmp_path / "plugin-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[mlflow.tracking_store]\nfoo = plugin:Store\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Address.parse("foo://bar").uri == "foo://bar"
 
 
 @pytest.mark.parametrize(
