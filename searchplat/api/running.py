@@ -105,7 +105,7 @@ def search(
             )  # fmt: skip
         except KeyboardInterrupt:
             # Before the search was under way, or at once: what there is, is in the ledger.
-            found = SearchFolder(root, fork or search_name(spec, name))
+            found = SearchFolder(root, search_name(spec, name) if fork is None else fork)
             if not found.exists():
                 raise
             return Search(found.name, runs=root)

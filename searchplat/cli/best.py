@@ -73,6 +73,8 @@ def best(
         raise InputError("--model: ranks by its own estimate; give it without --by and --front")
     if front and by is not None:
         raise InputError("--front: is of all objectives, and --by of one; give one of the two")
+    if json_ + yaml + set_ > 1:
+        raise InputError("each of them is the whole output; give one of --json, --yaml and --set")
     folder = SearchFolder(runs or runs_root(), search)
     with folder.read() as ledger:
         snapshot = take(search, folder.path, ledger)

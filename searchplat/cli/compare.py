@@ -69,6 +69,7 @@ def compare(
       searchplat compare darec-quick sasrec-quick --breakdown --beyond
       searchplat compare darec-quick sasrec-quick --format latex > table.tex
     """
+    from searchplat.errors import InputError
     from searchplat.ledger.folder import runs_root
     from searchplat.promotion import formats
     from searchplat.promotion.breakdown import blocks
@@ -76,6 +77,8 @@ def compare(
     from searchplat.views import text
     from searchplat.views.output import print_json, show
 
+    if json_ and format_ is not Format.TERMINAL:
+        raise InputError("--json: is a form of its own, and --format names another; give one of the two")
     table = compared(
         runs or runs_root(), searches, against=against or [], test=test.value, alpha=alpha, all_candidates=all_
     )

@@ -32,7 +32,7 @@ from searchplat.engine.planning.nothing_scored import nothing_scored
 from searchplat.engine.planning.past import at_start
 from searchplat.engine.planning.plan import Plan
 from searchplat.engine.prepare import needs_of, prepare
-from searchplat.engine.resuming.fork import begin
+from searchplat.engine.resuming.fork import begin, check_fork
 from searchplat.engine.resuming.opening import open_ledger, refuse_change
 from searchplat.engine.resuming.widening import widen, widening
 from searchplat.engine.shutdown.shutdown import LEAVE_S, Shutdown
@@ -95,13 +95,15 @@ def run_search(
     monitor = monitor or Silent()
     root = places.root
     name = search_name(spec, name)
-    folder = SearchFolder(root, fork or name)
-    if fork and widen_it:
+    folder = SearchFolder(root, name if fork is None else fork)
+    if fork is not None and widen_it:
         raise InputError("--widen: goes on with a search, and --fork starts another; leave one out")
     if trials is not None and trials < len(spec.stages):
         raise InputError(f"--trials: at least one for each of the {len(spec.stages)} stages, got {trials}")
     if widen_it:
         folder.check_exists()
+    if fork is not None:
+        check_fork(SearchFolder(root, name), folder)
     address, uri = places.cluster(), places.mlflow
     with _room(), folder.held(), ExitStack() as stack:
         if folder.exists():
@@ -118,7 +120,7 @@ def run_search(
             widen(folder, spec, change, known)
             monitor.event("; ".join(("the search goes on in a wider space", *change.shown)))
         resumed = folder.exists()
-        first = partial(begin, spec, known, SearchFolder(root, name) if fork else None)
+        first = partial(begin, spec, known, None if fork is None else SearchFolder(root, name))
         ledger = stack.enter_context(open_ledger(folder, spec, first))
         if trials is not None:
             extend(spec, ledger, trials)
@@ -133,7 +135,7 @@ def run_search(
 
 def search_name(spec: SearchSpec, name: str | None = None) -> str:
     """A search's name: the one that was given, else the space's and its scale, e.g. `darec-quick`."""
-    return name or (f"{spec.name}-{spec.scale}" if spec.scale else spec.name)
+    return name if name is not None else f"{spec.name}-{spec.scale}" if spec.scale else spec.name
 
 
 class _Run:

@@ -4,16 +4,46 @@ from __future__ import annotations
 
 from searchplat.engine.planning.past import Past, keep
 from searchplat.engine.planning.seeds import OWN, SHARED, shared_seed
+from searchplat.errors import InputError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.repeats import REPEATS, TRAINING, repeated
 from searchplat.spec.model import SearchSpec
+
+_META = "fork of"
+_INFO = "forked_from"
+
+
+def check_fork(source: SearchFolder, folder: SearchFolder) -> None:
+    """See that a search can be begun from the trials of another, or was, and so can go on.
+
+    Args:
+        source: The other.
+        folder: The fork's.
+
+    Raises:
+        InputError: If it cannot.
+    """
+    if not folder.exists():
+        return source.check_exists()
+    with folder.read() as ledger:
+        origin = ledger.meta(_META) or next(
+            (str(trial.info[_INFO]).partition("/")[0] for trial in ledger.trials() if _INFO in trial.info), None
+        )
+    if origin != source.name:
+        is_ = "is no fork" if origin is None else f"is a fork of {origin!r}"
+        raise InputError(
+            f"--fork {folder.name}: that search exists and {is_}, so it is not one of {source.name!r}; choose another "
+            f"NEWNAME, or go on with it by --name {folder.name} without --fork"
+        )
+    return None
 
 
 def begin(spec: SearchSpec, past: Past, fork_of: SearchFolder | None, ledger: Ledger) -> None:
     """Write down what a new search has before its first trial: what it knows of others, and what it takes over."""
     keep(ledger, past)
     if fork_of is not None:
+        ledger.set_meta(_META, fork_of.name)
         copy_search(fork_of, spec, ledger)
 
 
@@ -44,7 +74,7 @@ def copy_trials(old: Ledger, name: str, ledger: Ledger, spec: SearchSpec) -> Non
         training = int(trial.info.get(TRAINING, 0))
         if stage.seeds == SHARED and trial.seed != shared_seed(spec, training):  # the space's `seed` is another one
             continue
-        info = {**trial.info, "forked_from": f"{name}/{trial.number}"}
+        info = {**trial.info, _INFO: f"{name}/{trial.number}"}
         if (first := repeated(trial)) is not None:
             if first not in new:
                 continue

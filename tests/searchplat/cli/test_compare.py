@@ -81,6 +81,8 @@ def test_json_and_files(cli: Run, promoted: SearchFolder) -> None:
     assert cli("compare", "first", "--format", "markdown").output.startswith("| data | method | mrr |")
     assert r"\begin{tabular}" in cli("compare", "first", "--format", "latex").output
     assert cli("compare", "first", "--format", "csv").output.startswith("data,users,label,")
+    both = cli("compare", "first", "--json", "--format", "latex")
+    assert (both.exit_code, "give one of the two" in both.stderr) == (2, True)
 
 
 def test_another_test_another_reference_another_level(cli: Run, promoted: SearchFolder) -> None:

@@ -196,6 +196,14 @@ def test_best_by_a_model_of_a_stages_trials(cli: Run) -> None:
         assert (refused.exit_code, said in refused.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("forms", [("--yaml", "--json"), ("--yaml", "--set"), ("--json", "--set")])
+def test_best_has_one_form(cli: Run, forms: tuple[str, str]) -> None:
+    result = cli("best", "first", *forms)
+    assert result.exit_code == 2
+    assert "give one of --json, --yaml and --set" in result.stderr
+    assert result.stdout == ""
+
+
 def test_best_as_yaml_is_the_trials_config(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
     written = yaml.safe_load(cli("best", "first", "--yaml").stdout)
     assert written == {"fixed": half_done[1].trial(11).config}

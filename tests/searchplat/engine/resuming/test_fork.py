@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from searches import rehearsal_spec
 
 from searchplat.engine.planning.plan import Plan, SuggestionDue
-from searchplat.engine.resuming.fork import copy_trials
+from searchplat.engine.resuming.fork import begin, check_fork, copy_trials
+from searchplat.engine.resuming.opening import open_ledger
+from searchplat.errors import InputError
 from searchplat.ledger import Ledger
+from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.repeats import repeated
 from searchplat.searchers.contract import TrialState
 from searchplat.spec import to_document
@@ -83,3 +87,22 @@ def test_only_trials_whose_seeds_are_as_they_would_be_now(
         copied = new.trials()
         assert [trial.objectives for trial in copied] == [trial.objectives for trial in old.trials()][:kept]
         assert all(trial.info["forked_from"].startswith("old/") for trial in copied)
+
+
+def test_a_fork_is_of_the_search_that_it_was_begun_from(tmp_path: Path) -> None:
+    spec = rehearsal_spec()
+    old, fork, other = (SearchFolder(tmp_path, name) for name in ("old", "fork", "other"))
+    with pytest.raises(InputError, match="search 'old' does not exist"):
+        check_fork(old, fork)
+    assert not fork.path.exists()
+    for folder, source in ((old, None), (other, None), (fork, old)):
+        folder.path.mkdir()
+        open_ledger(folder, spec, partial(begin, spec, {}, source)).close()
+    check_fork(old, fork)  # the same command goes on, although it took over no trial
+    for source, exists, said in (
+        (other, fork, "--fork fork: that search exists and is a fork of 'old', so it is not one of 'other'"),
+        (old, other, "--fork other: that search exists and is no fork, so it is not one of 'old'"),
+        (old, old, "--fork old: that search exists and is no fork, so it is not one of 'old'"),
+    ):
+        with pytest.raises(InputError, match=said):
+            check_fork(source, exists)
