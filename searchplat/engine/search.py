@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from searchplat.engine.checkpoints.retention import SEARCH, Remover, note, of_se
 from searchplat.engine.checkpoints.storage import Storage
 from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.cluster.room import check_room
+from searchplat.engine.full_disk import full_disk_is_for_later
 from searchplat.engine.judging.judge import Judge
 from searchplat.engine.monitor import Monitor, RunInfo, SearchOutcome, Silent
 from searchplat.engine.places import HERE, Places
@@ -44,7 +45,7 @@ from searchplat.engine.steering.requests import RequestFolder
 from searchplat.engine.steering.steering import Steering
 from searchplat.engine.worker import MAX_DEATHS
 from searchplat.engine.worker.order import Order
-from searchplat.errors import InputError, SearchFailedError, TryAgainError, disk_full
+from searchplat.errors import InputError, SearchFailedError, TryAgainError
 from searchplat.ledger import Ledger, TrialRecord, lineage
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.ranking import Ranking
@@ -105,7 +106,7 @@ def run_search(
     if fork is not None:
         check_fork(SearchFolder(root, name), folder)
     address, uri = places.cluster(), places.mlflow
-    with _room(), folder.held(), ExitStack() as stack:
+    with full_disk_is_for_later(), folder.held(), ExitStack() as stack:
         if folder.exists():
             refuse_change(folder, spec, wider=widen_it)
         else:
@@ -305,7 +306,7 @@ class _Run:
         )
         self._shutdown.under_way = True
         try:
-            with figures, turns(), _room():
+            with figures, turns(), full_disk_is_for_later():
                 loop.run()
         finally:
             self._shutdown.no_more()
@@ -391,14 +392,3 @@ class _Run:
 def _folder_of(trial: TrialRecord) -> str:
     """What the folder of its checkpoints is called."""
     return f"{trial.number:05d}"
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Within it, an error of a full disk becomes a `TryAgainError`."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, TryAgainError) or not disk_full(error):
-            raise
-        raise TryAgainError(f"{error}; free some space and run the same command again") from error

@@ -50,7 +50,7 @@ def cost(spec: SearchSpec, name: str | None = None, runs: Path | None = None) ->
         trials += number
         epochs += number * each
         weighted += number * each * fraction
-    folder = SearchFolder(runs or runs_root(), name or _default_name(spec))
+    folder = SearchFolder(runs or runs_root(), _default_name(spec) if name is None else name)
     if not folder.exists():
         return Cost(trials, epochs, weighted)
     with folder.read() as ledger:
@@ -120,7 +120,7 @@ def _constraints(spec: SearchSpec) -> list[RenderableType]:
         line(("constraint  ", "dim"), text.visible(one.text)) for one in spec.space.constraints
     ]
     if spec.space.constraints:
-        rows.append(line(("feasible  ", "dim"), f"about {100 * feasible_share(spec):.2g} % of its points keep them"))
+        rows.append(line(("feasible  ", "dim"), f"about {100 * feasible_share(spec):.3g} % of its points keep them"))
     rows += [line(("outcome  ", "dim"), text.visible(bound.text)) for bound in spec.outcomes]
     return rows
 

@@ -69,6 +69,12 @@ def test_a_trial_that_is_too_large_for_this_machine_is_a_warning_here_and_refuse
     assert not list(Path("runs").iterdir())
 
 
+def test_a_share_of_almost_all_has_no_exponent(cli: Run, space: Path) -> None:
+    space.write_text(space.read_text() + "constraints: [x < 0.9999]\n")
+    shown = " ".join(cli("check", str(space)).stdout.split())
+    assert "feasible about 100 % of its points keep them" in shown
+
+
 def test_what_is_measured_is_said(cli: Run, space: Path) -> None:
     def trial(*sets: str) -> str:
         words = [word for one in sets for word in ("--set", one)]

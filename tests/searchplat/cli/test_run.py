@@ -110,7 +110,3 @@ def test_a_function_is_told_all_that_is_searched_or_the_command_says_what_it_lac
     assert lacking.exit_code == 2
     assert "y: searched, and method summing:train has no default; add --set y=..." in lacking.stderr
     assert cli("run", str(space), "--allow-import", "--set", "x=5", "--set", "y=2").exit_code == 0
-
-
-def test_a_seed_that_numpy_does_not_take_is_refused(cli: Run, space: Path) -> None:
-    assert cli("run", str(space), "--seed", str(2**32)).exit_code == 2
