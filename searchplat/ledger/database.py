@@ -159,3 +159,11 @@ def from_text(text: str) -> dict[str, Any]:
         text, object_hook=lambda item: float(item["$float"]) if set(item) == {"$float"} else item
     )
     return loaded
+
+
+def check_file(path: Path) -> None:
+    """Raise an `InputError` unless there is a file, which may be a ledger."""
+    if not path.exists():
+        raise InputError(f"{path}: there is no such ledger")
+    if not path.is_file():
+        raise no_ledger(path, "it is a folder" if path.is_dir() else "it is no file")

@@ -23,7 +23,16 @@ from typing import Any
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError
 from searchplat.ledger import records
-from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, no_ledger, on_disk, to_text
+from searchplat.ledger.database import (
+    SCHEMA,
+    SCHEMA_VERSION,
+    Transaction,
+    check_file,
+    connect,
+    no_ledger,
+    on_disk,
+    to_text,
+)
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import Event, Report, TrialRecord
@@ -90,13 +99,13 @@ class Ledger:
         Args:
             alone: Whether nobody else writes trials. False for who stands beside the driver and keeps a cursor.
         """
-        _check_file(path)
+        check_file(path)
         return cls._opened(path, connect(path), alone)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Open an existing ledger for reading, while its driver may be writing."""
-        _check_file(path)
+        check_file(path)
         uri = f"{path.absolute().as_uri()}?mode=ro"
         if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
             uri += "&immutable=1"  # else SQLite makes files beside it, also to read
@@ -397,10 +406,3 @@ class Ledger:
         which, values = ("", ()) if number is None else (" WHERE number = ?", (number,))
         query = f"SELECT {records.trial_columns(self.bounds)} FROM trials{which} ORDER BY number"
         yield from (records.trial_of(row, self.bounds) for row in self.select(query, *values))
-
-
-def _check_file(path: Path) -> None:
-    if not path.exists():
-        raise InputError(f"{path}: there is no such ledger")
-    if not path.is_file():
-        raise no_ledger(path, "it is a folder" if path.is_dir() else "it is no file")
