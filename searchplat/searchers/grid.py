@@ -39,7 +39,7 @@ class GridSearcher:
         self._gridded = gridded(space, options.points)
         if self._gridded.size() > MOST:
             raise InputError(
-                f"searcher grid: a grid may have at most {MOST:,} points, got {self._gridded.size():.3g}; "
+                f"searcher grid: a grid may have at most {MOST:,} points, got {self._gridded.size():,.9g}; "
                 "narrow the axes or take another searcher, such as random"
             )
         self._order: list[tuple[Key, Values]] | None = None

@@ -107,5 +107,5 @@ def breaks(stage: StageSpec, axes: Mapping[str, Domain | None], objectives: int)
             points = _grid_points()
         size = gridded(Space(tuple(own)), points).size()
         if size > MOST:
-            return f"a grid has at most {MOST:,} points, not {size:.3g}"
+            return f"a grid has at most {MOST:,} points, not {size:,.9g}"
     return ""

@@ -36,7 +36,12 @@ def test_several_objectives(name: str) -> None:
             "depth: {type: categorical, choices: [1, 2, null]}",
             "cmaes needs axes with an order, which depth with 3 choices is not",
         ),
-        ("{name: grid}", ONE, "epochs: {type: int, low: 1, high: 100001}", "a grid has at most 100,000 points"),
+        (
+            "{name: grid}",
+            ONE,
+            "epochs: {type: int, low: 1, high: 100001}",
+            "a grid has at most 100,000 points, not 100,001",
+        ),
         ("{name: grid, points: 200000}", ONE, "rate: {type: float, low: 0.1, high: 1}", "a grid has at most"),
         ("{name: tpe, startup: many}", ONE, "tied: {type: bool}", "searcher.startup: must be a whole number"),
         ("{name: tpe, start: 3}", ONE, "tied: {type: bool}", "is not an option of searcher tpe; did you mean startup?"),
