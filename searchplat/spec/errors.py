@@ -8,10 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from searchplat.errors import InputError
 from searchplat.spec.document.nodes import Node, Place
+
+UNSAID: Final = object()
+"""In place of a value that says no more than the place of a problem; None is a value, `null`."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Problems:
         self.found: list[Problem] = []
 
     def add(
-        self, where: Node | Place, key: str, rule: str, *, value: Any = None, got: str | None = None, remedy: str = ""
+        self, where: Node | Place, key: str, rule: str, *, value: Any = UNSAID, got: str | None = None, remedy: str = ""
     ) -> None:
         """Note a problem.
 
@@ -80,7 +83,7 @@ class Problems:
             remedy: What to do.
         """
         place = where.place if isinstance(where, Node) else where
-        shown = got if got is not None else None if value is None else show(value)
+        shown = got if got is not None else None if value is UNSAID else show(value)
         self.found.append(Problem(place.source, place.line, place.column, key, rule, shown, remedy or None))
 
     def raise_if_any(self) -> None:

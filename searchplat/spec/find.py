@@ -37,6 +37,8 @@ def find_space(argument: Path | str) -> Path:
             return path
         if path.is_dir() and not _shipped(str(argument)):
             raise InputError(f"{path}: is a folder; give a space file in it, such as {path / 'space.yaml'}")
+        if path.exists() and not _shipped(str(argument)):
+            raise InputError(f"{path}: is no regular file; give a space file")
     except (OSError, ValueError) as error:  # too long, or with a null byte
         raise InputError(f"{str(argument)[:80]!r} is not a path: {error}") from error
     if found := _shipped(str(argument)):

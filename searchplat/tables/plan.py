@@ -17,7 +17,7 @@ from searchplat.spec import load
 from searchplat.spec.document.nodes import Node
 from searchplat.spec.document.strict_yaml import MAX_BYTES, decode, read_file
 from searchplat.spec.document.typed import about, add_error, errors_of
-from searchplat.spec.errors import Problems, show, suggest
+from searchplat.spec.errors import UNSAID, Problems, show, suggest
 from searchplat.spec.find import find_space
 from searchplat.spec.grammar import NAME
 from searchplat.spec.load import refuse_secrets
@@ -195,7 +195,7 @@ def _checked(root: Node) -> Plan:
         elif error["type"] in ("model_type", "dict_type", "model_attributes_type"):
             problems.add(node, key, "must be a mapping, or the name of a space", value=value)
         else:
-            add_error(problems, node, key, error, value if where else None, about(model, name) if where else "")
+            add_error(problems, node, key, error, value if where else UNSAID, about(model, name) if where else "")
     problems.raise_if_any()
     return Plan.model_validate_json(json.dumps(values))
 

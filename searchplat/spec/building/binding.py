@@ -31,7 +31,7 @@ from searchplat.spec.document.typed import (
     instantiate,
     rule_of,
 )
-from searchplat.spec.errors import Problems, show, suggest
+from searchplat.spec.errors import UNSAID, Problems, show, suggest
 from searchplat.spec.model import Control, StageSpec
 from searchplat.spec.space import Bool, Categorical, Constraint, Domain, Float, Int, Layout, NoPointError, Space
 
@@ -254,7 +254,7 @@ class Binding:
                 else:
                     prefix = f"every point must make a valid config, but {f'{field} ' if field else ''}"
                     remedy = "narrow the space, or add a constraint"
-                    add_error(self._problems, where, key, error, values or None, remedy, prefix)
+                    add_error(self._problems, where, key, error, values or UNSAID, remedy, prefix)
                 return
             if self._missing({**given, **values}, where, key) or self._unreported({**given, **values}, None):
                 return
@@ -308,7 +308,7 @@ class Binding:
                 continue  # the stages' points are checked by themselves
             field = ".".join(map(str, error["loc"]))
             prefix = f"{field}: " if field else ""
-            add_error(self._problems, node, key, error, None, "change its values", prefix)
+            add_error(self._problems, node, key, error, UNSAID, "change its values", prefix)
             return
         values = {**base, **drawn, **control.values}
         if not self._missing(values, node, key):

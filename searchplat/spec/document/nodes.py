@@ -90,7 +90,7 @@ class Node:
         """What the value is, in words."""
         match self.content:
             case None:
-                return "nothing"
+                return "null"
             case bool():
                 return "true or false"
             case int():

@@ -270,7 +270,7 @@ class Fields:
     def read(self, node: Node, key: str, problems: Problems) -> Any:
         """Return a dict of the keys that are there; a required one that is missing is `BROKEN`."""
         if not isinstance(node.content, dict):
-            known = ", ".join(self.fields)
+            known = ", ".join((*self.fields, *self.elsewhere))
             remedy = f"write key: value pairs; keys are {known}" if known else "write key: value pairs"
             problems.add(node, key, "must be a mapping", got=_got(node), remedy=remedy)
             return BROKEN

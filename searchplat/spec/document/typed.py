@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from searchplat import protocol
 from searchplat.errors import InputError
 from searchplat.spec.document.nodes import Node, Place
-from searchplat.spec.errors import Problems, suggest
+from searchplat.spec.errors import UNSAID, Problems, suggest
 
 _SAID = {
     "int_type": "must be a whole number",
@@ -79,7 +79,7 @@ def add_error(
     rule = rule_of(error)
     said = ", got " in rule
     remedy = "" if said and "; " in rule else remedy
-    problems.add(where, key, f"{prefix}{rule}", value=None if said else value, remedy=remedy)
+    problems.add(where, key, f"{prefix}{rule}", value=UNSAID if said else value, remedy=remedy)
 
 
 def about(model: type[BaseModel], name: str, value: Any = None) -> str:
@@ -92,7 +92,7 @@ def about(model: type[BaseModel], name: str, value: Any = None) -> str:
     if isinstance(value, str) and annotation in (int, float) and re.fullmatch(r"[-+]?[0-9.]+([eE][-+]?[0-9]+)?", value):
         return "remove the quotes"
     described = model.model_fields[name].description
-    return f"{name} is: {described}" if described else "give a value that it takes"
+    return f"{name} is: {described.rstrip('.')}" if described else "give a value that it takes"
 
 
 def check_names(
@@ -138,5 +138,5 @@ def check_values(
             add_error(problems, node, f"{key}.{name}", error, node.plain(), about(model, name, values[name]))
             wrong.add(name)
         elif not name and entries:
-            add_error(problems, where, key, error, None, "change one of these values")
+            add_error(problems, where, key, error, UNSAID, "change one of these values")
     return {name: value for name, value in values.items() if name not in wrong}

@@ -46,6 +46,11 @@ def test_what_is_not_there_is_refused_with_the_known_ones(shipped: Path, argumen
     assert "darec, sasrec" in str(caught.value) or "is not a path" in str(caught.value)
 
 
+def test_a_device_is_no_space_and_is_not_said_to_be_missing(shipped: Path) -> None:
+    with pytest.raises(InputError, match=r"^/dev/null: is no regular file; give a space file"):
+        find_space("/dev/null")
+
+
 def test_the_repository_is_used_without_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "spaces").mkdir()
     (tmp_path / "spaces" / "mine.yaml").write_text("method: x\n")
