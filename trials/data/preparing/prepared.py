@@ -27,7 +27,7 @@ from trials.data.preparing import splits, stored
 from trials.data.preparing.dataset import FinalData, SearchData
 from trials.data.preparing.filters import filtered
 from trials.data.preparing.options import DataOptions
-from trials.data.preparing.selection import select_users
+from trials.data.preparing.selection import count_users, select_users
 from trials.data.preparing.stored import META, open_test, open_users, read_meta, write_folder
 from trials.data.reading.requests import with_requests
 from trials.data.source import Source, find_source
@@ -39,13 +39,19 @@ FORMAT_VERSION = 4
 def prepare(request: DataRequest, assets: AssetSource) -> Path:
     """Return the prepared folder of a data set, making it first if need be.
 
-    Fraction and seed of the request do not matter here: one folder serves all of them.
+    One folder serves all fractions and seeds.
 
     Raises:
-        InputError: If an option is wrong.
+        InputError: If an option is wrong, or the fraction is of no user.
         AssetError: If the data cannot be had; the text says how to get it.
         DataError: If a file breaks its format.
     """
+    folder = _folder(request, assets)
+    count_users(int(read_meta(folder)["statistics"]["users"]), request.fraction)
+    return folder
+
+
+def _folder(request: DataRequest, assets: AssetSource) -> Path:
     source = find_source(request.name)
     options = source.parse(request.options)
     files = source.files(options, assets)

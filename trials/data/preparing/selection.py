@@ -82,18 +82,32 @@ def cut_after(users_E: Ints, items_E: Ints, trained_U: Ints, targets: int = 1) -
     return Cut(narrow_E[train_E], offsets, valid_UT, test_UT, train_E, valid_at_UT, test_at_UT)
 
 
+def count_users(num_users: int, fraction: float) -> int:
+    """How many users a share is, rounded.
+
+    Raises:
+        InputError: If `fraction` is not in (0, 1], or is less than half a user.
+    """
+    if not 0 < fraction <= 1:
+        raise InputError(f"data fraction must lie in (0, 1], got {fraction}.")
+    count = min(num_users, math.floor(fraction * num_users + 0.5))
+    if not count:
+        raise InputError(
+            f"data fraction must be at least one of the {num_users:,} users, {1 / num_users:.3g}, got {fraction:g}; "
+            "raise it."
+        )
+    return count
+
+
 def select_users(num_users: int, fraction: float, seed: int) -> Ints:
     """`[n]` sorted rows of a share of the users.
 
     The users are the first n of one permutation a seed, so a smaller fraction's users are among a larger one's.
-    At least one user is selected.
 
     Raises:
-        InputError: If `fraction` is not in (0, 1].
+        InputError: As `count_users`.
     """
-    if not 0 < fraction <= 1:
-        raise InputError(f"data fraction must lie in (0, 1], got {fraction}.")
-    count = min(num_users, max(1, math.floor(fraction * num_users + 0.5)))
+    count = count_users(num_users, fraction)
     if count == num_users:
         return np.arange(num_users, dtype=np.int64)
     return np.sort(np.random.default_rng(seed).permutation(num_users)[:count]).astype(np.int64)

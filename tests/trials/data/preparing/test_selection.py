@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from searchplat.errors import InputError
@@ -45,15 +45,22 @@ def test_places_of(found: list[list[int]], data: st.DataObject) -> None:
 
 @given(st.integers(1, 500), st.floats(0.001, 1), st.floats(0.001, 1), st.integers(0, 5))
 def test_fractions_are_nested(users: int, one: float, other: float, seed: int) -> None:
+    assume(int(min(one, other) * users + 0.5) >= 1)
     small, large = (set(select_users(users, f, seed).tolist()) for f in sorted((one, other)))
     assert small <= large
-    assert len(small) == min(users, max(1, int(min(one, other) * users + 0.5)))
+    assert len(small) == min(users, int(min(one, other) * users + 0.5))
 
 
 def test_all_users_are_in_order_and_seeds_differ() -> None:
     assert select_users(5, 1.0, 3).tolist() == [0, 1, 2, 3, 4]
     assert select_users(100, 0.2, 0).tolist() == select_users(100, 0.2, 0).tolist()
     assert select_users(100, 0.2, 0).tolist() != select_users(100, 0.2, 1).tolist()
+
+
+def test_a_fraction_of_no_user_is_refused() -> None:
+    assert len(select_users(60, 0.009, 0)) == 1
+    with pytest.raises(InputError, match=r"at least one of the 60 users, 0.0167, got 1e-09"):
+        select_users(60, 1e-9, 0)
 
 
 @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.1, float("nan")])
