@@ -238,8 +238,12 @@ def test_an_interrupted_training_ends_like_an_uninterrupted_one(bench: Bench, tm
     assert learnt(second.run_epoch()) == expected[1]
 
 
-def test_all_reported_metrics_are_finite_numbers(bench: Bench, tmp_path: Path) -> None:
-    found = bench.start(tmp_path).run_epoch()
+def test_all_reported_metrics_are_finite_numbers_and_those_of_validation_are_foreseen(
+    bench: Bench, tmp_path: Path
+) -> None:
+    loop = bench.start(tmp_path)
+    found = loop.run_epoch()
+    assert {name for name in found if name.startswith("valid/")} == {*bench.method.reported(loop.config)}
     assert all(isinstance(value, float) and math.isfinite(value) for value in found.values())
     assert all(name.count("/") >= 1 for name in found.keys() - {"parameters"})
 
