@@ -22,17 +22,8 @@ from typing import Any
 
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchplatError
-from searchplat.ledger import records
-from searchplat.ledger.database import (
-    SCHEMA,
-    SCHEMA_VERSION,
-    Transaction,
-    check_file,
-    connect,
-    no_ledger,
-    on_disk,
-    to_text,
-)
+from searchplat.ledger import database, records
+from searchplat.ledger.database import SCHEMA, SCHEMA_VERSION, Transaction, connect, on_disk, to_text
 from searchplat.ledger.outcomes import outcomes_of
 from searchplat.ledger.ranking import improves
 from searchplat.ledger.records import Event, Report, TrialRecord
@@ -99,13 +90,13 @@ class Ledger:
         Args:
             alone: Whether nobody else writes trials. False for who stands beside the driver and keeps a cursor.
         """
-        check_file(path)
+        database.check_file(path)
         return cls._opened(path, connect(path), alone)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
         """Open an existing ledger for reading, while its driver may be writing."""
-        check_file(path)
+        database.check_file(path)
         uri = f"{path.absolute().as_uri()}?mode=ro"
         if not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
             uri += "&immutable=1"  # else SQLite makes files beside it, also to read
@@ -120,7 +111,7 @@ class Ledger:
                 return cls(path, connection, alone)
         except sqlite3.DatabaseError as error:  # it has other tables, or none
             connection.close()
-            raise no_ledger(path, error) from error
+            raise database.no_ledger(path, error) from error
         except SearchplatError:
             connection.close()
             raise
