@@ -41,13 +41,13 @@ def test_a_search_that_another_process_runs_is_refused_at_once(tmp_path: Path) -
     assert holder.stdout.readline() == "held\n"
     try:
         refused, wall, cpu = _refused()
+        assert list((tmp_path / "runs" / "space").iterdir()) == [tmp_path / "runs" / "space" / "lock"]
     finally:
         holder.communicate()
     assert refused.returncode == 75
     assert "is being run by another process" in refused.stderr
     print(f"refused after {wall:.2f} s, {cpu:.2f} s of one processor")
     assert cpu <= 2
-    assert list((tmp_path / "runs" / "space").iterdir()) == [tmp_path / "runs" / "space" / "lock"]
 
 
 def _refused() -> tuple[subprocess.CompletedProcess[str], float, float]:
