@@ -37,9 +37,10 @@ def check(
       searchplat check darec --scale paper
       searchplat check --schema > space.schema.json
     """
+    from searchplat.engine.prepare import check_there
     from searchplat.spec import json_schema, load
     from searchplat.views.output import print_json, show
-    from searchplat.views.plan_picture import cost, document, screen
+    from searchplat.views.plan_picture import cost, document, folder_of, screen
 
     if schema:
         print_json(json_schema())
@@ -47,6 +48,7 @@ def check(
     if space is None:
         raise typer.BadParameter("give a space file, or --schema", param_hint="SPACE")
     spec = load(space, scale=scale, overrides=tuple(set_ or ()), name=name)
+    check_there(spec, folder_of(spec, name, runs))
     estimate = cost(spec, name, runs)
     if json_:
         content: dict[str, Any] = document(spec, estimate)

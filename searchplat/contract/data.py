@@ -134,7 +134,8 @@ class DataSource(Protocol):
     `options`, a pydantic model of its options, whose fields of type `Path` are made absolute when a space is read;
     `rank_met`, whether users' rankings hold what they have met already unless its option `rank_met` says otherwise; and
     `warnings(assets, options)`, which reads the data as `statistics` does: what was let pass in it, a sentence each.
-    That of the name `FILE` has `report(options)`, a `FileReport`.
+    That of the name `FILE` has `report(options)`, a `FileReport`, and `check(options)`, an `InputError` if a file that
+    the options name is not there.
     """
 
     name: str

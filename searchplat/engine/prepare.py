@@ -16,7 +16,9 @@ from searchplat import protocol
 from searchplat.assets import AssetStore
 from searchplat.contract import AssetSource, DataRequest, Values
 from searchplat.engine.monitor import Monitor
+from searchplat.engine.planning.past import gather
 from searchplat.engine.worker.order import Order
+from searchplat.ledger.folder import SearchFolder
 from searchplat.methods import imports, imports_allowed, load_dataset, load_method
 from searchplat.spec.model import DataSpec, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical
@@ -106,6 +108,21 @@ def prepare(spec: SearchSpec, monitor: Monitor, assets: AssetSource | None = Non
         need.prepare(assets or AssetStore())
     for warning in data_warnings(spec.data, assets or AssetStore()):
         monitor.event(warning)
+
+
+def check_there(spec: SearchSpec, folder: SearchFolder) -> None:
+    """See that what a search begins with is there, as far as that is known without reading data.
+
+    Args:
+        folder: Of the search; one that has begun has read what it learns from.
+
+    Raises:
+        InputError: If a file of somebody's own is not there, or a search to learn from cannot be learnt from.
+    """
+    if not folder.exists():
+        gather(spec, folder.path.parent)
+    if (check := getattr(load_dataset(spec.data.name), "check", None)) is not None:
+        check(spec.data.options)
 
 
 def data_warnings(data: DataSpec, assets: AssetSource) -> list[str]:

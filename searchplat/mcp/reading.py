@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from searchplat.engine.prepare import check_there
 from searchplat.engine.search import search_name
 from searchplat.engine.steering.asking import ended_words
 from searchplat.errors import SearchFailedError
@@ -24,7 +25,7 @@ from searchplat.report.facts import gather
 from searchplat.spec.find import grammar, shipped_spaces
 from searchplat.views import TOP, Sort, choice
 from searchplat.views.installed import described_method, installed_methods
-from searchplat.views.plan_picture import cost
+from searchplat.views.plan_picture import cost, folder_of
 from searchplat.views.plan_picture import document as plan_document
 from searchplat.views.snapshot import Snapshot, take
 from searchplat.views.standing import all_documents, all_standing, standing
@@ -107,6 +108,7 @@ class Reading:
         measured_by = name or (None if space is None else search_name(spec, None))
         if measured_by is not None:
             self._project.search(measured_by)
+        check_there(spec, folder_of(spec, measured_by, self._project.rules.runs))
         plan = plan_document(spec, cost(spec, measured_by, self._project.rules.runs))
         # A very large space's own document is what its file says.
         return {**plan, "space": None} if size(clean(plan)) > MOST_ANSWER else plan

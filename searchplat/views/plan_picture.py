@@ -50,7 +50,7 @@ def cost(spec: SearchSpec, name: str | None = None, runs: Path | None = None) ->
         trials += number
         epochs += number * each
         weighted += number * each * fraction
-    folder = SearchFolder(runs or runs_root(), _default_name(spec) if name is None else name)
+    folder = folder_of(spec, name, runs)
     if not folder.exists():
         return Cost(trials, epochs, weighted)
     with folder.read() as ledger:
@@ -60,6 +60,11 @@ def cost(spec: SearchSpec, name: str | None = None, runs: Path | None = None) ->
     per_epoch = sum(t.seconds for t in ended) / sum(t.epoch * t.data_fraction for t in ended)
     by = f"{text.plural(len(ended), 'trial')} of the search {folder.name}"
     return Cost(trials, epochs, weighted, per_epoch * weighted, by)
+
+
+def folder_of(spec: SearchSpec, name: str | None, runs: Path | None) -> SearchFolder:
+    """Where the search would be, or is; arguments as of `cost`."""
+    return SearchFolder(runs or runs_root(), _default_name(spec) if name is None else name)
 
 
 def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:

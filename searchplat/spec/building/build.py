@@ -24,9 +24,10 @@ from searchplat.spec.building.points import canonical, check_points
 from searchplat.spec.building.searcher import check_searchers
 from searchplat.spec.building.stages import build_stages
 from searchplat.spec.document.bounds import read_outcomes
-from searchplat.spec.document.folders import with_absolute_folders
+from searchplat.spec.document.folders import data_options, with_absolute_folders
 from searchplat.spec.document.nodes import Node, Place
 from searchplat.spec.document.shapes import BROKEN, whole
+from searchplat.spec.document.typed import check_names, check_values
 from searchplat.spec.errors import Problems, suggest
 from searchplat.spec.grammar import BODY, NAME
 from searchplat.spec.model import BY_MODEL, VALID, DataSpec, Objective, PromotionSpec, Resources, SearchSpec
@@ -175,6 +176,14 @@ def _check_data(root: Node, read: Mapping[str, Any], problems: Problems) -> None
         if FILE in data:
             remedy = "leave name out, so that the file is the data set"
         problems.add(root.fields["data"].fields["name"], "data.name", rule, value=data["name"], remedy=remedy)
+    if (model := data_options(root)) is not None:
+        node, owner = root.fields["data"], f"an option of data set {data['name']}"
+        options = {option: value for option, value in node.fields.items() if option != "name"}
+        if FILE not in model.model_fields and (file := options.pop(FILE, None)) is not None:
+            remedy = "leave name out, so that the file is the data set"
+            problems.add(file.key_place, f"data.{FILE}", f"is not {owner}", remedy=remedy)
+        known = check_names(model, options, "data", owner, problems)
+        check_values(model, known, {}, node, "data", problems)
 
 
 def _objectives(root: Node, read: Mapping[str, Any], problems: Problems) -> list[Objective]:

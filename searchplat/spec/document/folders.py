@@ -45,7 +45,7 @@ def with_absolute_folders(root: Node, problems: Problems) -> Node:
         return _readers(_config(control)) if "method" in control.fields else own
 
     parts: dict[str, Callable[[Node, str], Node]] = {
-        "data": partial(read.fields, _readers(_options(root))),
+        "data": partial(read.fields, _readers(data_options(root))),
         "fixed": partial(read.fields, own),
         "search": partial(read.axes, own),
         "stages": partial(read.elements, lambda _: own, "fixed"),
@@ -121,7 +121,7 @@ def _config(node: Node) -> type[BaseModel] | None:
         return None
 
 
-def _options(root: Node) -> type[BaseModel] | None:
+def data_options(root: Node) -> type[BaseModel] | None:
     """The options of the document's data set, if it has typed ones."""
     name = root.at(["data", "name"]).content
     try:

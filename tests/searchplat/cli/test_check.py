@@ -87,6 +87,29 @@ def test_what_is_measured_is_said(cli: Run, space: Path) -> None:
     assert said == "a trial a measured share of the cores, 0 GPU, measured within 1 min 30 s"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data.file=/nope.csv", "data: file /nope.csv is not on this machine"),
+        ("data={name: file}", "data: file must name a file of interactions"),
+        ("data.core=-3", "data.core: must be >= 1, got -3"),
+        ("stages.layout.searcher={name: pr, past: [nope]}", "past: search 'nope' does not exist in"),
+    ],
+)
+def test_what_a_search_would_refuse_at_its_start_is_refused(cli: Run, space: Path, change: str, said: str) -> None:
+    for command in ("check", "search"):
+        refused = cli(command, str(space), "--set", change)
+        assert refused.exit_code == 2
+        assert said in " ".join(refused.output.split())
+
+
+def test_what_a_search_that_has_begun_learnt_from_need_not_be_there(
+    cli: Run, space: Path, half_done: tuple[SearchFolder, Ledger]
+) -> None:
+    words = (str(space), "--set", "stages.layout.searcher={name: pr, past: [nope]}", "--name", "first")
+    assert cli("check", *words).exit_code == 0
+
+
 def test_the_time_is_estimated_from_a_search_that_ran(half_done: tuple[SearchFolder, Ledger], spec: SearchSpec) -> None:
     estimate = cost(spec, "first")
     # Whole trials take 5 s for 4 epochs, on all users or (1 s) on a fifth of them.

@@ -48,6 +48,15 @@ class FileSource(Source):
             if path is not None
         )
 
+    def check(self, options: Mapping[str, Any]) -> None:
+        """See that the files are there; nothing is read.
+
+        Raises:
+            InputError: If an option is wrong.
+            AssetError: If a file is not there.
+        """
+        self.paths(self.parse(options))
+
     def available(self, assets: AssetSource) -> bool:
         """Never by its name alone."""
         return False
