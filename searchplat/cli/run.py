@@ -42,7 +42,8 @@ def run(
 ) -> None:
     """Train one configuration in this process, without Ray.
 
-    It trains as a trial of the last stage would. Parameters that are searched and not set take the method's defaults.
+    It trains as a trial of the last stage would. Parameters that are searched and not set take the default that
+    the space file gives them, else the method's; a function is not given them.
 
     \b
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from searchplat.views.snapshot import BASELINE, Snapshot
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_OWN_PAST = re.compile(r"\bpast['\"]?\s*[:=]")
 _FRONT = 8
 """Trials of a Pareto front that are named."""
 
@@ -146,7 +148,7 @@ def search_words(snapshot: Snapshot) -> list[str]:
     words += ["--scale", spec.scale] if spec.scale else []
     for override in spec.overrides:
         words += ["--set", override]
-    if not any("past" in said for said in (spec.text, *spec.overrides)):  # else the space says so itself
+    if not any(_OWN_PAST.search(said) for said in (spec.text, *spec.overrides)):  # else the space says so itself
         for one in past_words(spec):
             words += ["--past", one]
     named = [spec.method, *(control.method for control in spec.controls if control.method)]

@@ -93,8 +93,9 @@ class Plan:
         return sum(map(self.planned, self.spec.stages)) + sum(control.trials for control in self.spec.controls)
 
     def planned(self, stage: StageSpec) -> int:
-        """Trials of a stage in all: its budget, or those that it has had if it gets no more."""
-        return self.ledger.count(stage.name) if self.closed(stage) is not None else self.budgets[stage.name]
+        """Trials of a stage in all: its budget, or those that it has had if these are more, or it gets no more."""
+        had = self.ledger.count(stage.name)
+        return had if self.closed(stage) is not None else max(had, self.budgets[stage.name])
 
     @property
     def done(self) -> bool:

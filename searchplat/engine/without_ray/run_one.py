@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from searchplat.assets import AssetStore
-from searchplat.contract import DataRequest, ProgramMethod
+from searchplat.contract import DataRequest
 from searchplat.engine.planning.configuration import full_config
 from searchplat.engine.planning.seeds import trial_seed
 from searchplat.engine.prepare import data_warnings
@@ -55,11 +55,6 @@ def run_one(
     stage = spec.stages[-1]
     method = load_method(spec.method)
     config = full_config(spec.method, {**spec.fixed, **stage.fixed, **values})
-    if isinstance(method, ProgramMethod):  # it has no defaults of its own
-        lacking = [axis.name for axis in spec.space.domains if not axis.when and axis.name not in config]
-        if lacking:
-            given = " ".join(f"--set {name}=..." for name in lacking)
-            raise InputError(f"{', '.join(lacking)}: searched, and method {spec.method} has no default; add {given}")
     request = DataRequest(spec.data.name, spec.data.options, stage.data_fraction, spec.seed)
     method.prepare(method.Config(**config), request, AssetStore())
     for warning in data_warnings(spec.data, AssetStore()):
@@ -87,6 +82,11 @@ def run_one(
                     raise TryAgainError(message.cause)
                 if message.kind is Said.WRONG_INPUT:
                     raise InputError(message.cause or "", fields=message.fields)
+                if message.kind is Said.PROGRAM_FAILED and (name := _lacked(message.cause or "", spec, config)):
+                    raise InputError(
+                        f"method {spec.method} asked for {name}, which the space searches and nothing sets: a function "
+                        f"has no defaults that are known; add --set {name}=VALUE"
+                    )
                 if message.kind is not Said.REPORT:
                     raise SearchFailedError(f"the training ended as {message.kind}: {message.cause}")
                 if message.epoch > told:  # else it says that this was the last
@@ -99,3 +99,9 @@ def run_one(
                     raise SearchFailedError(said)
                 if message.epoch >= message.epochs:
                     return reports
+
+
+def _lacked(cause: str, spec: SearchSpec, config: Mapping[str, Any]) -> str | None:
+    """The searched parameter without a value for which a function failed; None if it failed for something else."""
+    last = cause.rstrip().rpartition("\n")[2]
+    return next((name for name in spec.space.names if name not in config and last == f"KeyError: {name!r}"), None)

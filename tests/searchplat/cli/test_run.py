@@ -95,18 +95,21 @@ def test_a_folder_of_another_training_is_refused(cli: Run, tmp_path: Path) -> No
     assert "Traceback" not in result.stderr
 
 
-def test_a_function_is_told_all_that_is_searched_or_the_command_says_what_it_lacks(
-    cli: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "summing.py").write_text("def train(config, report):\n    report({'sum': config['x'] + config['y']})\n")
-    space = tmp_path / "summing.yaml"
-    space.write_text(
-        "method: summing:train\ndata: {name: none}\nobjective: {metric: valid/sum, direction: maximize}\n"
-        "search: {x: {type: int, low: 0, high: 9}, y: {type: int, low: 0, high: 9}}\n"
-        "searcher: {name: random}\ntrials: 2\n"
+def test_a_function_that_lacks_what_is_searched_and_not_set_is_told_of(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "two_of_them.py").write_text(
+        "def train(config, report):\n    report({'valid/a': config['x'] + config['y']})\n"
     )
-    lacking = cli("run", str(space), "--allow-import", "--set", "x=5")
-    assert lacking.exit_code == 2
-    assert "y: searched, and method summing:train has no default; add --set y=..." in lacking.stderr
-    assert cli("run", str(space), "--allow-import", "--set", "x=5", "--set", "y=2").exit_code == 0
+    axis = "{type: float, low: 0, high: 9}"
+    (tmp_path / "mine.yaml").write_text(
+        "method: two_of_them:train\ndata: {name: none}\nobjective: {metric: valid/a, direction: maximize}\n"
+        f"search: {{x: {axis}, y: {axis}}}\ntrials: 2\nsearcher: {{name: random}}\n"
+    )
+    words = ("run", str(tmp_path / "mine.yaml"), "--allow-import", "--json", "--set", "x=5")
+    refused = cli(*words)
+    assert refused.exit_code == 2, refused.output
+    assert "asked for y, which the space searches and nothing sets" in refused.stderr
+    assert "add --set y=VALUE" in refused.stderr
+    assert json.loads(cli(*words, "--set", "y=1").stdout)["epochs"][0]["valid/a"] == 6
+    text = (tmp_path / "mine.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(text.replace("high: 9}}", "high: 9, default: 2}}"))
+    assert json.loads(cli(*words).stdout)["epochs"][0]["valid/a"] == 7

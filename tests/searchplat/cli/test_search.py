@@ -74,7 +74,13 @@ def test_the_command_that_goes_on_has_all_that_the_search_was_given_and_needs_ag
     assert before[-5:] == places
     learns = replace(spec.stages[0], searcher=SearcherSpec("pr", {"past": ["other", {"search": "old", "stage": "x"}]}))
     told = NotifySpec(command=("mail", "me"), of_space=True)
-    more = replace(spec, method="module:Method", stages=(learns, *spec.stages[1:]), notify=(told,))
+    more = replace(
+        spec,
+        text=f"{spec.text}# what we know from the past\n",
+        method="module:Method",
+        stages=(learns, *spec.stages[1:]),
+        notify=(told,),
+    )
     added = ["--past", "other", "--past", "old/x", "--allow-import", "--allow-command"]
     assert search_words(replace(snapshot, spec=more)) == [*before[:-5], *added, *places]
     in_file = replace(more, text=f"{more.text}searcher: {{name: pr, past: [other]}}\n")
