@@ -228,6 +228,15 @@ def test_a_total_that_gives_small_stages_more_than_their_share_is_kept_neverthel
     assert [tuple(budgets(spec, total).values()) for total in (4, 5, 29)] == [(1, 1, 1, 1), (1, 1, 1, 2), (1, 1, 1, 26)]
 
 
+def test_fewer_than_were_had_are_as_many_as_were_had(tmp_path: Path) -> None:
+    spec = rehearsal_spec(layout_trials=2, x_trials=4)
+    with open_ledger(tmp_path, spec) as ledger:
+        run(Plan(spec, ledger))
+        plan = Plan(spec, ledger, 2)
+        assert plan.planned_trials == len(ledger.trials()) == 6
+        assert plan.done
+
+
 def test_a_finished_search_is_extended_in_its_last_stage_only(tmp_path: Path) -> None:
     spec = rehearsal_spec(layout_trials=2, x_trials=2)
     with open_ledger(tmp_path, spec) as ledger:
