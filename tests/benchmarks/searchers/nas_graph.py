@@ -57,8 +57,8 @@ class Table:
 
 def installed() -> bool:
     """Whether the package is here."""
-    if (folder := os.environ.get(FOLDER)) and folder not in sys.path:
-        sys.path.append(folder)
+    if (folder := os.environ.get(FOLDER)) and (place := os.path.abspath(folder)) not in sys.path:
+        sys.path.append(place)
     return importlib.util.find_spec("nas_bench_graph") is not None
 
 

@@ -97,14 +97,16 @@ class Own(Popularity):
 def test_a_model_of_code_is_asked_with_leave_alone(
     cli: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "own_method.py").write_text(OWN)
-    model, ran = tmp_path / "model", tmp_path / "ran"
+    code = tmp_path / "code"  # not the working directory
+    code.mkdir()
+    (code / "own_method.py").write_text(OWN)
+    model, ran = tmp_path / "model", code / "ran"
 
     def permit(message: PromotionMessage) -> TestPermit | None:
         return TestPermit("s", 1, 1, ISSUER) if isinstance(message, MayTest) else None
 
     with monkeypatch.context() as patch, imports():
-        patch.syspath_prepend(str(tmp_path))
+        patch.syspath_prepend(str(code))
         order = Order(1, "own_method:Own", PopularityConfig().model_dump(), "toy", {}, 1.0, 0, 1, str(model))
         work = Assignment(("final", "c", 1), order, True, "valid/mrr", True, 5, ("mrr",))
         final_run(work, WarmCache(), "cpu", 0, 1, permit, permit)
@@ -120,7 +122,7 @@ def test_a_model_of_code_is_asked_with_leave_alone(
     absent = cli("predict", str(model), "--history", "toy-1", "--allow-import")
     assert absent.exit_code == 2, absent.output
     assert "its folder must be on PYTHONPATH" in absent.output
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(code))
     assert cli("predict", str(model), "--history", "toy-1").exit_code == 2
     assert not ran.exists()
     done = cli("predict", str(model), "--history", "toy-1", "--allow-import")

@@ -81,8 +81,8 @@ def load(opening: Opening, folder: str | None) -> AskTell:
         AbsentError: If the package cannot be imported.
     """
     entry = OUTSIDE[opening.searcher]
-    if folder and folder not in sys.path:
-        sys.path.append(folder)
+    if folder and (place := os.path.abspath(folder)) not in sys.path:
+        sys.path.append(place)
     module, _, name = entry.adapter.partition(":")
     make = getattr(importlib.import_module(f"outside.{module}"), name)
     try:
