@@ -43,8 +43,9 @@ class PRSampler(BaseSampler):
     empty study is random, for Optuna learns a study's parameters from its trials. Parameters that only some trials have
     are searched jointly with the rest: under which levels of other parameters the objective asks for them is told from
     the trials, and where it does not ask they say nothing. Complete trials are observations; pruned ones, with their
-    last intermediate value, too, where there is one objective; failed ones, and those with a value that is not finite
-    or a constraint above 0 (`trial.set_constraint`), lower the worth of points like theirs; running ones are pending.
+    last intermediate value, too, where there is one objective; failed ones, and those with a value that is not finite,
+    lower the worth of points like theirs; running ones are pending. Each constraint (`trial.set_constraint`, broken
+    above 0) has a model of its own, and a point is worth less the less likely it keeps them.
 
     Up to 300 trials the model is exact; of more it knows a subset, the best, the newest and a spread, which depends on
     nothing but the trials and the order in which they ended (`models.subset`).
@@ -179,10 +180,19 @@ def _ended(trial: FrozenTrial) -> int:
 
 
 def _excess(constraints: Sequence[Mapping[str, float]]) -> Tensor | None:
-    """Values of a study's constraints, above 0 where they are broken; infinite where a trial has none."""
+    """Values of a study's constraints, above 0 where they are broken; infinite where a trial has none.
+
+    Each in its own unit, the median of what it is off by: parameters and seconds differ by many orders of magnitude.
+    """
     names = sorted({name for own in constraints for name in own})
-    rows = [[own.get(name, math.inf) for name in names] for own in constraints]
-    return torch.tensor(rows, dtype=torch.float64) if names else None
+    if not names:
+        return None
+    excess_NB = torch.tensor([[own.get(name, math.inf) for name in names] for own in constraints], dtype=torch.float64)
+    for excess_N in excess_NB.T:
+        off = excess_N[torch.isfinite(excess_N) & (excess_N != 0)].abs()
+        if len(off):
+            excess_N /= off.median()
+    return excess_NB
 
 
 def _announced(trial: FrozenTrial, space: StudySpace) -> Params:
@@ -199,9 +209,7 @@ def _announced(trial: FrozenTrial, space: StudySpace) -> Params:
 
 
 def _scores(trial: FrozenTrial, objectives: int) -> list[float] | None:
-    """Finite objective values of an ended trial that kept its constraints, if it has them."""
-    if any(violation > 0 for violation in trial.constraints.values()):
-        return None
+    """Finite objective values of an ended trial, if it has them."""
     if trial.state == TrialState.COMPLETE:
         scores = trial.values
     elif trial.state == TrialState.PRUNED and objectives == 1 and trial.intermediate_values:

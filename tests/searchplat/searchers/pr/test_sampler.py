@@ -259,6 +259,26 @@ def test_constraints_of_a_study_keep_it_near_what_keeps_them() -> None:
     assert study.best_value == 3
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e9])
+def test_where_nothing_keeps_a_constraint_it_goes_to_where_less_of_it_is_broken(unit: float) -> None:
+    study = optuna.create_study(direction="maximize", sampler=PRSampler(seed=0, options=QUICK))
+    bits = {f"b{n}": optuna.distributions.IntDistribution(0, 1) for n in range(10)}
+    generator = np.random.default_rng(0)
+    for number in range(12):
+        ones = set(generator.permutation(10)[: 6 + number % 4])
+        trial = optuna.trial.create_trial(
+            params={name: int(n in ones) for n, name in enumerate(bits)}, distributions=bits, value=float(len(ones))
+        )
+        trial.set_constraint("size", (len(ones) - 3) * unit)
+        study.add_trial(trial)
+    for _ in range(4):
+        trial = study.ask(bits)
+        ones = sum(trial.params.values())
+        trial.set_constraint("size", (ones - 3) * unit)
+        study.tell(trial, ones)
+    assert min(sum(trial.params.values()) for trial in study.trials[12:]) <= 3  # of 6 to 9 before
+
+
 def test_values_are_known_in_the_order_in_which_trials_ended() -> None:
     s = study()
     distributions = {f"b{i}": optuna.distributions.IntDistribution(0, 1) for i in range(4)}
