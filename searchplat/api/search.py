@@ -84,7 +84,7 @@ class Search:
         snapshot = self._snapshot()
         ranked = best_trials(snapshot, n, stage=stage, by=by)
         if not ranked:
-            raise no_best(self.name, stage)
+            raise no_best(snapshot, stage)
         return [trial_in(snapshot, record) for record in ranked]
 
     def front(self, *, stage: str | None = None) -> list[Trial]:
@@ -99,7 +99,7 @@ class Search:
         """
         snapshot = self._snapshot()
         if not best_trials(snapshot, 1, stage=stage):
-            raise no_best(self.name, stage)
+            raise no_best(snapshot, stage)
         return [trial_in(snapshot, record) for record in snapshot.ranking.front(stage)]
 
     def trials(self) -> pd.DataFrame:

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from searchplat import hints
 from searchplat.engine.steering.asking import Asker, ended_words, nobody
 from searchplat.engine.steering.requests import FOR_ONE_RUN, Action, Answer
 from searchplat.errors import InputError, TryAgainError
 from searchplat.ledger.folder import SearchFolder
-from searchplat.views import text
 from searchplat.views.snapshot import take
-from searchplat.views.summary import runs_words, search_words
 
 _DONE_WORDS = {"stop": "stopped", "stop-trial": "stopped", "pause": "paused", "resume": "resumed", "set": "changed"}
 
@@ -49,7 +48,7 @@ def ask(
     if driver.work == "promotion" and action != "stop":
         raise InputError(
             f"search {folder.name!r} is being promoted, and a promotion can only be stopped as a whole: "
-            f"searchplat stop {folder.name}"
+            f"{hints.on_search('stop', folder.name, folder.path.parent)}"
         )
     request = asker.ask(driver, action, patience_s > 0, **about)
     document: dict[str, Any] = {"search": folder.name, "action": action, "request": request.id, "ended": None}
@@ -75,7 +74,8 @@ def ask(
                 f"of it carries it out; its file {folder.requests / request.id}.json may be removed"
             )
         raise TryAgainError(
-            f"search {folder.name!r} ended before it answered; `searchplat status {folder.name}` shows it"
+            f"search {folder.name!r} ended before it answered; this shows how: "
+            f"{hints.on_search('status', folder.name, folder.path.parent)}"
         )
     if answer.outcome == "refused":
         raise InputError(f"search {folder.name!r}: {answer.said}")
@@ -86,7 +86,7 @@ def _nobody(folder: SearchFolder, action: Action) -> InputError:
     """The error where no driver is at work: the command that goes on with the search, where one can."""
     with folder.read() as ledger:
         snapshot = take(folder.name, folder.path, ledger)
-    words = text.shell_words([*search_words(snapshot), *runs_words(folder.path.parent)])
+    words = snapshot.goes_on()
     if action == "set":
         remedy = f"say it to the command that goes on with it: {words} --trials N"
     elif snapshot.done:

@@ -87,7 +87,7 @@ def best(
         print_json([document(snapshot, trial, marks) | _estimate(believed, trial) for trial in ranked])
         return
     if not ranked:
-        raise no_best(search, stage)
+        raise no_best(snapshot, stage)
     if yaml:
         print(fixed_yaml(ranked[0]))
     elif set_:

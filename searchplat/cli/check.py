@@ -54,4 +54,4 @@ def check(
         content: dict[str, Any] = document(spec, estimate)
         print_json(content)
     else:
-        show(screen(spec, estimate))
+        show(screen(spec, estimate, runs))

@@ -169,13 +169,12 @@ def screen(outcome: PromotionOutcome, root: Path) -> Any:
     """
     from rich.console import Group
 
-    from searchplat import protocol
+    from searchplat import hints, protocol
     from searchplat.methods import ALLOW_IMPORT, is_reference
     from searchplat.promotion.outcome import rows
     from searchplat.report.promoted import result_line
     from searchplat.views import text
     from searchplat.views.output import command, line, table
-    from searchplat.views.summary import runs_words
 
     promotion = outcome.promotion
     winner = promotion.winner() if outcome.state == "done" else None
@@ -218,15 +217,15 @@ def screen(outcome: PromotionOutcome, root: Path) -> Any:
                 f"has not got {text.plural(outcome.unsent_runs, 'run')}; the same command sends them",
             )
         )
-    next_ = [["searchplat", "compare", promotion.search, *runs_words(root)]]
+    next_ = [hints.on_search("compare", promotion.search, root)]
     if outcome.registered is not None:
         champion = f"models:/{outcome.registered.name}@champion"
         parts.append(
             line(("model   ", "dim"), f"{outcome.registered.uri}, registered in MLflow; see its alias champion")
         )
         leave = [ALLOW_IMPORT] if winner is not None and is_reference(winner.method) else []
-        next_.append(["searchplat", "predict", champion, "--history", "TITLE OR ID", *leave])
-    parts += ["", line(("next", "bold")), *(command(text.shell_words(words)) for words in next_)]
+        next_.append(text.shell_words(["searchplat", "predict", champion, "--history", "TITLE OR ID", *leave]))
+    parts += ["", line(("next", "bold")), *map(command, next_)]
     return Group(*parts)
 
 

@@ -56,5 +56,5 @@ def report(
         from searchplat.tracking.pages.attachments import attach as keep
         from searchplat.tracking.store.address import chosen_uri
 
-        run = keep(chosen_uri(tracking_uri), search, path)
+        run = keep(chosen_uri(tracking_uri), search, path, folder.path.parent)
         print(f"attached to run {run}", file=sys.stderr)

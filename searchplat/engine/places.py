@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from searchplat.engine.cluster.auth import check_cluster
+from searchplat.hints import TRACKING_URI
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import runs_root
 from searchplat.tracking.store.address import chosen_uri, redact
@@ -55,8 +56,8 @@ class Places:
         """Keep the options of a command that goes on with a search there. Its storage a search remembers itself."""
         words = ["--address", self.address] if self.address is not None else []
         words += ["--insecure-cluster"] if self.insecure_cluster else []
-        if self.tracking_uri is not None and redact(self.tracking_uri) == self.tracking_uri:  # else it is a secret
-            words += ["--tracking-uri", self.tracking_uri]
+        if redact(self.mlflow) == self.mlflow:  # else it is a secret
+            words += [TRACKING_URI, self.mlflow]  # also the default, which is another one in another folder
         ledger.set_meta(_META, json.dumps(words))
 
 

@@ -13,13 +13,13 @@ from searchplat.engine.search import search_name
 from searchplat.engine.steering.changes import read
 from searchplat.engine.steering.requests import Action
 from searchplat.errors import InputError, TryAgainError
+from searchplat.hints import space_word
 from searchplat.ledger.folder import SearchFolder
 from searchplat.mcp.answers import Answer
 from searchplat.mcp.background import LOG, Started, Starter
 from searchplat.mcp.project import Project
 from searchplat.mcp.reading import Overrides, Scale, Search, Space, Text
 from searchplat.spec.model import CONTROLS
-from searchplat.views.reuse import space_word
 from searchplat.views.snapshot import Snapshot, take
 from searchplat.views.text import shell_words
 

@@ -189,7 +189,7 @@ class Reading:
         snapshot = self._snapshot(search)
         ranked = choice.best_trials(snapshot, top, stage=stage, by=by)
         if not ranked:
-            raise choice.no_best(search, stage)
+            raise choice.no_best(snapshot, stage)
         marks = snapshot.ranking.on_front(stage)
         shown = page(ranked, "best", 0, top, lambda trial: choice.document(snapshot, trial, marks))
         return {"best": shown["best"], "not_beaten": snapshot.ranking.not_beaten or None}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from searchplat import hints
 from searchplat.contract import Values
 from searchplat.errors import InputError, SearchFailedError
 from searchplat.ledger import Ledger, TrialRecord
@@ -130,11 +131,10 @@ def choose(
         SearchFailedError: If no trial ended with a value, or none of those keeps the bounds on outcomes.
     """
     ranking = Ranking.of(ledger)
-    best = ranking.configurations(top, by=by) if trials is None else [_named(ranking, number) for number in trials]
+    see = hints.on_search("trials", search, ledger.path.parent.parent, *(["--sort", "value"] if trials else []))
+    best = ranking.configurations(top, by=by) if trials is None else [_named(ranking, one, see) for one in trials]
     if not best:
-        raise SearchFailedError(
-            f"search {search!r} has no trial that ended with a value; see why with: searchplat trials {search}"
-        )
+        raise SearchFailedError(f"search {search!r} has no trial that ended with a value; see why with: {see}")
     if breaks := broken_words(best[0].broken):
         raise SearchFailedError(
             f"search {search!r} has no trial that keeps the bounds on outcomes; the nearest, trial {best[0].number}, "
@@ -144,8 +144,12 @@ def choose(
     return [_candidate(trial, by or 0) for trial in [*best, *controls]]
 
 
-def _named(ranking: Ranking, number: int) -> TrialRecord:
-    """The trial that `--trial` names."""
+def _named(ranking: Ranking, number: int, see: str) -> TrialRecord:
+    """The trial that `--trial` names.
+
+    Args:
+        see: The command that lists those that there are.
+    """
     known = {trial.number: trial for trial in ranking.ranked}
     if (trial := known.get(number)) is not None and not trial.broken:
         return trial
@@ -160,7 +164,7 @@ def _named(ranking: Ranking, number: int) -> TrialRecord:
         why = f"repeats trial {first}; name that"
     else:
         why = f"has no value ({found.state})"
-    raise InputError(f"--trial: trial {number} cannot be promoted: it {why}; see `searchplat trials --sort value`")
+    raise InputError(f"--trial: trial {number} cannot be promoted: it {why}; see: {see}")
 
 
 def _candidate(trial: TrialRecord, by: int) -> Candidate:

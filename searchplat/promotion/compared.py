@@ -56,6 +56,7 @@ def compared(
         all_candidates=all_candidates,
         test=test,
         alpha=alpha,
+        root=root,
     )
 
 

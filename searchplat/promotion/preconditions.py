@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+from searchplat import hints
 from searchplat.contract import SAMPLED, FinalMethod, ProgramMethod
 from searchplat.contract.measures import of_targets
 from searchplat.errors import InputError
@@ -32,16 +34,19 @@ def check_methods(candidates: list[Candidate]) -> None:
             )
 
 
-def check_objective(metric: str, search: str) -> None:
+def check_objective(metric: str, search: str, root: Path) -> None:
     """See that what is to decide alone is measured on validation.
+
+    Args:
+        root: The folder of all searches.
 
     Raises:
         InputError: If it is not.
     """
     if not metric.startswith(VALID):
         raise InputError(
-            f"--by: a promotion is decided on validation, got {metric!r}; choose trials instead: --trial, see "
-            f"`searchplat best {search} --by {metric}`"
+            f"--by: a promotion is decided on validation, got {metric!r}; choose trials instead: --trial, see: "
+            f"{hints.on_search('best', search, root, '--by', metric)}"
         )
 
 

@@ -129,7 +129,7 @@ def run_promotion(
         place = place_of(spec.objectives, asked.by)
         if place is not None:
             spec = replace(spec, objectives=(spec.objectives[place],))
-            check_objective(spec.objectives[0].metric, search)
+            check_objective(spec.objectives[0].metric, search, places.root)
         spec = replace(spec, resources=for_promotion(ledger, spec))
         alone = place is not None and len(ledger.objectives) > 1
         sizes = asked.sizes(spec.promotion, spec.objectives[0].metric if alone else None)

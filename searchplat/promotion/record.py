@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from searchplat import hints
 from searchplat.contract import Values
 from searchplat.errors import InputError
 from searchplat.ledger import Ledger
@@ -280,7 +281,9 @@ def _plan(ledger: Ledger, number: int) -> str | None:
 def _load(ledger: Ledger, folder: Path, number: int | None) -> Promotion:
     known = numbers(ledger)
     if not known:
-        raise InputError(f"search {folder.name!r} was not promoted yet; begin with: searchplat promote {folder.name}")
+        raise InputError(
+            f"search {folder.name!r} was not promoted yet; begin with: {hints.promotes(ledger, folder.name)}"
+        )
     wanted = known[-1] if number is None else number
     plan = _plan(ledger, wanted)
     if plan is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from searchplat import protocol
+from searchplat import hints, protocol
 from searchplat.contract import Published
 from searchplat.contract.measures import larger_is_better
 from searchplat.errors import InputError
@@ -133,6 +133,7 @@ def make_table(
     alpha: float = 0.05,
     resamples: int = RESAMPLES,
     read: Callable[[PromotionRun, Path], Ranks] = read_ranks,
+    root: Path | None = None,
 ) -> Table:
     """Put promotions side by side.
 
@@ -145,6 +146,7 @@ def make_table(
         against: Further references: labels, candidates or methods of rows.
         published: What papers print; shown where the data set's name agrees and a metric is one of the table's.
         all_candidates: Also the candidates that did not win.
+        root: The folder of all searches, for the command that mends what is wrong.
 
     Raises:
         InputError: If a promotion has no finished final run, or a name of `against` is none of the rows.
@@ -153,7 +155,7 @@ def make_table(
         if not promotion.finals():
             raise InputError(
                 f"search {promotion.search!r}: promotion {promotion.number} has no finished final run; "
-                f"go on with: searchplat promote {promotion.search}"
+                f"go on with: {hints.on_search('promote', promotion.search, root)}"
             )
     metrics = tuple(dict.fromkeys(name for promotion in promotions for name in promotion.metrics))
     papers = tuple(published)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from searchplat import methods
+from searchplat import methods, paths
 from searchplat.contract import ProgramMethod
 from searchplat.errors import InputError
 from searchplat.redaction import secrets_in
@@ -48,7 +48,9 @@ def load(
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SpecError([Problem(str(found), None, None, "", f"cannot be read: {reason}")]) from error
-    return load_text(decode(data, str(found)), found, scale=scale, overrides=overrides, name=name)
+    spec = load_text(decode(data, str(found)), found, scale=scale, overrides=overrides, name=name)
+    # Errors name the file as it was given; a search is gone on with from another folder too.
+    return dataclasses.replace(spec, source=paths.resolve(found, "SPACE"))
 
 
 def load_text(

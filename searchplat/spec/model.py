@@ -247,6 +247,7 @@ class SearchSpec:
         overrides: The `--set` items as given.
         seed: Seeds the searchers and, with a trial's number, every trial.
         source: The file; text is its content, for the record.
+        past: The `--past` searches as given; the searchers' options have them, too.
         outcomes: Bounds that a trial's metrics are to keep.
     """
 
@@ -267,6 +268,7 @@ class SearchSpec:
     text: str
     notify: tuple[NotifySpec, ...] = ()
     outcomes: tuple[Bound, ...] = ()
+    past: tuple[str, ...] = ()
 
     @property
     def layout(self) -> Layout | None:

@@ -33,7 +33,9 @@ from searchplat.spec.space import Bool, Categorical, Condition, Constraint, Doma
 VERSION = 1
 """Of the document; a reader of a newer one refuses it."""
 
-NO_EFFECT = frozenset({"version", "name", "scale", "overrides", "source", "text", "resources", "promotion", "notify"})
+NO_EFFECT = frozenset(
+    {"version", "name", "scale", "overrides", "past", "source", "text", "resources", "promotion", "notify"}
+)
 """Keys of a document that change no trial: where and how fast it runs, and what happens afterwards."""
 
 _AXES: dict[str, type[Domain]] = {
@@ -71,6 +73,7 @@ def to_document(spec: SearchSpec) -> dict[str, Any]:
         "source": str(spec.source),
         "text": spec.text,
         "notify": [_plain(one) for one in spec.notify],
+        **({"past": list(spec.past)} if spec.past else {}),
     }
 
 
@@ -103,6 +106,7 @@ def from_document(document: Mapping[str, Any]) -> SearchSpec:
         text=document["text"],
         notify=tuple(map(_notify_from, document.get("notify", ()))),
         outcomes=bounds_of(document.get("outcomes", ())),
+        past=tuple(document.get("past", ())),
     )
 
 

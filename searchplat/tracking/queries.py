@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from searchplat import hints
 from searchplat.errors import InputError
 from searchplat.ledger import pareto
 from searchplat.ledger.ranking import gains, place_of
@@ -81,7 +82,8 @@ def best_trials(
         experiment = client.get_experiment_by_name(search)
         parent = None if experiment is None else newest_parent(client, experiment.experiment_id)
         if experiment is None or parent is None:
-            raise InputError(f"{where.shown}: has no search {search!r}; `searchplat sync {search}` sends it")
+            sync = hints.on_search("sync", search, None, *hints.store_words(where.uri))
+            raise InputError(f"{where.shown}: has no search {search!r}; this sends it: {sync}")
         tags = parent.data.tags
         ways = [way == "maximize" for way in tags[keys.DIRECTION].split()]
         objectives = [Objective(*one) for one in zip(tags[keys.OBJECTIVE].split(), ways, strict=True)]

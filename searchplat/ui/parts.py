@@ -33,7 +33,6 @@ from searchplat.views.choice import in_order
 from searchplat.views.live_picture import own_values, searched_values
 from searchplat.views.snapshot import Snapshot
 from searchplat.views.standing import Standing
-from searchplat.views.summary import runs_words, search_words
 
 ROWS = 50
 """Trials in the table before more are asked for."""
@@ -212,8 +211,7 @@ def _best(snapshot: Snapshot) -> list[tuple[str, str]]:
 
 def _goes_on(snapshot: Snapshot) -> str:
     """The command that takes the search up; of one that is done, that extends it."""
-    words_ = [*search_words(snapshot), *runs_words(snapshot.folder.parent)]
-    return text.shell_words([*words_, "--trials", str(2 * snapshot.planned)] if snapshot.done else words_)
+    return snapshot.goes_on(*(["--trials", str(2 * snapshot.planned)] if snapshot.done else []), here=False)
 
 
 def _asked(request: Request) -> str:

@@ -71,11 +71,11 @@ def in_order(trials: Sequence[TrialRecord], sort: Sort, snapshot: Snapshot) -> l
     return list(trials)
 
 
-def no_best(search: str, stage: str | None = None) -> SearchFailedError:
+def no_best(snapshot: Snapshot, stage: str | None = None) -> SearchFailedError:
     """The error where a best trial is asked for, and none ended with a value."""
     where = f"stage {stage!r} of search" if stage else "search"
     return SearchFailedError(
-        f"{where} {search!r} has no trial that ended with a value yet; see why with: searchplat trials {search}"
+        f"{where} {snapshot.name!r} has no trial that ended with a value yet; see why with: {snapshot.hint('trials')}"
     )
 
 

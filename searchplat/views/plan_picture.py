@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchplat import hints
 from searchplat.engine.cluster.room import lack, this_machine
 from searchplat.ledger.folder import SearchFolder, runs_root
-from searchplat.methods import imports_allowed, load_method
+from searchplat.methods import load_method
 from searchplat.spec.building.constraints import kept, named_outside
 from searchplat.spec.model import Control, SearchSpec, StageSpec
 from searchplat.spec.space import Categorical, Domain, Float, Int, Layout
@@ -67,8 +68,12 @@ def folder_of(spec: SearchSpec, name: str | None, runs: Path | None) -> SearchFo
     return SearchFolder(runs or runs_root(), _default_name(spec) if name is None else name)
 
 
-def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
-    """The plan for people."""
+def screen(spec: SearchSpec, estimate: Cost, runs: Path | None = None) -> RenderableType:
+    """The plan for people.
+
+    Args:
+        runs: The folder of all searches.
+    """
     from rich.console import Group
 
     scale = f" at scale {spec.scale}" if spec.scale else ""
@@ -90,7 +95,9 @@ def screen(spec: SearchSpec, estimate: Cost) -> RenderableType:
         parts += [table(("control", ">trials", ">users", "what"), rows), ""]
     parts.append(table(("", ""), [(cell(label, "dim"), content) for label, content in _facts(spec, estimate)]))
     parts += [line(("warning  ", "bold"), text.visible(one)) for one in _warnings(spec)]
-    parts += ["", line("valid; nothing was started. To start it:"), command(_start(spec))]
+    name = spec.name if spec.name != spec.source.stem else None
+    start = hints.goes_on(spec, name, runs or runs_root())
+    parts += ["", line("valid; nothing was started. To start it:"), command(start)]
     return Group(*parts)
 
 
@@ -244,15 +251,3 @@ def _batches(spec: SearchSpec) -> list[tuple[int, int, float]]:
 
 def _default_name(spec: SearchSpec) -> str:
     return f"{spec.name}-{spec.scale}" if spec.scale else spec.name
-
-
-def _start(spec: SearchSpec) -> str:
-    from searchplat.views.reuse import space_word
-
-    words = ["searchplat", "search", space_word(spec)]
-    words += ["--name", spec.name] if spec.name != spec.source.stem else []
-    words += ["--scale", spec.scale] if spec.scale else []
-    for override in spec.overrides:
-        words += ["--set", override]
-    words += ["--allow-import"] if imports_allowed() else []
-    return text.shell_words(words)

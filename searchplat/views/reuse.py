@@ -8,9 +8,9 @@ from typing import Any
 from searchplat import protocol
 from searchplat.contract import ProgramMethod
 from searchplat.errors import InputError
+from searchplat.hints import space_word
 from searchplat.ledger import TrialRecord
 from searchplat.methods import ALLOW_IMPORT, asks_for_leave, load_method
-from searchplat.spec import shipped_spaces
 from searchplat.spec.model import OWN_LOOP, SearchSpec
 from searchplat.views import text
 from searchplat.views.snapshot import Snapshot
@@ -81,11 +81,6 @@ def _without_settings(spec: SearchSpec) -> tuple[dict[str, Any], float | None]:
         return full_config(spec.method, {**loaded.fixed, **last.fixed, **values}), last.data_fraction
     except (InputError, ValueError):  # the method is not installed here, or another version of it
         return {}, None
-
-
-def space_word(spec: SearchSpec) -> str:
-    """How a command names the space: a shipped one by its bare name."""
-    return spec.source.stem if shipped_spaces().get(spec.source.stem) == spec.source else str(spec.source)
 
 
 def fixed_yaml(trial: TrialRecord) -> str:

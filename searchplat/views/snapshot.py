@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from searchplat import protocol
+from searchplat import hints, protocol
 from searchplat.engine.places import recorded
 from searchplat.engine.planning import closing
 from searchplat.engine.planning.closing import Estimate
@@ -87,6 +87,14 @@ class Snapshot:
     study: bool = False
     widened: Sequence[Event] = ()
     places: Sequence[str] = ()
+
+    def hint(self, verb: str, *options: str) -> str:
+        """The command `verb` on this search, for a shell."""
+        return hints.on_search(verb, self.name, self.folder.parent, *options)
+
+    def goes_on(self, *more: str, here: bool = True) -> str:
+        """The command that goes on with it, for a shell; see `hints`."""
+        return hints.goes_on(self.spec, self.name, self.folder.parent, self.places, *more, here=here)
 
     @cached_property
     def best(self) -> TrialRecord | None:

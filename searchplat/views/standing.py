@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from searchplat import hints
 from searchplat.engine.sizing.choose import said
 from searchplat.engine.steering.requests import Request, RequestFolder, words
 from searchplat.engine.steering.state import pending
@@ -176,7 +177,7 @@ def all_screen(root: Path, found: Sequence[Standing], unreadable: Mapping[str, s
     from rich.console import Group
 
     if not found and not unreadable:
-        return line(f"no search in {root}; start one with: searchplat search SPACE")
+        return line(f"no search in {root}; start one with: {hints.on_search('search', 'SPACE', root)}")
     rows = []
     for one in found:
         snapshot, best = one.snapshot, one.snapshot.best
@@ -211,7 +212,7 @@ def one_screen(one: Standing) -> RenderableType:
     driver = "a driver is at work now" if one.running else "no driver is at work now"
     steered: list[RenderableType] = []
     if one.paused is not None:
-        resume = text.shell_words(["searchplat", "resume", snapshot.name])
+        resume = snapshot.hint("resume")
         steered.append(
             line(("paused  ", "dim"), f"by {one.paused.payload['by']} {_ago(one.paused)}; goes on by: {resume}")
         )

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from searchplat.engine.planning.past import past_words
+from searchplat import hints
 from searchplat.ledger import TrialRecord
-from searchplat.ledger.folder import runs_root
 from searchplat.ledger.outcomes import NONE_KEPT, broken_words
-from searchplat.methods import ALLOW_IMPORT, asks_for_leave
 from searchplat.views import TOP, text
 from searchplat.views.layout_picture import layout_grid
 from searchplat.views.live_picture import ended_early, measured, searched_values
 from searchplat.views.output import Fitted, command, line, table
-from searchplat.views.reuse import run_command, space_word
+from searchplat.views.reuse import run_command
 from searchplat.views.snapshot import BASELINE, Snapshot
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_OWN_PAST = re.compile(r"\bpast['\"]?\s*[:=]")
 _FRONT = 8
 """Trials of a Pareto front that are named."""
 
@@ -45,7 +40,7 @@ def summary(snapshot: Snapshot, *, wall_seconds: float, tracking_uri: str, unsen
     parts += ended_early(snapshot)
     parts.append(line(("time    ", "dim"), text.duration(wall_seconds)))
     parts.append(line(("folder  ", "dim"), str(snapshot.folder)))
-    sync = text.shell_words(["searchplat", "sync", snapshot.name, *runs_words(snapshot.folder.parent)])
+    sync = snapshot.hint("sync", *hints.store_words(tracking_uri))
     unsent = f" ({text.plural(unsent_rows, 'row')} unsent; later: {sync})" if unsent_rows else ""
     parts.append(line(("MLflow  ", "dim"), f"{tracking_uri}{unsent}"))
     parts += ["", line(("next", "bold"))]
@@ -72,7 +67,9 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
             own = (_values(snapshot, trial), "bold green" if trial is best else "green")
             parts.append(line("        ", own, f"  trial {trial.number}, {measured(snapshot, trial)}"))
         if len(snapshot.front) > _FRONT:
-            parts.append(line((f"        and {len(snapshot.front) - _FRONT} more; see `searchplat best`", "dim")))
+            parts.append(
+                line((f"        and {len(snapshot.front) - _FRONT} more; see: {snapshot.hint('best')}", "dim"))
+            )
         parts.append(line((f"        of the first, trial {best.number}:", "dim")))
     if best.broken:
         parts.append(line((f"        {broken_words(best.broken)}: {NONE_KEPT}", "bold red")))
@@ -85,7 +82,7 @@ def best_block(snapshot: Snapshot) -> list[RenderableType]:
     rest: dict[str, Any] = {key: value for key, value in found.items() if layout is None or key != layout.name}
     parts += [line(f"        {key} = {text.value(value)}") for key, value in list(rest.items())[:8]]
     if len(rest) > 8:
-        parts.append(line((f"        and {len(rest) - 8} more; see `searchplat best`", "dim")))
+        parts.append(line((f"        and {len(rest) - 8} more; see: {snapshot.hint('best')}", "dim")))
     if layout is not None and layout.name in found:
         parts.append(line(f"        {layout.name} = {text.value(found[layout.name])}"))
         value = str(found[layout.name])
@@ -124,37 +121,15 @@ def comparison(snapshot: Snapshot) -> RenderableType:
 def next_commands(snapshot: Snapshot) -> list[str]:
     """What a person is likely to want now."""
     commands = []
-    where = runs_words(snapshot.folder.parent)
     if not snapshot.done and not snapshot.study:
-        commands.append(text.shell_words([*search_words(snapshot), *where]))
+        commands.append(snapshot.goes_on())
     if snapshot.best is not None:
-        commands.append(text.shell_words(["searchplat", "best", snapshot.name, "--top", str(TOP), *where]))
+        commands.append(snapshot.hint("best", "--top", str(TOP)))
         if words := run_command(snapshot, snapshot.best):
             commands.append(text.shell_words(words))
     else:
-        commands.append(text.shell_words(["searchplat", "trials", snapshot.name, *where]))
+        commands.append(snapshot.hint("trials"))
     return commands
-
-
-def runs_words(root: Path) -> list[str]:
-    """What a command needs to find searches in `root`: nothing where it looks by itself."""
-    return [] if root == runs_root() else ["--runs", str(root)]
-
-
-def search_words(snapshot: Snapshot) -> list[str]:
-    """The command that goes on with the search, with all that it was given and needs again."""
-    spec = snapshot.spec
-    words = ["searchplat", "search", space_word(spec), "--name", snapshot.name]
-    words += ["--scale", spec.scale] if spec.scale else []
-    for override in spec.overrides:
-        words += ["--set", override]
-    if not any(_OWN_PAST.search(said) for said in (spec.text, *spec.overrides)):  # else the space says so itself
-        for one in past_words(spec):
-            words += ["--past", one]
-    named = [spec.method, *(control.method for control in spec.controls if control.method)]
-    words += [ALLOW_IMPORT] if any(map(asks_for_leave, named)) else []
-    words += ["--allow-command"] if any(one.of_space and one.command for one in spec.notify) else []
-    return [*words, *snapshot.places]
 
 
 def _values(snapshot: Snapshot, trial: TrialRecord) -> str:

@@ -67,13 +67,7 @@ def with_past(spec: SearchSpec, words: Sequence[str]) -> SearchSpec:
             past = [one.search if one.stage is None else one.model_dump() for one in both]
             stage = replace(stage, searcher=SearcherSpec(stage.searcher.name, {**stage.searcher.options, "past": past}))
         stages.append(stage)
-    return replace(spec, stages=tuple(stages))
-
-
-def past_words(spec: SearchSpec) -> list[str]:
-    """What its stages learn from, as `with_past` takes it."""
-    found = [source for stage in spec.stages for source in _past_of(stage.searcher)]
-    return list(dict.fromkeys(one.search if one.stage is None else f"{one.search}/{one.stage}" for one in found))
+    return replace(spec, stages=tuple(stages), past=tuple(words))
 
 
 def gather(spec: SearchSpec, root: Path, before: Ledger | None = None) -> Past:

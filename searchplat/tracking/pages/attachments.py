@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from searchplat import hints
 from searchplat.errors import InputError, TryAgainError
 from searchplat.tracking.queries import newest_parent
 from searchplat.tracking.store import client as mlflow_client
@@ -11,8 +12,11 @@ from searchplat.tracking.store.address import Address, redact
 from searchplat.tracking.store.files import moved
 
 
-def attach(tracking_uri: str, search: str, file: Path) -> str:
+def attach(tracking_uri: str, search: str, file: Path, runs: Path | None = None) -> str:
     """Keep a file as an artifact of a search's parent run, in place of an earlier one of its name.
+
+    Args:
+        runs: The folder of all searches, for the command that mends what is wrong.
 
     Returns:
         The run's identifier.
@@ -22,7 +26,8 @@ def attach(tracking_uri: str, search: str, file: Path) -> str:
         TryAgainError: If it does not take the file now.
     """
     where = Address.parse(tracking_uri)
-    missing = InputError(f"{where.shown}: has no search {search!r}; `searchplat sync {search}` sends it")
+    sync = hints.on_search("sync", search, runs, *hints.store_words(where.uri))
+    missing = InputError(f"{where.shown}: has no search {search!r}; this sends it: {sync}")
     if where.sqlite is not None and not where.sqlite.exists():
         raise missing
     with mlflow_client.impatient(where):
@@ -30,7 +35,7 @@ def attach(tracking_uri: str, search: str, file: Path) -> str:
             client = mlflow_client.connect(where)
             experiment = client.get_experiment_by_name(search)
             parent = None if experiment is None else newest_parent(client, experiment.experiment_id)
-            obstacle = None if experiment is None else moved(where, experiment)
+            obstacle = None if experiment is None else moved(where, experiment, runs)
             if parent is not None and obstacle is None:
                 client.log_artifact(parent.info.run_id, str(file))
         except Exception as error:  # MLflow raises whatever its store and its web client do

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from searchplat import hints
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.ledger.outcomes import NONE_KEPT, broken_words
 from searchplat.ledger.ranking import Ranking
@@ -18,10 +19,11 @@ _FRONT = 8
 """Trials of a Pareto front that are named."""
 
 
-def describe(ledger: Ledger, search: str, space_name: str, status: str, links: Sequence[str] = ()) -> str:
+def describe(ledger: Ledger, search: str, go_on: str, status: str, links: Sequence[str] = ()) -> str:
     """Describe a search as it stands.
 
     Args:
+        go_on: The command that goes on with it.
         status: MLflow's status of the parent run.
         links: Markdown paragraphs that stand below the first lines: pictures, where to go on.
     """
@@ -61,16 +63,20 @@ def describe(ledger: Ledger, search: str, space_name: str, status: str, links: S
         kept = sum(not trial.broken for trial in ranking.ranked)
         none = "" if kept or not ranking.ranked else f" **{NONE_KEPT}**."
         lines += ["", f"Bounds on outcomes: {texts}; {kept} of {len(ranking.ranked)} configurations keep them.{none}"]
-    lines += ["", *_next(search, space_name, status)]
+    lines += ["", *_next(ledger, search, go_on, status)]
     return cut(redact("\n".join(lines)))
 
 
-def _next(search: str, space_name: str, status: str) -> list[str]:
+def _next(ledger: Ledger, search: str, go_on: str, status: str) -> list[str]:
     if status == "FINISHED":
-        return ["Next: retrain the winners, and test them once:", "", f"    searchplat promote {search}"]
+        return [
+            "Next: retrain the winners, and test them once:",
+            "",
+            f"    {hints.promotes(ledger, search, here=False)}",
+        ]
     if status == "RUNNING":
-        return ["Watch it:", "", f"    searchplat status {search}"]
-    return ["It is not running. Go on from here:", "", f"    searchplat search {space_name} --name {search}"]
+        return ["Watch it:", "", f"    {hints.on_search('status', search, ledger.path.parent.parent, here=False)}"]
+    return ["It is not running. Go on from here:", "", f"    {go_on}"]
 
 
 def _data(document: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from searchplat import hints
 from searchplat.ledger import Ledger, TrialRecord
 from searchplat.ledger.ranking import stage_names
 from searchplat.spec.space import Layout
@@ -46,6 +47,7 @@ class About:
         tags: Further tags of the parent run.
         layout: The space's layout axis: its trials get a picture and a tag.
         parameters: The other searched parameters: columns of the view of the trials.
+        go_on: The command that goes on with the search.
     """
 
     experiment: str
@@ -54,6 +56,7 @@ class About:
     tags: Mapping[str, str] = field(default_factory=dict)
     layout: Layout | None = None
     parameters: Sequence[str] = ()
+    go_on: str = ""
 
 
 class Recorder:
@@ -65,7 +68,8 @@ class Recorder:
         self._runs = Runs(ledger, address, self._client, about.experiment)
         self._artifacts = moved(address, self._client.get_experiment(self._runs.experiment_id)) is None
         if not self._artifacts:
-            _log.warning("MLflow was sent no files, as its store was moved: see `searchplat sync %s`", about.experiment)
+            sync = hints.on_search("sync", about.experiment, ledger.path.parent.parent, *hints.store_words(address.uri))
+            _log.warning("MLflow was sent no files, as its store was moved; see: %s", sync)
         self._noted_at = 0.0
         self._note_due = True
         self.refused = 0
@@ -198,7 +202,7 @@ class Recorder:
 
     def _send_note(self) -> None:
         links = [*self._curve(), *self._links()]
-        text = describe(self._ledger, self._about.experiment, self._about.space_name, self._status, links)
+        text = describe(self._ledger, self._about.experiment, self._about.go_on, self._status, links)
         self._permitted("the description", partial(self._client.set_tag, self._runs.search, keys.NOTE, text))
         self._noted_at, self._note_due = time.monotonic(), False
 

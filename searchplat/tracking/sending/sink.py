@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
+from searchplat import hints
 from searchplat.ledger import Ledger
 from searchplat.spec.model import SearchSpec
 from searchplat.spec.space import Layout
@@ -39,6 +40,7 @@ class MlflowSink:
         tags: Further tags of the parent run.
         layout: The space's layout axis, if it has one.
         parameters: The other searched parameters.
+        go_on: The command that goes on with the search, from any folder.
         every_s: Seconds between two looks into the ledger.
         longest_pause_s: Bound of the pause between attempts while MLflow is away; it starts at 1 s and doubles.
             So little that an MLflow that is back has everything within half a minute.
@@ -58,12 +60,13 @@ class MlflowSink:
         tags: Mapping[str, str] | None = None,
         layout: Layout | None = None,
         parameters: Sequence[str] = (),
+        go_on: str = "",
         every_s: float = 1.0,
         longest_pause_s: float = 15.0,
     ) -> None:
         self._ledger = ledger
         self._where = Address.parse(tracking_uri)
-        self._about = About(experiment, space_text, space_name, dict(tags or {}), layout, tuple(parameters))
+        self._about = About(experiment, space_text, space_name, dict(tags or {}), layout, tuple(parameters), go_on)
         self._every_s, self._longest_pause_s = every_s, longest_pause_s
         self._recorder: Recorder | None = None
         self._thread: threading.Thread | None = None
@@ -81,6 +84,8 @@ class MlflowSink:
     @classmethod
     def of(cls, ledger: Ledger, spec: SearchSpec, search: str, tracking_uri: str) -> MlflowSink:
         """The sink of a search: its name is the experiment's, the rest follows from its space."""
+        from searchplat.engine.places import recorded  # which knows MLflow's address
+
         return cls(
             ledger,
             experiment=search,
@@ -89,6 +94,7 @@ class MlflowSink:
             space_name=spec.source.name,
             layout=spec.layout,
             parameters=[name for name in spec.space.names if spec.layout is None or name != spec.layout.name],
+            go_on=hints.goes_on(spec, search, ledger.path.parent.parent, recorded(ledger), here=False),
             tags={keys.METHOD: spec.method, "searchplat.data": spec.data.name},
         )
 

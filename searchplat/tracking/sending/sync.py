@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from searchplat.ledger import Ledger
 from searchplat.promotion.record import PromotionStore, numbers
@@ -74,7 +75,7 @@ def send_all(
     error = error or sink.last_error
     if left and error is None:
         error = f"{timeout_s:g} s were not enough"
-    moved = None if error else _moved(Address.parse(tracking_uri), search)
+    moved = None if error else _moved(Address.parse(tracking_uri), search, ledger.path.parent.parent)
     runs, models = 0, []
     if store is not None:
         promotions = PromotionSink(ledger, spec, search, tracking_uri)
@@ -90,9 +91,9 @@ def send_all(
     return Synced(sink.sent, left, runs, tuple(m for m in models if m is not None), error, moved, sink.address)
 
 
-def _moved(where: Address, search: str) -> str | None:
+def _moved(where: Address, search: str, runs: Path) -> str | None:
     if where.sqlite is None:
         return None
     with mlflow_client.impatient(where):
         experiment = mlflow_client.connect(where).get_experiment_by_name(search)
-    return None if experiment is None else files.moved(where, experiment)
+    return None if experiment is None else files.moved(where, experiment, runs)

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from searchplat import hints
 from searchplat.errors import InputError
 from searchplat.tracking.store.address import Address
 from searchplat.tracking.store.client import ARTIFACTS_FOLDER, artifact_root
 
 
-def moved(address: Address, experiment: Any) -> str | None:
+def moved(address: Address, experiment: Any, runs: Path | None = None) -> str | None:
     """Why no file may be written for an experiment: its store was moved. None where one may.
 
     Args:
         experiment: MLflow's.
+        runs: The folder of all searches, for the command that mends it.
 
     Returns:
         A sentence that says how to mend it.
@@ -31,9 +33,10 @@ def moved(address: Address, experiment: Any) -> str | None:
     if old.resolve() == root.resolve():
         return None
     name = experiment.name
+    sync = hints.on_search("sync", name, runs, hints.TRACKING_URI, "sqlite:///NEW.db")
     return (
         f"{address.shown}: this store was moved: it records the files of {name!r} in {old}, not in {root} beside it, "
-        f"so none were sent. Move it back, or fill a new store: searchplat sync {name} --tracking-uri sqlite:///NEW.db"
+        f"so none were sent. Move it back, or fill a new store: {sync}"
     )
 
 

@@ -31,7 +31,7 @@ def test_the_plan_names_axes_stages_controls_and_cost(cli: Run, space: Path) -> 
         "asha, at least 2 epochs, keeps 1 of 2",
         "16 trials, at most 64 epochs, as much as 38.4 epochs on all users",
         "not known before a few trials have run",
-        f"searchplat search {space}",
+        f"searchplat search {space.name}",
     ):
         assert expected in result.stdout
     assert [path.name for path in Path.cwd().iterdir()] == ["space.yaml"]
@@ -120,7 +120,7 @@ def test_the_time_is_estimated_from_a_search_that_ran(half_done: tuple[SearchFol
 def test_the_name_of_a_search_to_be_is_part_of_the_command_to_copy(cli: Run, space: Path) -> None:
     result = cli("check", str(space), "--name", "mine")
     assert result.exit_code == 0
-    assert f"searchplat search {space} --name mine" in result.stdout
+    assert f"searchplat search {space.name} --name mine" in result.stdout
 
 
 def test_the_schema_accepts_the_space(cli: Run, space: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_best_trials_are_those_of_the_ledger_in_its_order(
 
 
 def test_an_unknown_search_or_file_is_named(store: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="has no search 'nothing'; `searchplat sync nothing` sends it"):
+    with pytest.raises(InputError, match="has no search 'nothing'; this sends it: searchplat sync nothing"):
         best_trials(store, "nothing")
     with pytest.raises(InputError, match="there is no such file"):
         best_trials(f"sqlite:///{tmp_path}/none.db", "nothing")

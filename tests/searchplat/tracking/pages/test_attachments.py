@@ -39,7 +39,7 @@ def test_the_parent_run_keeps_the_newest_file(
 def test_a_search_that_mlflow_does_not_have_is_named(store: str, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text("x")
-    with pytest.raises(InputError, match="has no search 'nothing'; `searchplat sync nothing` sends it"):
+    with pytest.raises(InputError, match="has no search 'nothing'; this sends it: searchplat sync nothing"):
         attach(store, "nothing", file)
     with pytest.raises(InputError, match="has no search 'nothing'"):
         attach(f"sqlite:///{tmp_path}/none.db", "nothing", file)

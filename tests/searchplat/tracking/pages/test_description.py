@@ -20,7 +20,7 @@ def test_it_says_what_how_far_and_what_next(ledger: Ledger, train: Train, sugges
     train(0.9, TrialState.DIVERGED)
     train(0.4, stage="controls", control="all serial")
     suggest()
-    text = describe(ledger, "toy-quick", "toy.yaml", "RUNNING")
+    text = describe(ledger, "toy-quick", "", "RUNNING")
     assert "**toy-quick** searches `toy` on `toy-data` for the largest `valid/mrr`" in text
     assert "Trials: 1 waiting, 3 finished, 1 diverged. Controls: 1 finished." in text
     # Stages train on different shares of the users, so their values are never ranked together.
@@ -42,8 +42,8 @@ def test_it_says_what_how_far_and_what_next(ledger: Ledger, train: Train, sugges
     ],
 )
 def test_the_next_command_fits_the_status(ledger: Ledger, status: str, command: str) -> None:
-    assert f"    {command}" in describe(ledger, "toy-quick", "toy.yaml", status)
+    assert f"    {command}" in describe(ledger, "toy-quick", "searchplat search toy.yaml --name toy-quick", status)
 
 
 def test_an_empty_search_is_described_too(ledger: Ledger) -> None:
-    assert "Trials: none. Controls: none." in describe(ledger, "toy", "toy.yaml", "RUNNING")
+    assert "Trials: none. Controls: none." in describe(ledger, "toy", "", "RUNNING")

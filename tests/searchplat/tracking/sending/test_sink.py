@@ -207,7 +207,7 @@ def test_an_interrupted_search_leaves_nothing_running_and_a_resumed_one_goes_on_
     assert sink.stop(20) == 0
     statuses = Counter(run.info.status for run in runs_of(mlflow, name))
     assert statuses == {"KILLED": 2, "FINISHED": 1}
-    assert f"--name {name}" in parent_of(mlflow, name).data.tags["mlflow.note.content"]
+    assert "It is not running." in parent_of(mlflow, name).data.tags["mlflow.note.content"]
     before = {run.info.run_id for run in runs_of(mlflow, name)}
 
     ledger.note("opened", {"resumed": True})
