@@ -15,6 +15,7 @@ from searchplat.report.promoted import Candidate, candidates
 from searchplat.searchers.contract import TrialState
 from searchplat.views import text
 from searchplat.views.live_picture import measured, searched_values, shared_values
+from searchplat.views.standing import short_failure
 
 _LEADERS = 20
 _CAUSE = 160
@@ -102,10 +103,13 @@ def _bounds(facts: Facts) -> str:
 
 
 def standing(facts: Facts) -> str:
-    """Whether the search runs, has ended, or waits to be taken up."""
+    """Whether the search runs, has failed, has ended, or waits to be taken up."""
+    snapshot = facts.snapshot
     if facts.running:
         return "a driver is at work: this page shows one moment"
-    if facts.snapshot.done:
+    if snapshot.failure is not None:
+        return f"failed: {short_failure(snapshot.failure)}"
+    if snapshot.done:
         return "done"
     return "paused: the same command goes on with it"
 

@@ -74,6 +74,7 @@ class Snapshot:
         study: Whether somebody's own loop runs the trials: no command goes on with it.
         widened: The events by which its space was widened.
         places: Options of the command line that its newest driver was given: the cluster, MLflow.
+        failure: What its newest run failed for; None if it did not, or another run has begun since.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Snapshot:
     study: bool = False
     widened: Sequence[Event] = ()
     places: Sequence[str] = ()
+    failure: str | None = None
 
     def hint(self, verb: str, *options: str) -> str:
         """The command `verb` on this search, for a shell."""
@@ -204,8 +206,15 @@ def take(name: str, folder: Path, ledger: Ledger, spec: SearchSpec | None = None
         stages.append(replace(progress, estimate=estimate, enough=enough))
     return Snapshot(
         name, folder, spec, trials, ranking, stages, state.paused(ledger), state.newest_said(ledger), is_study(ledger),
-        widenings(ledger), recorded(ledger),
+        widenings(ledger), recorded(ledger), _failure(ledger),
     )  # fmt: skip
+
+
+def _failure(ledger: Ledger) -> str | None:
+    run = ledger.newest("opened", "closed")
+    if run is None or run.kind != "closed" or run.payload.get("state") != "failed":
+        return None
+    return str(run.payload.get("message", ""))
 
 
 def wall_seconds(ledger: Ledger) -> float:

@@ -35,7 +35,6 @@ class Standing:
         wall_seconds: Time that drivers worked on it.
         last: The newest event.
         share: What trials take of a machine, where that was measured.
-        failure: What its newest run failed for; None if it did not, or another run has begun since.
         requests: Those that no driver has taken yet; of one that cannot be read the id.
     """
 
@@ -44,13 +43,17 @@ class Standing:
     wall_seconds: float
     last: Event | None
     share: str | None = None
-    failure: str | None = None
     requests: Sequence[Request | str] = ()
 
     @property
     def paused(self) -> Event | None:
         """The event by which the driver at work begins nothing new."""
         return self.snapshot.paused if self.running else None
+
+    @property
+    def failure(self) -> str | None:
+        """What its newest run failed for; None if it did not, or a driver is at work."""
+        return None if self.running else self.snapshot.failure
 
     @property
     def words(self) -> str:
@@ -73,7 +76,7 @@ class Standing:
             "name": snapshot.name,
             "state": "paused" if self.paused else self.words,
             "running": self.running,
-            "failure": None if self.running else self.failure,
+            "failure": self.failure,
             "folder": str(snapshot.folder),
             "method": snapshot.spec.method,
             "data": snapshot.spec.data.name,
@@ -146,11 +149,9 @@ def standing_of(folder: SearchFolder, ledger: Ledger, running: bool) -> Standing
         running: Whether a driver is at work.
     """
     snapshot = take(folder.name, folder.path, ledger)
-    newest, run = ledger.events(ledger.seq - 1, 1), ledger.newest("opened", "closed")
-    failed = run is not None and run.kind == "closed" and run.payload.get("state") == "failed"
+    newest = ledger.events(ledger.seq - 1, 1)
     return Standing(
         snapshot, running, wall_seconds(ledger), newest[-1] if newest else None, said(ledger),
-        str(run.payload.get("message", "")) if run is not None and failed else None,
         pending(RequestFolder(folder.requests)),
     )  # fmt: skip
 
@@ -222,7 +223,7 @@ def one_screen(one: Standing) -> RenderableType:
     parts: list[RenderableType] = [
         line((snapshot.name, "bold"), f"  {one.words}  {spec.method} on {spec.data.shown}{scale}"),
         line(("driver  ", "dim"), f"{driver}; last event {_ago(one.last)}"),
-        *([] if one.running or not one.failure else [line(("failed  ", "dim"), (_short(one.failure), "red"))]),
+        *([line(("failed  ", "dim"), (short_failure(one.failure), "red"))] if one.failure else []),
         *steered,
         line(*states) if states else line(("trials  ", "dim"), "none yet"),
         *ended_early(snapshot),
@@ -242,7 +243,7 @@ def one_screen(one: Standing) -> RenderableType:
     return Group(*parts)
 
 
-def _short(failure: str) -> str:
+def short_failure(failure: str) -> str:
     """The first line of a failure, with the last one of its traceback if it has one."""
     first, *more = failure.strip().splitlines() or [""]
     return f"{first} {more[-1].strip()}" if more else first

@@ -57,6 +57,18 @@ def test_the_file_lies_in_the_searchs_folder_and_says_what_was_searched(
     assert not list(half_done[0].path.glob(".report*"))
 
 
+def test_a_search_that_failed_is_called_so(cli: Run, half_done: tuple[SearchFolder, Ledger]) -> None:
+    folder, ledger = half_done
+    ledger.note("closed", {"state": "failed", "message": "trial 3 raised, which is a bug:\nTraceback:\nKeyError: 'x'"})
+    page = made(cli, "first")
+    assert "failed: trial 3 raised, which is a bug: KeyError: 'x'" in page.text
+    assert "paused" not in page.text
+    with folder.held():
+        assert "a driver is at work" in made(cli, "first").text
+    ledger.note("opened", {"pid": 1, "resumed": True})
+    assert "paused: the same command goes on" in made(cli, "first").text
+
+
 @pytest.mark.usefixtures("half_done")
 def test_the_figures_hold_the_trials(cli: Run) -> None:
     figures = dict(zip((page := made(cli, "first")).captions, page.figures, strict=True))
