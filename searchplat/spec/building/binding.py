@@ -199,11 +199,13 @@ class Binding:
         index, remedy = found
         if "metrics" in self.config.model_fields:
             remedy += f"; metrics, under {'fixed' if control is None else 'its values'}, may name others"
-        if control is None:
+        wrong = self.objectives[index]
+        if control is None:  # one mistake, which is not repeated for every control
+            self.objectives = [one for one in self.objectives if one != wrong]
             node = self._root.fields["objective"]
             control = (node.items or [node])[index].fields["metric"], "objective"
         rule = f"method {self._name} does not report the objective"
-        self._problems.add(*control, rule, value=self.objectives[index], remedy=remedy)
+        self._problems.add(*control, rule, value=wrong, remedy=remedy)
         return True
 
     def _names(self, entries: Mapping[str, Node], key: str) -> dict[str, Node]:

@@ -153,3 +153,11 @@ def test_a_control_reports_the_objective_too() -> None:
     assert said in str(caught.value)
     assert "metrics, under its values, may name others" in str(caught.value)
     load_text(sasrec("valid/recall@20", fixed, control.replace("VALUES", ", values: {metrics: [recall@20]}")))
+
+
+def test_a_wrong_objective_is_one_mistake_however_many_controls_there_are() -> None:
+    controls = "controls: [{name: counted, method: popularity}, {name: default}]\n"
+    with pytest.raises(SpecError) as caught:
+        load_text(sasrec("valid/mrrr", more=controls))
+    (problem,) = caught.value.problems
+    assert problem.key == "objective"
