@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from searchplat import paths
-from searchplat.errors import InputError, TryAgainError, disk_full
+from searchplat.errors import InputError, TryAgainError, barred, disk_full
 from searchplat.ledger import Ledger
 
 NAME_RULE = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -25,10 +25,18 @@ def runs_root() -> Path:
 
 
 def list_searches(root: Path) -> list[str]:
-    """Names of all searches under `root`, sorted."""
-    if not root.is_dir():
+    """Names of all searches under `root`, sorted; none where it does not exist.
+
+    Raises:
+        InputError: If it is no folder, or may not be read.
+    """
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
         return []
-    return sorted(p.parent.name for p in root.glob("*/ledger.sqlite") if NAME_RULE.fullmatch(p.parent.name))
+    except OSError as error:
+        raise InputError(barred(error) or f"{root}: the searches there cannot be listed ({error.strerror})") from error
+    return sorted(n for n in names if NAME_RULE.fullmatch(n) and os.path.lexists(root / n / "ledger.sqlite"))
 
 
 class SearchFolder:

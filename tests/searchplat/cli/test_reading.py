@@ -70,6 +70,14 @@ def test_files_in_place_of_folders_are_wrong_input(cli: Run, half_done: tuple[Se
     assert "cannot be made (Not a directory); choose another" in cli("search", "markov", "--runs", "file").stderr
 
 
+def test_a_folder_of_searches_that_cannot_be_listed_is_an_error(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    result = cli("status", "--runs", str(tmp_path / "file"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{tmp_path / 'file'}: Not a directory" in result.stderr
+    assert "no search in" in cli("status", "--runs", str(tmp_path / "nowhere")).stdout
+
+
 def test_status_of_one_search(cli: Run) -> None:
     result = cli("status", "first")
     for expected in ("no driver is at work now", "12 finished", "best    valid/mrr 0.3500", "beaten by +16.7 %"):
