@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import operator
-from collections.abc import Collection
-from typing import Any
+import re
+from collections.abc import Callable, Collection
+from typing import Any, ParamSpec, TypeVar
 
 from searchplat.errors import InputError
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+_OPTION = re.compile(r"`[^`]*`|(?<![\w/'\"=.-])--([a-z]+(?:-[a-z]+)*)(?![\w/-])")
+"""An option of the command line, but not one within a command to copy, a path or a value."""
+_PLURAL = {"trial": "trials"}
+
+
+def named_as_arguments(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """A function whose errors name its arguments where they would name the options of the command line."""
+    known = inspect.signature(function).parameters
+
+    def argument(found: re.Match[str]) -> str:
+        name = (found[1] or "").replace("-", "_")
+        for one in (name, _PLURAL.get(name, "")):
+            if one in known:
+                return one
+        return found[0]
+
+    @functools.wraps(function)
+    def named(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        try:
+            return function(*args, **kwargs)
+        except InputError as error:
+            error.args = (_OPTION.sub(argument, str(error)),)
+            raise
+
+    return named
 
 
 def whole(name: str, value: Any, least: int) -> int:

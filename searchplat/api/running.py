@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from searchplat import methods, paths
 from searchplat.api.search import Search
 from searchplat.api.settings import set_items
-from searchplat.arguments import several, texts, whole
+from searchplat.arguments import named_as_arguments, several, texts, whole
 from searchplat.engine.cluster.auth import load_ray
 from searchplat.engine.monitor import SearchOutcome, Several
 from searchplat.engine.places import HERE, Places
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+@named_as_arguments
 def search(
     space: Path | str | Mapping[str, Any],
     *,

@@ -58,6 +58,7 @@ class Search:
         """Where it is kept: `runs/NAME`."""
         return self._folder.path
 
+    @arguments.named_as_arguments
     def best(self, n: int = 1, *, by: str | None = None, stage: str | None = None, model: bool = False) -> list[Trial]:
         """The best trials, best first, as `searchplat best` has them: those first that keep all bounds on outcomes.
 
@@ -87,6 +88,7 @@ class Search:
             raise no_best(snapshot, stage)
         return [trial_in(snapshot, record) for record in ranked]
 
+    @arguments.named_as_arguments
     def front(self, *, stage: str | None = None) -> list[Trial]:
         """The Pareto front: the trials that no other dominates, in the order of `best`; for one objective the best.
 
@@ -140,6 +142,7 @@ class Search:
 
         return Page(self.name, page_of(self._folder))
 
+    @arguments.named_as_arguments
     def compare(
         self,
         *others: Search | str,
@@ -172,6 +175,7 @@ class Search:
         table = compared(root, names, against=against, test=test, alpha=alpha, all_candidates=all_candidates)
         return Comparison(table)
 
+    @arguments.named_as_arguments
     def promote(
         self,
         *,

@@ -114,7 +114,7 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
         (lambda s: sp.Search(3), "search name 3: must match"),  # type: ignore[arg-type]
         (lambda s: sp.Search("first", runs=3), "runs: must be a path, got 3"),  # type: ignore[arg-type]
         (lambda s: s.compare(against="x"), "against: must be a list such as ['sasrec'], got 'x'"),
-        (lambda s: s.compare(alpha="x"), "--alpha: must lie in (0, 1), got 'x'"),
+        (lambda s: s.compare(alpha="x"), "alpha: must lie in (0, 1), got 'x'"),
         (lambda s: s.promote(top="a"), "top: must be a whole number, got 'a'"),
         (lambda s: s.promote(trials=3), "trials: must be a list such as [0, 3], got 3"),
         (lambda s: s.promote(storage=3), "storage: must be a text, got 3"),
@@ -122,11 +122,14 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
         (lambda s: sp.search("space.yaml", trials="3"), "trials: must be a whole number, got '3'"),  # type: ignore[arg-type]
         (lambda s: sp.search("space.yaml", fork=3), "fork: must be a text, got 3"),  # type: ignore[arg-type]
         (lambda s: sp.search("space.yaml", notify=3), "notify: must be a list such as"),  # type: ignore[arg-type]
-        (lambda s: s.best(by="ndcg"), "must be an objective of the search"),
-        (lambda s: s.best(stage="x"), "must be one of layout, weights"),
+        (lambda s: s.best(by="ndcg"), "by: must be an objective of the search"),
+        (lambda s: s.best(stage="x"), "stage: must be one of layout, weights"),
+        (lambda s: s.best(stage="x", model=True), "stage: must be one of layout, weights"),
+        (lambda s: s.front(stage="x"), "stage: must be one of layout, weights"),
         (lambda s: s.compare(), "promote"),
-        (lambda s: s.compare(test="z"), "must be one of t, wilcoxon, bootstrap"),
+        (lambda s: s.compare(test="z"), "test: must be one of t, wilcoxon, bootstrap"),
         (lambda s: s.promote(top=0), "top: must be 1 or more"),
+        (lambda s: s.promote(top=1, trials=[0]), "trials: says which trials are promoted, and top how many"),
         (lambda s: sp.Search("second", runs=s.folder.parent), "does not exist"),
         (lambda s: sp.search({"method": "rehearsal"}), "needs one"),
         (lambda s: sp.search({"method": "rehearsal"}, name="x"), "the space: must have the key data"),
@@ -135,7 +138,7 @@ def test_what_trials_say_is_escaped(half_done: Half) -> None:
             lambda s: sp.search("space.yaml", overrides="epochs=1"),
             "overrides: must be a list such as ['epochs=1'], or a mapping",
         ),
-        (lambda s: sp.search("space.yaml", trials=1, quiet=True), "--trials: at least one"),
+        (lambda s: sp.search("space.yaml", trials=1, quiet=True), "trials: at least one"),
     ],
 )
 def test_wrong_input_is_an_error_of_the_project(half_done: Half, space: Path, call: Any, message: str) -> None:
@@ -144,6 +147,7 @@ def test_wrong_input_is_an_error_of_the_project(half_done: Half, space: Path, ca
     with pytest.raises(InputError) as caught:
         call(search)
     assert message in str(caught.value)
+    assert f"--{message}" not in str(caught.value)
 
 
 CONNECTED = """\
