@@ -109,7 +109,7 @@ def run_search(
     with full_disk_is_for_later(), folder.held(), ExitStack() as stack:
         if folder.exists():
             refuse_change(folder, spec, wider=widen_it)
-        else:
+        if not widen_it and not _done(folder, spec):  # said before anything is prepared
             check_room(spec.resources, address)
         change = widening(folder, spec) if widen_it else None
         if folder.checkpoints.exists():
@@ -137,6 +137,13 @@ def run_search(
 def search_name(spec: SearchSpec, name: str | None = None) -> str:
     """A search's name: the one that was given, else the space's and its scale, e.g. `darec-quick`."""
     return name if name is not None else f"{spec.name}-{spec.scale}" if spec.scale else spec.name
+
+
+def _done(folder: SearchFolder, spec: SearchSpec) -> bool:
+    if not folder.exists():
+        return False
+    with folder.read() as ledger:
+        return Plan.of(spec, ledger).done
 
 
 class _Run:

@@ -16,7 +16,7 @@ from searchplat.errors import TryAgainError
 from searchplat.ledger import Ledger
 from searchplat.ledger.folder import SearchFolder
 from searchplat.ledger.ranking import Ranking
-from searchplat.spec import find_space, load
+from searchplat.spec import find_space, load, to_document
 from searchplat.tracking import best_trials
 
 SPACE = """
@@ -32,6 +32,22 @@ trials: 3
 
 def searchplat(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "searchplat", *arguments], capture_output=True, text=True, timeout=250)
+
+
+def test_a_search_that_no_machine_has_room_for_any_more_is_refused_before_anything_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = tmp_path / "s.yaml"
+    space.write_text(SPACE.replace("HIGH", "1.0") + "resources: {cpu: 100000}\n")
+    folder, spec = SearchFolder(Path("runs"), "s"), load(space)
+    folder.path.mkdir(parents=True)
+    with Ledger.create(folder.ledger_path, to_document(spec), spec.objectives) as begun:
+        begun.note("opened", {"pid": 1, "resumed": False})  # where there was room
+    done = searchplat("search", "s.yaml", "--name", "s")
+    assert done.returncode == 2
+    assert "a trial takes 100000 CPU cores" in done.stderr
+    assert "preparing" not in done.stdout
 
 
 def ledger(name: str) -> Ledger:
