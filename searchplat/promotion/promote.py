@@ -23,8 +23,8 @@ from searchplat.assets import AssetStore
 from searchplat.contract import Values
 from searchplat.engine.checkpoints.retention import Remover, of_promotion
 from searchplat.engine.checkpoints.storage import Storage
-from searchplat.engine.cluster.auth import load_ray
-from searchplat.engine.cluster.room import check_room
+from searchplat.engine.cluster.auth import is_own, load_ray
+from searchplat.engine.cluster.room import check_room, check_workers, this_machine, workers_on
 from searchplat.engine.places import HERE, Places
 from searchplat.engine.prepare import Need, data_warnings
 from searchplat.engine.resuming.opening import is_study
@@ -149,6 +149,9 @@ def run_promotion(
             say(f"{search} has not ended: {open_} of its trials are open and cannot be chosen")
         if number is None:
             check_room(spec.resources, address, remedy=_ELSEWHERE)
+        if is_own(address):
+            check_workers(workers, spec.resources, workers_on(this_machine(), spec.resources))
+        if number is None:
             number = _create(store, search, spec, candidates, sizes, now)
             _announce(store, search, number, say)
         else:

@@ -100,3 +100,20 @@ def check_room(
     """
     if is_own(address) and (found := lack(resources, this_machine() if machine is None else machine)) is not None:
         raise InputError(f"{found.key}: {found.rule}, so it would wait for ever; {remedy or found.remedy}")
+
+
+def check_workers(workers: int, resources: Resources, fit: int) -> None:
+    """Refuse more processes for one model of a promotion than there is room for.
+
+    Args:
+        resources: What each takes.
+        fit: How many there is room for.
+
+    Raises:
+        InputError: If there is no room for all.
+    """
+    if workers > max(1, fit):
+        raise InputError(
+            f"--workers: {workers} workers of {resources.cpu:g} CPU each must fit, and there is room for {fit}; ask "
+            "for fewer, or connect to a larger cluster with --address"
+        )

@@ -24,6 +24,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from searchplat.engine.cluster.host_check import HostRequirements
 from searchplat.engine.cluster.hosts import OwnRay
+from searchplat.engine.cluster.room import check_workers
 from searchplat.engine.promotion_runs.messages import Ended, Next, PromotionMessage
 from searchplat.engine.promotion_runs.run import final_run, race_run
 from searchplat.engine.worker.environment import enter_host
@@ -81,11 +82,7 @@ def lanes(resources: Resources, runs: int, workers: int, scratch: Path, hosts: O
     from searchplat.engine.cluster.connect import gpu_share, slots
 
     fit = max(1, slots(resources))  # a machine that has left may come back
-    if workers > fit:
-        raise InputError(
-            f"--workers: {workers} workers of {resources.cpu:g} CPU each must fit on the cluster, which has room "
-            f"for {fit}; ask for fewer, or connect to a larger one with --address"
-        )
+    check_workers(workers, resources, fit)
     ours, requirements = (fit, None) if hosts is None else (hosts.slots(resources), hosts.requirements)
     return Lanes(
         max(1, min(runs, ours // workers)), workers, resources.cpu, gpu_share(resources), scratch, requirements

@@ -101,6 +101,14 @@ def test_wrong_input_ends_with_2_and_says_what(arguments: list[str], said: str) 
         load_promotion(Path("runs/ended"))
 
 
+def test_more_workers_than_this_machine_holds_are_refused_before_ray_starts() -> None:
+    ended_search(Path("runs"))
+    done = runner.invoke(app, ["promote", "ended", "--workers", "100000", "--allow-changed"])
+    assert done.exit_code == 2
+    assert "--workers: 100000 workers of 1 CPU each must fit, and there is room for" in done.output
+    assert "starting Ray" not in done.output
+
+
 def test_the_table_has_search_race_final_and_test(capsys: pytest.CaptureFixture[str]) -> None:
     lines = shown(PromotionOutcome(PROMOTION, "done", 0, "done"), capsys)
     rows = {line[0]: line[1:] for line in lines if line}
