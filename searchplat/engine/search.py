@@ -2,8 +2,7 @@
 
     space -> folder (lock, ledger) -> prepare data and weights -> Ray -> loop -> outcome
 
-The ledger is the only state: whatever this process was doing when it was killed, the same command reads
-the ledger and goes on.
+The ledger is the only state: whatever this process was doing when it was killed, the same command goes on.
 """
 
 from __future__ import annotations
