@@ -35,7 +35,7 @@ COLUMNS = ("problem", "searcher", "seed", "trials", "by_value", "by_model")
 PROBLEMS_SHOWN = (
     "darec-table", "layers-36", "pairs-18", "labs-30-noisy", "contamination-36-noisy", "ackley-13-noisy", "nk-36-3",
 )  # fmt: skip
-COMPARED = ("pr", "tpe", "random")
+COMPARED = ("pr", "gp", "botorch", "tpe", "random")
 LOOKS = (30, 60, 100)
 
 

@@ -88,7 +88,7 @@ def test_the_model_chooses_better_after_a_search_with_pr() -> None:
     lines = [line for line in final_choice.table(final_choice.RESULTS).splitlines() if line.startswith("| all | ")]
     assert not [line for line in lines if line not in PAGE.read_text()]
     saved = {line.split("|")[2].strip(): line.rsplit("saved ", 1)[1].split(" ± ") for line in lines}
-    assert {"pr", "tpe", "random"} == set(saved)
+    assert {"pr", "gp", "botorch", "tpe", "random"} == set(saved)
     after_100, error = saved["pr"]
     assert float(after_100) > 1.5 * float(error.rstrip(" |)"))
 
