@@ -41,6 +41,10 @@ GRACE_TOO_S = GRACE_S + SOON_S
 NO_LEDGER_YET = "prepare"
 ENDLESS = "an epoch without an end"
 
+BY_RAY = "Failed to register worker to Raylet"
+"""Said by Ray below Python as it ends the driver, whose processes the signal has ended too, with exit code 1: for the
+half second in which it builds the driver's worker it holds the interpreter, so that no handler of ours can run."""
+
 # moment: (HOLD, seconds an epoch, way, longest)
 MOMENTS = {
     "prepare": ("prepare 1", 0.0, "in turn", BUSY_S),
@@ -127,10 +131,13 @@ def test_a_search_ends_in_time_and_goes_on(
         process.wait()
     print(f"{moment}, {who}, {number.name}: ended with {code} after {took:.1f} s")
 
-    assert code == 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM), out.read_text()
-    assert took <= longest_s, out.read_text()
-    assert "Traceback" not in out.read_text()
-    if moment != NO_LEDGER_YET:
+    said = out.read_text()
+    by_ray = moment.startswith("ray starts") and who != "driver" and code == 1 and BY_RAY in said
+    assert by_ray or code == 128 + (signal.SIGINT if number == signal.SIGINT else signal.SIGTERM), said
+    assert took <= longest_s, said
+    assert "Traceback" not in said
+    assert "*** SIG" not in said, "Ray's own handler"
+    if moment != NO_LEDGER_YET and not by_ray:
         _check_closed(tmp_path)
     if request.node.get_closest_marker("slow") is None:
         return

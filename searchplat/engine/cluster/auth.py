@@ -25,6 +25,7 @@ TOKEN, NONE = "token", "disabled"
 """Values of `RAY_AUTH_MODE`."""
 
 _MODE = "RAY_AUTH_MODE"
+_NO_FAILURE_HANDLER = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
 _READ = re.compile(r"RAY_AUTH_MODE is currently '(\w+)'")
 """What Ray's error about tokens says of every mode but `token`."""
 
@@ -229,11 +230,21 @@ def guard_token() -> None:
 def load_ray(address: str | None) -> None:
     """Import Ray so that this process can use a cluster: it reads once, when it is imported, who is shown the token.
 
+    And whether it may put a handler of its own, below Python, in the place of ours, which aborts the process 3 s after
+    a SIGTERM: here it may not. Python's own handler of faults still writes where a crash was, and Ray's processes,
+    which do not see the variable, keep theirs.
+
     Raises:
         InputError: As `authenticated`.
     """
-    with authenticated(address):
-        pass
+    told = _NO_FAILURE_HANDLER in os.environ
+    os.environ.setdefault(_NO_FAILURE_HANDLER, "1")
+    try:
+        with authenticated(address):
+            pass
+    finally:
+        if not told:
+            del os.environ[_NO_FAILURE_HANDLER]
 
 
 @contextmanager

@@ -24,8 +24,8 @@ RAY_ENDED = "Ray ended under this command; run the same command again: it goes o
 _NAME = "searchplat-work"
 _LOOK_S = 0.1
 _LOOK_WHILE_CONNECTING_S = 0.005
-"""Ray puts a handler of its own, below Python, in the place of ours: a signal that comes before we have put ours back
-ends the process as that handler would."""
+"""Where a program had imported Ray before us, Ray puts a handler of its own, below Python, in the place of ours: a
+signal that comes before we have put ours back ends the process as that handler would."""
 _RAY_EVERY_S = 1.0
 _RAY_LOOKS = 2
 """Looks in a row that must find Ray gone; the work may notice by itself, and knows more."""
